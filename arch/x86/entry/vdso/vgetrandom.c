@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR MIT)
+/*
+ * getrandom() in the vDSO of 64 bit processes.
+ */
+#include <linux/types.h>
+
+#include "../../../../lib/vdso/getrandom.c"
+
+/* What it does is written at __cvdso_getrandom(). */
+ssize_t __vdso_getrandom(void *buffer, size_t len, unsigned int flags,
+			 void *opaque_state, size_t opaque_len)
+{
+	return __cvdso_getrandom(buffer, len, flags, opaque_state, opaque_len);
+}
+
+ssize_t getrandom(void *buffer, size_t len, unsigned int flags,
+		  void *opaque_state, size_t opaque_len)
+	__weak __alias(__vdso_getrandom);
