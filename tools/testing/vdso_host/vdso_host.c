@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The hosted vDSO. What it is, and is not, is said in vdso_host.h.
+ *
+ *	 data_start	vvar_page	     timens_page     base
+ *	     |		    |			  |	      |
+ *	     v		    v			  v	      v
+ *	     +--------------+---------------------+-----------+-----------------+
+ *	     | data page    | pages of clocks     | see below | the image       |
+ *	     +--------------+---------------------+-----------+-----------------+
+ *
+ * Where each data page lies is the image's affair: we do as its symbols say.
+ * Outside a time namespace the page at timens_page faults. Inside one, it is the
+ * kernel's data page, and the one at vvar_page is the namespace's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <linux/elf.h>
+
+#include "vdso_host.h"
+
+#define PAGE_BYTES		4096L
+#define MAX_DATA_PAGES		64	/* far more than any kernel has had */
+#define MAX_IMAGE_BYTES		(64L << 20)
+#define TABLE_ALIGN		sizeof(__u64)	/* of all of ELF64's tables */
+
+/* The start of the kernel's struct vdso_data; nothing else of it matters here. */
+struct clock_data {
+	__u32	seq;
+	__s32	clock_mode;
+};
+
+#define CLOCKMODE_TIMENS	INT_MAX
+
+/* The two pages of the memfd, and of the writable view of it. */
+enum { KERNEL_PAGE, TIMENS_PAGE, NR_PAGES };
+
+struct vdso_host {
+	/* The file: kept whole for its symbol table. */
+	char			*path;
+	unsigned char		*file;
+	size_t			file_size;
+	const struct elf64_sym		*symbols;
+	size_t			nr_symbols;
+	const char		*names;
+	size_t			names_size;
+
+	/* The mapping: from base + data_start to base + image_size. */
+	unsigned char		*base;
+	size_t			image_size;
+	long			data_start;
+	long			vvar_page;
+	long			timens_page;
+	size_t			text_start;
+	size_t			text_size;
+
+	/* The data pages: what the image may only read is written through here. */
+	int			data_fd;
+	unsigned char		*data;
+	size_t			clock_offset;
+	size_t			rng_offset;
+};
+
+static __thread char error_text[1024];
+
+/* A macro and no function: the compiler checks the format and knows the value. */
+#define fail(host, format, ...)						\
+	(snprintf(error_text, sizeof(error_text), "%s: " format,		\
+		  (host)->path, ##__VA_ARGS__), false)
+
+const char *vdso_host_error(void)
+{
+	return error_text;
+}
+
+/*
+ * Reading the file. Every offset and size in it is a claim until it has been
+ * through file_range().
+ */
+
+static bool read_all(struct vdso_host *host, int fd)
+{
+	size_t done = 0;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return fail(host, "cannot examine it: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > MAX_IMAGE_BYTES)
+		return fail(host, "not a vDSO image: not a file of 1 byte to %ld MiB",
+			    MAX_IMAGE_BYTES >> 20);
+	host->file_size = st.st_size;
+	host->file = malloc(host->file_size);
+	if (!host->file)
+		return fail(host, "no memory for its %zu bytes", host->file_size);
+	while (done < host->file_size) {
+		n = read(fd, host->file + done, host->file_size - done);
+		if (n <= 0)
+			return fail(host, "cannot read it: %s",
+				    n ? strerror(errno) : "it shrank meanwhile");
+		done += n;
+	}
+	return true;
+}
+
+static bool read_file(struct vdso_host *host)
+{
+	int fd = open(host->path, O_RDONLY | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		return fail(host, "cannot open it: %s", strerror(errno));
+	done = read_all(host, fd);
+	close(fd);
+	return done;
+}
+
+static const void *file_range(const struct vdso_host *host, __u64 offset,
+			      __u64 size, size_t align)
+{
+	if (offset > host->file_size || size > host->file_size - offset ||
+	    offset % align)
+		return NULL;
+	return host->file + offset;
+}
+
+static bool parse_header(struct vdso_host *host)
+{
+	const struct elf64_hdr *eh = file_range(host, 0, sizeof(*eh), 1);
+
+	if (!eh || memcmp(eh->e_ident, ELFMAG, SELFMAG))
+		return fail(host, "not an ELF file");
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
+	    eh->e_machine != EM_X86_64 || eh->e_type != ET_DYN)
+		return fail(host, "not a shared object for x86-64");
+	if (eh->e_phentsize != sizeof(struct elf64_phdr) ||
+	    eh->e_shentsize != sizeof(struct elf64_shdr))
+		return fail(host, "broken ELF file: its tables have entries of odd sizes");
+	return true;
+}
+
+static bool parse_segments(struct vdso_host *host)
+{
+	const struct elf64_hdr *eh = (const struct elf64_hdr *)host->file;
+	const struct elf64_phdr *load = NULL, *ph;
+	size_t i;
+
+	ph = file_range(host, eh->e_phoff, eh->e_phnum * sizeof(*ph), TABLE_ALIGN);
+	if (!ph)
+		return fail(host, "broken ELF file: its program headers lie outside of it");
+	for (i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_type != PT_LOAD)
+			continue;
+		if (load)
+			return fail(host, "not a vDSO image: more than one PT_LOAD");
+		load = &ph[i];
+	}
+	if (!load || load->p_offset || load->p_vaddr || !load->p_filesz ||
+	    load->p_filesz != load->p_memsz)
+		return fail(host,
+			    "not a vDSO image: no PT_LOAD from the start of the file at address 0");
+	if (!file_range(host, load->p_offset, load->p_filesz, 1))
+		return fail(host, "broken ELF file: its PT_LOAD is larger than the file");
+	host->image_size = load->p_filesz;
+	return true;
+}
+
+static bool parse_symbols(struct vdso_host *host, const struct elf64_shdr *sections,
+			  size_t nr_sections, const struct elf64_shdr *symtab)
+{
+	const struct elf64_shdr *strtab;
+
+	if (symtab->sh_link >= nr_sections || symtab->sh_entsize != sizeof(struct elf64_sym))
+		return fail(host, "broken ELF file: its symbol table makes no sense");
+	strtab = &sections[symtab->sh_link];
+	host->symbols = file_range(host, symtab->sh_offset, symtab->sh_size,
+				   TABLE_ALIGN);
+	host->nr_symbols = symtab->sh_size / sizeof(struct elf64_sym);
+	host->names = file_range(host, strtab->sh_offset, strtab->sh_size, 1);
+	host->names_size = strtab->sh_size;
+	if (!host->symbols || !host->names)
+		return fail(host, "broken ELF file: its symbol table lies outside of it");
+	if (!host->names_size || host->names[host->names_size - 1])
+		return fail(host, "broken ELF file: its symbols' names do not end");
+	return true;
+}
+
+static bool parse_text(struct vdso_host *host, const struct elf64_shdr *text)
+{
+	if (text->sh_addr > host->image_size ||
+	    text->sh_size > host->image_size - text->sh_addr)
+		return fail(host, "broken ELF file: its .text lies outside of its PT_LOAD");
+	host->text_start = text->sh_addr;
+	host->text_size = text->sh_size;
+	return true;
+}
+
+static bool parse_sections(struct vdso_host *host)
+{
+	const struct elf64_hdr *eh = (const struct elf64_hdr *)host->file;
+	const struct elf64_shdr *sh, *symtab = NULL, *text = NULL;
+	size_t i, names_size;
+	const char *names;
+
+	sh = file_range(host, eh->e_shoff, eh->e_shnum * sizeof(*sh), TABLE_ALIGN);
+	if (!sh || eh->e_shstrndx >= eh->e_shnum)
+		return fail(host, "broken ELF file: its section headers lie outside of it");
+	names_size = sh[eh->e_shstrndx].sh_size;
+	names = file_range(host, sh[eh->e_shstrndx].sh_offset, names_size, 1);
+	if (!names || !names_size || names[names_size - 1])
+		return fail(host, "broken ELF file: its sections have no names");
+
+	for (i = 0; i < eh->e_shnum; i++) {
+		if (sh[i].sh_type == SHT_SYMTAB)
+			symtab = &sh[i];
+		else if ((sh[i].sh_type == SHT_REL || sh[i].sh_type == SHT_RELA) &&
+			 sh[i].sh_flags & SHF_ALLOC && sh[i].sh_size)
+			return fail(host,
+				    "not a vDSO image: it has relocations, and nobody applies them");
+		else if (sh[i].sh_name < names_size && !strcmp(names + sh[i].sh_name, ".text"))
+			text = &sh[i];
+	}
+	if (!symtab)
+		return fail(host,
+			    "no symbol table: open the vdso64.so.dbg, not the stripped vdso64.so");
+	if (!text)
+		return fail(host, "not a vDSO image: no .text");
+	return parse_symbols(host, sh, eh->e_shnum, symtab) && parse_text(host, text);
+}
+
+/* Symbols of files and sections have no names of their own to be found by. */
+static const struct elf64_sym *find_symbol(const struct vdso_host *host, const char *name)
+{
+	const struct elf64_sym *sym;
+
+	for (sym = host->symbols; sym < host->symbols + host->nr_symbols; sym++) {
+		if (sym->st_shndx == SHN_UNDEF || sym->st_name >= host->names_size ||
+		    ELF_ST_TYPE(sym->st_info) == STT_FILE ||
+		    ELF_ST_TYPE(sym->st_info) == STT_SECTION)
+			continue;
+		if (!strcmp(host->names + sym->st_name, name))
+			return sym;
+	}
+	return NULL;
+}
+
+static bool data_symbol(const struct vdso_host *host, const char *name, long *value)
+{
+	const struct elf64_sym *sym = find_symbol(host, name);
+
+	*value = sym ? (long)sym->st_value : 0;
+	return sym ||
+	       fail(host, "no symbol %s: not of a kernel with CONFIG_VDSO_GETRANDOM=y", name);
+}
+
+static bool is_data_page(const struct vdso_host *host, long page)
+{
+	return page % PAGE_BYTES == 0 && page >= host->data_start && page <= -PAGE_BYTES;
+}
+
+/* The namespace's page has the layout of the kernel's: one offset serves both. */
+static bool data_offset(const struct vdso_host *host, const char *kernel_name,
+			const char *timens_name, size_t size, size_t *offset)
+{
+	long kernel, timens;
+
+	if (!data_symbol(host, kernel_name, &kernel) ||
+	    !data_symbol(host, timens_name, &timens))
+		return false;
+	*offset = (size_t)kernel - host->vvar_page;
+	if (*offset > PAGE_BYTES - size || *offset % sizeof(__u64) ||
+	    *offset != (size_t)timens - host->timens_page)
+		return fail(host, "not a layout we know: %s at %ld, %s at %ld",
+			    kernel_name, kernel, timens_name, timens);
+	return true;
+}
+
+static bool parse_layout(struct vdso_host *host)
+{
+	if (!data_symbol(host, "vvar_start", &host->data_start) ||
+	    !data_symbol(host, "vvar_page", &host->vvar_page) ||
+	    !data_symbol(host, "timens_page", &host->timens_page))
+		return false;
+	if (host->data_start < -MAX_DATA_PAGES * PAGE_BYTES ||
+	    !is_data_page(host, host->data_start) ||
+	    !is_data_page(host, host->vvar_page) ||
+	    !is_data_page(host, host->timens_page) ||
+	    host->vvar_page == host->timens_page)
+		return fail(host,
+			    "not a layout we know: vvar_start, vvar_page and timens_page at %ld, %ld, %ld",
+			    host->data_start, host->vvar_page, host->timens_page);
+	return data_offset(host, "vvar__vdso_data", "timens__vdso_data",
+			   sizeof(struct clock_data), &host->clock_offset) &&
+	       data_offset(host, "vvar__vdso_rng_data", "timens__vdso_rng_data",
+			   sizeof(struct vdso_rng_data), &host->rng_offset);
+}
+
+/*
+ * Mapping it.
+ */
+
+static bool map_image(struct vdso_host *host)
+{
+	size_t size = -host->data_start + host->image_size;
+	unsigned char *start;
+	int fd;
+
+	start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (start == MAP_FAILED)
+		return fail(host, "no room for it in memory: %s", strerror(errno));
+	host->base = start - host->data_start;
+
+	/* The file and not a copy of it: so perf and gdb find its symbols. */
+	fd = open(host->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(host, "cannot open it again: %s", strerror(errno));
+	start = mmap(host->base, host->image_size, PROT_READ | PROT_EXEC,
+		     MAP_PRIVATE | MAP_FIXED, fd, 0);
+	close(fd);
+	if (start == MAP_FAILED)
+		return fail(host, "cannot map it: %s%s", strerror(errno),
+			    errno == EPERM ? " (is its file system mounted noexec?)" : "");
+
+	/* Parsed is what was read before; it must be what runs now. */
+	if (memcmp(host->base, host->file, host->image_size))
+		return fail(host, "it changed while it was being opened; try again");
+	return true;
+}
+
+static bool map_data_page(const struct vdso_host *host, long where, int page)
+{
+	return mmap(host->base + where, PAGE_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED,
+		    host->data_fd, page * PAGE_BYTES) != MAP_FAILED;
+}
+
+static bool unmap_data_page(const struct vdso_host *host, long where)
+{
+	return mmap(host->base + where, PAGE_BYTES, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static bool map_data(struct vdso_host *host)
+{
+	struct clock_data *ns_clock;
+	void *data;
+
+	host->data_fd = memfd_create("vdso_host", MFD_CLOEXEC);
+	if (host->data_fd < 0 || ftruncate(host->data_fd, NR_PAGES * PAGE_BYTES) < 0)
+		return fail(host, "no memory for its data pages: %s", strerror(errno));
+	data = mmap(NULL, NR_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    host->data_fd, 0);
+	if (data == MAP_FAILED)
+		return fail(host, "cannot map its data pages: %s", strerror(errno));
+	host->data = data;
+
+	/*
+	 * Of a data page full of zeros the clocks read "no clocksource: make the
+	 * system call". An odd sequence count sends them on to the clock mode,
+	 * which sends them on from the namespace's page to the kernel's.
+	 */
+	ns_clock = (struct clock_data *)(host->data + TIMENS_PAGE * PAGE_BYTES +
+					  host->clock_offset);
+	ns_clock->seq = 1;
+	ns_clock->clock_mode = CLOCKMODE_TIMENS;
+
+	if (!map_data_page(host, host->vvar_page, KERNEL_PAGE))
+		return fail(host, "cannot map its data page: %s", strerror(errno));
+	return true;
+}
+
+struct vdso_host *vdso_host_open(const char *image)
+{
+	struct vdso_host *host = calloc(1, sizeof(*host));
+
+	if (host)
+		host->path = strdup(image);
+	if (!host || !host->path) {
+		snprintf(error_text, sizeof(error_text), "%s: no memory", image);
+		free(host);
+		return NULL;
+	}
+	host->data_fd = -1;
+	if (!read_file(host) || !parse_header(host) || !parse_segments(host) ||
+	    !parse_sections(host) || !parse_layout(host) || !map_image(host) ||
+	    !map_data(host)) {
+		vdso_host_close(host);
+		return NULL;
+	}
+	vdso_host_set_rng(host, 1, true);
+	return host;
+}
+
+void vdso_host_close(struct vdso_host *host)
+{
+	if (!host)
+		return;
+	if (host->data)
+		munmap(host->data, NR_PAGES * PAGE_BYTES);
+	if (host->data_fd >= 0)
+		close(host->data_fd);
+	if (host->base)
+		munmap(host->base + host->data_start,
+		       -host->data_start + host->image_size);
+	free(host->file);
+	free(host->path);
+	free(host);
+}
+
+void *vdso_host_sym(const struct vdso_host *host, const char *name)
+{
+	const struct elf64_sym *sym = find_symbol(host, name);
+	long value;
+
+	if (!sym)
+		return NULL;
+	/* Absolute are the data pages, below 0, and constants, which are no address. */
+	value = sym->st_value;
+	if (value < host->data_start || value >= (long)host->image_size ||
+	    (value >= 0 && sym->st_shndx == SHN_ABS))
+		return NULL;
+	return host->base + value;
+}
+
+void vdso_host_text(const struct vdso_host *host, const void **start, size_t *len)
+{
+	*start = host->base + host->text_start;
+	*len = host->text_size;
+}
+
+struct vdso_rng_data *vdso_host_rng(struct vdso_host *host)
+{
+	return (struct vdso_rng_data *)(host->data + KERNEL_PAGE * PAGE_BYTES +
+					host->rng_offset);
+}
+
+/* The generation first: who sees "ready" must not see the generation of before. */
+void vdso_host_set_rng(struct vdso_host *host, __u64 generation, bool is_ready)
+{
+	struct vdso_rng_data *rng = vdso_host_rng(host);
+
+	__atomic_store_n(&rng->generation, generation, __ATOMIC_RELEASE);
+	__atomic_store_n(&rng->is_ready, is_ready, __ATOMIC_RELEASE);
+}
+
+void vdso_host_set_timens(struct vdso_host *host, bool inside)
+{
+	bool done;
+
+	/* In this order no page ever points at one that is not there. */
+	if (inside)
+		done = map_data_page(host, host->timens_page, KERNEL_PAGE) &&
+		       map_data_page(host, host->vvar_page, TIMENS_PAGE);
+	else
+		done = map_data_page(host, host->vvar_page, KERNEL_PAGE) &&
+		       unmap_data_page(host, host->timens_page);
+	if (!done) {
+		/* Half moved is a state no process is ever in: nothing to test there. */
+		fprintf(stderr, "vdso_host: cannot remap the data pages: %s\n",
+			strerror(errno));
+		abort();
+	}
+}
