@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+#
+# vgetrandom: getrandom() in the vDSO of Linux 6.1. 'make help' lists the targets.
+#
+# This Makefile only names the steps and their order; the work is in scripts/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# A plain Linux 6.1.y, tarball or tree, instead of Debian's.
+ifdef LINUX
+export LINUX
+endif
+# make bench, quick: less time for each figure.
+export QUICK
+# make test TESTS='series vm-*': only these.
+TESTS ?=
+
+help:		## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@echo
+	@echo "  LINUX=<tarball or tree>   another plain Linux 6.1.y to start from"
+	@echo "  QUICK=1                   a shorter bench"
+	@echo "  TESTS='series vm-*'       only these tests; scripts/run-tests --list names them"
+	@echo "  JOBS=N                    processes of a build (default: one a processor)"
+
+deps:		## install the Debian packages needed (as root; else say how)
+	@scripts/deps
+
+tree: deps	## a plain Linux 6.1.y with our files: build/linux
+	@scripts/prepare-tree
+
+vdso: tree	## our vDSO's image alone, without the kernel
+	@scripts/build vdso
+
+kernel: tree	## the small kernel that the guest boots
+	@scripts/build kernel
+
+selftests: tree	## the vDSO's kselftests
+	@scripts/build selftests
+
+bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
+	@$(MAKE) vdso
+	@bench/run native
+	@$(MAKE) kernel selftests
+	@bench/run guest
+
+test: deps	## run every test
+	@scripts/run-tests $(TESTS)
+
+boot: kernel	## a shell in the guest
+	@scripts/vm -- /bin/sh
+
+series: tree	## our change as patches for git am: build/series
+	@scripts/series
+
+series-check: tree	## apply the series one by one and build each step (slow)
+	@scripts/series --check
+
+check: tree	## no warnings at W=1, and checkpatch --strict on the series
+	@scripts/check
+
+clean:		## remove build/
+	rm -rf build
+
+.PHONY: help deps tree vdso kernel selftests bench test boot series series-check \
+	check clean
+.NOTPARALLEL:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# TAP for the tests of the scripts. Source after lib.sh.
+
+tap_n=0
+tap_bad=0
+
+# check WHAT COMMAND...: one test; what COMMAND prints is shown if it fails.
+check()
+{
+	local what=$1 out rc=0
+
+	shift
+	tap_n=$((tap_n + 1))
+	# A subshell with errexit of its own: "|| rc=$?" would switch it off.
+	set +e
+	out=$(set -e; "$@" 2>&1)
+	rc=$?
+	set -e
+	if ((rc == 0)); then
+		printf 'ok %d %s\n' "$tap_n" "$what"
+		return
+	fi
+	tap_bad=$((tap_bad + 1))
+	printf 'not ok %d %s\n' "$tap_n" "$what"
+	printf '# %s\n' "${out//$'\n'/$'\n# '}"
+	printf '# status %d\n' "$rc"
+}
+
+# tap_end: the plan, which counts what ran. Fails if any test did.
+tap_end()
+{
+	printf '1..%d\n' "$tap_n"
+	((tap_bad == 0))
+}
