@@ -4,6 +4,7 @@
  * space when their keys are stale, and sees to it that this does happen.
  */
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/random.h>
 #include <linux/vdso_rng.h>
 #include <linux/workqueue.h>
@@ -48,16 +49,27 @@ void vdso_rng_publish(unsigned long generation)
 /*
  * The kernel reseeds its RNG when somebody asks it for bytes and its key has
  * reached a certain age. A system on which everybody is served by the vDSO never
- * asks, and would never reseed; so ask for them.
+ * asks, and would never reseed; so ask for one when the time has come. Not with
+ * get_random_u8() and the like, which have a supply.
  */
 static void vdso_rng_reseed(struct work_struct *work);
 static DECLARE_DELAYED_WORK(vdso_rng_reseed_work, vdso_rng_reseed);
 
 static void vdso_rng_reseed(struct work_struct *work)
 {
-	unsigned int age = crng_reseed_if_due();
+	unsigned long delay = HZ;
 
-	queue_delayed_work(system_power_efficient_wq, &vdso_rng_reseed_work, age + 1);
+	if (rng_is_initialized()) {
+		unsigned long now, due;
+		u8 unused;
+
+		get_random_bytes(&unused, sizeof(unused));
+		now = jiffies;
+		due = crng_reseed_due();
+		/* It is due when that has passed, not at it. */
+		delay = time_after(due, now) ? due - now + 1 : 1;
+	}
+	queue_delayed_work(system_power_efficient_wq, &vdso_rng_reseed_work, delay);
 }
 
 static int __init vdso_rng_init(void)

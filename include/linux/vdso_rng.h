@@ -6,11 +6,11 @@
 #ifndef _LINUX_VDSO_RNG_H
 #define _LINUX_VDSO_RNG_H
 
-/* In drivers/char/random.c, for vdso_rng.c. */
-unsigned int crng_reseed_if_due(void);
-
 #ifdef CONFIG_VDSO_GETRANDOM
 void vdso_rng_publish(unsigned long generation);
+
+/* In drivers/char/random.c. */
+unsigned long crng_reseed_due(void);
 #else
 static inline void vdso_rng_publish(unsigned long generation) { }
 #endif
