@@ -6,7 +6,7 @@
  * The kernel may take any of its pages away at any time; whoever looks next
  * finds zeros. In return its contents never go anywhere else: not to swap, not
  * into a core dump, not to the child of a fork, not into a page that another
- * process shares. Keys may live there.
+ * process shares. Keys may live there. (Hibernation saves all memory, this too.)
  *
  * Linux keeps a kind of page that can be dropped already, the lazily freed ones
  * of MADV_FREE: anonymous and not swap backed. It drops them while they are
@@ -42,7 +42,9 @@ static inline bool vma_is_droppable(const struct vm_area_struct *vma)
  * For those who have no mapping at hand. The mark is PG_swapcache, which means
  * nothing on an anonymous folio that is not swap backed: to be in the swap cache
  * a folio must be, and folio_test_swapcache() checks. It is set for good when
- * the page is first mapped; migration and the split of a huge page copy it.
+ * the page is first mapped; migration and the split of a huge page copy it. (The
+ * same bit is Xen's PageForeign(), which xen-netback does not tell from a page of
+ * the swap cache either.)
  */
 static inline bool folio_test_droppable(struct folio *folio)
 {
