@@ -6,7 +6,7 @@
  * reseed; every process can read it. The generator keeps one struct
  * vgetrandom_state per thread, in memory of the calling process that the
  * kernel may replace by zeros between any two instructions: see
- * MAP_DROPPABLE and Documentation/vdso/vgetrandom.rst.
+ * MAP_DROPPABLE and Documentation/vdso/getrandom.rst.
  */
 #ifndef _VDSO_GETRANDOM_H
 #define _VDSO_GETRANDOM_H
@@ -37,13 +37,17 @@ struct vdso_rng_data {
 
 /**
  * struct vgetrandom_state - one thread's generator
- * @owner:	the call that is using the state, as the address of its stack
- *		frame; 0 when none is. Calls that nest on one state come from
- *		signal handlers and have frames of their own, so a call that no
- *		longer finds itself here knows that the page was dropped or
+ * @owner:	the lock: the call that is using the state, 0 when none is. A call
+ *		is known by the address of its stack frame: calls that nest on one
+ *		state come from signal handlers and have frames of their own. A
+ *		call writes itself here again whenever it is about to write
+ *		elsewhere in the state.
+ * @witness:	the call that began last, as in @owner, but written once. A call
+ *		that no longer finds itself here knows that the page was dropped or
  *		wiped under it, whatever has been done to the state since.
- * @generation:	the kernel's generation that @key and @batch come from; 0 when
- *		they come from none.
+ * @generation:	the kernel's generation that @key and @batch come from; anything
+ *		else when they come from none: 0, or the mark of a call that is
+ *		making a key.
  * @available:	bytes of @batch, counted from its start, not handed out yet.
  *		Not a position, so that a state of zeros has nothing to give.
  * @batch:	key stream to hand out; all zeros from @available on.
@@ -53,9 +57,9 @@ struct vdso_rng_data {
  */
 struct vgetrandom_state {
 	unsigned long	owner;
+	unsigned long	witness;
 	__u64		generation;
 	__u64		available;
-	__u64		reserved;
 	__u8		batch[VGETRANDOM_BATCH_SIZE];
 	__u8		key[VGETRANDOM_KEY_SIZE];
 };

@@ -18,6 +18,14 @@
  * the call returns, and then the call starts over with a new key. This is why
  * everything that a call puts into @buffer is worth nothing until
  * __cvdso_getrandom() has looked at the state for the last time.
+ *
+ * Until then a call that has lost its state does not know, and goes on writing to
+ * it. If a signal handler has made a new state there in the meantime, that one
+ * must not be used as long as it is being written to. So a call locks the state
+ * not only when it begins, but before each of the few places where it writes. What
+ * remains is a page that is dropped within such a place, and two handlers that
+ * both call before its last store; each place is some ten stores long. Nothing can
+ * be done about it here: there is no memory to leave word in but the page itself.
  */
 
 #include <linux/compiler.h>
@@ -67,22 +75,47 @@ static __always_inline bool vgetrandom_flags_known(unsigned int flags)
 	return (flags & (GRND_RANDOM | GRND_INSECURE)) != (GRND_RANDOM | GRND_INSECURE);
 }
 
+/* Not a generation: those count reseeds, and begin at 1. */
+static __always_inline u64 vgetrandom_rekey_mark(unsigned long call)
+{
+	return call | BIT_ULL(63);
+}
+
 /*
  * Give the state a key that is not older than @generation. The caller has read
  * @generation first: pairs with the smp_store_release() in vdso_rng_publish(),
  * which lets nobody see a generation before the kernel's key of that generation
  * is in place.
+ *
+ * The page can be dropped after the key has come. To write @generation then would
+ * make a good state out of a key of zeros, for any call that comes before the
+ * loss is noticed. So it only ever replaces a mark that was there before the key.
  */
-static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state, u64 generation)
+static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
+					     unsigned long call, u64 generation)
 {
-	WRITE_ONCE(state->generation, 0);
+	const u64 mark = vgetrandom_rekey_mark(call);
+
+	WRITE_ONCE(state->generation, mark);
 	WRITE_ONCE(state->available, 0);
 
-	if (getrandom_syscall(state->key, sizeof(state->key), 0) != sizeof(state->key))
-		return false;
+	return getrandom_syscall(state->key, sizeof(state->key), 0) == sizeof(state->key) &&
+	       __arch_vgetrandom_replace(&state->generation, mark, generation);
+}
 
-	WRITE_ONCE(state->generation, generation);
-	return true;
+/* Leave a state that holds nothing, and that nobody mistakes for a good one. */
+static __always_inline void vgetrandom_forget(struct vgetrandom_state *state,
+					      unsigned long call)
+{
+	u64 *word = (u64 *)state->batch;
+	size_t i;
+
+	WRITE_ONCE(state->owner, call);
+	WRITE_ONCE(state->generation, 0);
+	WRITE_ONCE(state->available, 0);
+	for (i = 0; i < VGETRANDOM_REFILL_SIZE / sizeof(*word); i++)
+		WRITE_ONCE(word[i], 0);
+	WRITE_ONCE(state->owner, 0);
 }
 
 /*
@@ -90,9 +123,11 @@ static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state, u64
  * comes as an argument, read once: read again after the page was dropped it would
  * be less than was to be had before, and point outside of the state.
  */
-static __always_inline void vgetrandom_take(struct vgetrandom_state *state, u8 *dst,
+static __always_inline void vgetrandom_take(struct vgetrandom_state *state,
+					    unsigned long call, u8 *dst,
 					    size_t available, size_t len)
 {
+	WRITE_ONCE(state->owner, call);
 	__arch_vgetrandom_take(dst, state->batch + available - len, len);
 	WRITE_ONCE(state->available, available - len);
 }
@@ -101,14 +136,15 @@ static __always_inline void vgetrandom_take(struct vgetrandom_state *state, u8 *
  * Fill @dst: with what the batch has, then with whole blocks made in place, then
  * from the batch that comes after them, out of the same run as the next key.
  */
-static __always_inline void vgetrandom_fill(struct vgetrandom_state *state, u8 *dst, size_t len)
+static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
+					    unsigned long call, u8 *dst, size_t len)
 {
 	size_t available = READ_ONCE(state->available);
 	size_t first = min(len, available);
 	u64 counter = 0;
 	size_t blocks;
 
-	vgetrandom_take(state, dst, available, first);
+	vgetrandom_take(state, call, dst, available, first);
 	dst += first;
 	len -= first;
 	if (likely(!len))
@@ -116,14 +152,15 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state, u8 *
 
 	blocks = len / VGETRANDOM_BLOCK_SIZE;
 	if (blocks) {
-		vgetrandom_chacha20_blocks(dst, state->key, &counter, blocks);
+		vgetrandom_chacha20_blocks(dst, state->key, &counter, blocks,
+					   &state->owner, call);
 		dst += blocks * VGETRANDOM_BLOCK_SIZE;
 		len -= blocks * VGETRANDOM_BLOCK_SIZE;
 	}
 
 	vgetrandom_chacha20_blocks(state->batch, state->key, &counter,
-				   VGETRANDOM_REFILL_BLOCKS);
-	vgetrandom_take(state, dst, VGETRANDOM_BATCH_SIZE, len);
+				   VGETRANDOM_REFILL_BLOCKS, &state->owner, call);
+	vgetrandom_take(state, call, dst, VGETRANDOM_BATCH_SIZE, len);
 }
 
 /**
@@ -198,11 +235,12 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		 * it is touched: a signal handler that comes now must keep out.
 		 */
 		WRITE_ONCE(state->owner, this_call);
+		WRITE_ONCE(state->witness, this_call);
 		barrier();
 
 		/*
-		 * A lost first attempt may have left its mark on a state that is
-		 * not its own: when the page is dropped and then a signal handler
+		 * A lost attempt may have left its mark on a state that is not
+		 * its own: when the page is dropped and then a signal handler
 		 * makes a new state in it, what the attempt still had to write
 		 * lands there. Hence a new key for every second attempt.
 		 *
@@ -212,30 +250,27 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		if (unlikely(!generation))
 			continue;
 		if (unlikely(attempt || READ_ONCE(state->generation) != generation) &&
-		    !vgetrandom_rekey(state, generation))
-			break;
+		    !vgetrandom_rekey(state, this_call, generation))
+			continue;
 
-		vgetrandom_fill(state, buffer, clipped_len);
+		vgetrandom_fill(state, this_call, buffer, clipped_len);
 
 		/*
-		 * The bytes are good if the page has been this call's all the
-		 * time, neither dropped nor wiped, nor since taken by a signal
-		 * handler that found it so; and if they are not stale. A drop or
-		 * a fork after this look finds a call that is over.
+		 * The bytes are good if they are not stale, and if the page has
+		 * been this call's all the time, neither dropped nor wiped, nor
+		 * since taken by a signal handler that found it so. The last look
+		 * is at the page: a drop or a fork after it finds a call that is
+		 * over.
 		 */
 		barrier();
-		if (likely(READ_ONCE(state->owner) == this_call &&
-			   READ_ONCE(rng->generation) == generation)) {
+		if (likely(READ_ONCE(rng->generation) == generation &&
+			   READ_ONCE(state->witness) == this_call)) {
 			WRITE_ONCE(state->owner, 0);
 			return clipped_len;
 		}
 	}
 
-	/* Lost it twice: leave a state that nobody mistakes for a good one. */
-	WRITE_ONCE(state->generation, 0);
-	WRITE_ONCE(state->available, 0);
-	barrier();
-	WRITE_ONCE(state->owner, 0);
+	vgetrandom_forget(state, this_call);
 syscall:
 	return getrandom_syscall(buffer, len, flags);
 }

@@ -29,8 +29,10 @@
 #define KEY		%rsi
 #define COUNTER		%rdx
 #define NBLOCKS		%rcx
-#define BLOCK		%r8	/* number of the next block */
-#define NEXT		%r9	/* scratch: number of a later block of the pass */
+#define OWNER		%r8
+#define CALL		%r9
+#define BLOCK		%r10	/* number of the next block */
+#define NEXT		%r11	/* scratch: number of a later block of the pass */
 #define ROUNDS		%eax
 
 /*
@@ -157,6 +159,7 @@
 	dec	ROUNDS
 	jnz	.Ldouble_round\@
 
+	mov	CALL, (OWNER)
 	store_block	A0, B0, C0, D0, BLOCK, 0x00
 .if \n > 1
 	lea	1(BLOCK), NEXT
@@ -176,14 +179,20 @@
  * @key:	32 bytes; any alignment. May lie in the last block of @dst.
  * @counter:	number of the first block; nblocks is added to it
  * @nblocks:	how many blocks to make; 0 makes none
+ * @owner:	where to write @call, each time after the rounds and before the
+ *		results, so that what is about to be overwritten is locked; see
+ *		struct vgetrandom_state
+ * @call:	what to write there
  *
  * void vgetrandom_chacha20_blocks(u8 *dst, const u8 key[32], u64 *counter,
- *				   size_t nblocks);
+ *				   size_t nblocks, unsigned long *owner,
+ *				   unsigned long call);
  *
  * The key is read once, at the start. On return no register holds anything
  * that was made from it.
  */
-SYM_FUNC_START(vgetrandom_chacha20_blocks)
+SYM_START(vgetrandom_chacha20_blocks, SYM_L_GLOBAL, SYM_A_ALIGN)
+	/* First of all: SYM_FUNC_START may begin with an instruction. */
 	.cfi_startproc
 	mov	(COUNTER), BLOCK
 	movdqu	0x00(KEY), KEYLO

@@ -35,8 +35,10 @@ static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsig
  *
  * In a time namespace the page that is usually the kernel's belongs to the
  * namespace, whose RNG data is never written; the kernel's page then takes the
- * place of the namespace's. A process can change namespaces between two calls,
- * and in a signal handler in the middle of one, so ask again for every attempt.
+ * place of the namespace's. A process can change namespaces between two calls, so
+ * ask in each; a handler that joins one in the middle of a call makes the data go
+ * away, and the next attempt asks again. (One that leaves a namespace there takes
+ * the page away, from this function as from clock_gettime().)
  *
  * Return: the kernel's own data, inside and outside of time namespaces.
  */
@@ -46,6 +48,29 @@ static __always_inline const struct vdso_rng_data *__arch_get_vdso_rng_data(void
 	    unlikely(READ_ONCE(__vdso_data->clock_mode) == VDSO_CLOCKMODE_TIMENS))
 		return &TIMENS(_vdso_rng_data)[0];
 	return &VVAR(_vdso_rng_data)[0];
+}
+
+/**
+ * __arch_vgetrandom_replace - replace a word, if nobody else has
+ * @word:	in a state
+ * @from:	what it should hold
+ * @to:		what it shall hold then
+ *
+ * Between reading and writing there is no place for a drop or a signal: it is one
+ * instruction. Other CPUs do not matter, a state has one thread: so no LOCK.
+ *
+ * Return: whether @word held @from, and was replaced.
+ */
+static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 to)
+{
+	bool replaced;
+
+	asm volatile("cmpxchgq %[to], %[word]"
+		     : "=@cce" (replaced), [word] "+m" (*word), "+a" (from)
+		     : [to] "r" (to)
+		     : "memory");
+
+	return replaced;
 }
 
 /*
@@ -96,7 +121,8 @@ static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len)
 ssize_t __vdso_getrandom(void *buffer, size_t len, unsigned int flags,
 			 void *opaque_state, size_t opaque_len);
 void vgetrandom_chacha20_blocks(u8 *dst, const u8 key[VGETRANDOM_KEY_SIZE],
-				u64 *counter, size_t nblocks);
+				u64 *counter, size_t nblocks,
+				unsigned long *owner, unsigned long call);
 
 #endif /* !__ASSEMBLY__ */
 
