@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every reseed of the kernel's RNG reaches the states: that by RNDRESEEDCRNG, by
+ * the timer, and on resume from suspend.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+static struct vgetrandom_state *state;
+
+static uint64_t generation(void)
+{
+	uint8_t byte;
+
+	check(guest_getrandom(state, &byte, 1, 0) == 1, "no bytes");
+	check(state->generation, "the vDSO has made no state");
+	return state->generation;
+}
+
+static void by_ioctl(void)
+{
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	uint64_t before = generation();
+
+	for (int i = 0; i < 20; i++) {
+		uint8_t old[VGETRANDOM_KEY_SIZE];
+		uint64_t after;
+
+		memcpy(old, state->key, sizeof(old));
+		check(fd >= 0 && !ioctl(fd, RNDRESEEDCRNG), "RNDRESEEDCRNG: %s",
+		      strerror(errno));
+		after = generation();
+		check(after != before, "RNDRESEEDCRNG: the generation is still %llu",
+		      (unsigned long long)after);
+		check(memcmp(old, state->key, sizeof(old)),
+		      "the generation is new, the key is not");
+		before = after;
+	}
+	close(fd);
+	printf("RNDRESEEDCRNG: followed\n");
+}
+
+/*
+ * Early on the kernel reseeds each time the uptime has grown by half, or so. With
+ * no system call made in here nobody asks it to; a call that then wants a new key
+ * has seen the timer's work.
+ */
+static bool until_there_is_no_key(struct vgetrandom_state *s)
+{
+	uint8_t byte;
+
+	while (guest_getrandom(s, &byte, 1, 0) == 1)
+		;
+	return false;
+}
+
+static void by_timer(void)
+{
+	struct timespec up;
+	unsigned int limit;
+
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	limit = up.tv_sec + 5;
+	check(guest_without_syscalls(until_there_is_no_key, state, limit) == MADE_A_SYSCALL,
+	      "no reseed from %ld s of uptime on, for %u s", (long)up.tv_sec, limit);
+	printf("timer: followed\n");
+}
+
+/* With a sleep that is none: up to the point where processes are frozen, and back. */
+static void by_resume(void)
+{
+	uint64_t before;
+
+	guest_write("/sys/power/pm_test", "freezer");
+	before = generation();
+	guest_write("/sys/power/state", "freeze");
+	check(generation() != before, "resume: the generation is still %llu",
+	      (unsigned long long)before);
+	guest_write("/sys/power/pm_test", "none");
+	printf("resume: followed\n");
+}
+
+int main(void)
+{
+	guest_open();
+	guest_wait_ready();
+	state = guest_map_states();
+	by_timer();
+	by_ioctl();
+	by_resume();
+	return 0;
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "parse_vdso.h"
+
+struct params {
+	uint32_t size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
+};
+
+static ssize_t (*vgetrandom)(void *buffer, size_t len, unsigned int flags,
+			     void *state, size_t state_len);
+static struct params params;
+
+void fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("FAIL: ");
+	vprintf(format, args);
+	printf("\n");
+	va_end(args);
+	fflush(stdout);
+	_exit(1);
+}
+
+void guest_open(void)
+{
+	unsigned long base = getauxval(AT_SYSINFO_EHDR);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	check(base, "there is no vDSO");
+	vdso_init_from_sysinfo_ehdr(base);
+	vgetrandom = vdso_sym("LINUX_2.6", "__vdso_getrandom");
+	check(vgetrandom, "the vDSO has no __vdso_getrandom");
+	check(!vgetrandom(NULL, 0, 0, &params, ~0UL), "the query fails");
+	check(params.size_of_opaque_state == sizeof(struct vgetrandom_state),
+	      "states are of %u bytes, not %zu: not the kernel that this was built with",
+	      params.size_of_opaque_state, sizeof(struct vgetrandom_state));
+}
+
+struct vgetrandom_state *guest_map_states(void)
+{
+	void *p = mmap(NULL, getpagesize(), params.mmap_prot, params.mmap_flags, -1, 0);
+
+	check(p != MAP_FAILED, "mapping states: %s", strerror(errno));
+	return p;
+}
+
+ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len,
+			unsigned int flags)
+{
+	return vgetrandom(buffer, len, flags, state, sizeof(*state));
+}
+
+void guest_wait_ready(void)
+{
+	uint8_t byte;
+
+	check(syscall(SYS_getrandom, &byte, 1, 0) == 1, "getrandom: %s", strerror(errno));
+}
+
+/* Strict mode: it needs nothing of the kernel's configuration, unlike a filter. */
+enum guest_end guest_without_syscalls(bool (*fn)(struct vgetrandom_state *state),
+				      struct vgetrandom_state *state,
+				      unsigned int seconds)
+{
+	int status;
+	pid_t pid, ended = 0;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		uint8_t byte;
+
+		/* The fork has wiped it. */
+		if (guest_getrandom(state, &byte, 1, 0) != 1 ||
+		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+			_exit(2);
+		/* Not _exit(), which is exit_group and not allowed. */
+		syscall(SYS_exit, fn(state) ? 0 : 1);
+	}
+	check(pid > 0, "fork: %s", strerror(errno));
+	for (unsigned int i = 0; !ended && i < seconds * 100; i++) {
+		usleep(10000);
+		ended = waitpid(pid, &status, WNOHANG);
+	}
+	if (!ended) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		return STILL_RUNNING;
+	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return MADE_A_SYSCALL;
+	check(WIFEXITED(status) && WEXITSTATUS(status) < 2, "seccomp, or a crash: status %#x",
+	      status);
+	return WEXITSTATUS(status) ? RETURNED_FALSE : RETURNED_TRUE;
+}
+
+void guest_in_child(void (*fn)(void))
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		fn();
+		fflush(stdout);
+		_exit(0);
+	}
+	check(pid > 0 && waitpid(pid, &status, 0) == pid, "fork: %s", strerror(errno));
+	if (status)
+		fail("in the child: status %#x", status);
+}
+
+void guest_write(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+	check(fd >= 0, "opening %s: %s", file, strerror(errno));
+	check(write(fd, text, strlen(text)) == (ssize_t)strlen(text),
+	      "writing \"%s\" to %s: %s", text, file, strerror(errno));
+	close(fd);
+}
+
+static bool many_calls(struct vgetrandom_state *state)
+{
+	uint8_t out[600];
+
+	for (size_t i = 1; i < 1000; i++) {
+		size_t len = i % sizeof(out);
+
+		if (guest_getrandom(state, out, len, 0) != (ssize_t)len)
+			return false;
+	}
+	return true;
+}
+
+static bool one_without_key(struct vgetrandom_state *state)
+{
+	uint8_t byte;
+
+	memset(state, 0, sizeof(*state));
+	return guest_getrandom(state, &byte, 1, 0) == 1;
+}
+
+void guest_check_served(struct vgetrandom_state *state)
+{
+	enum guest_end end = STILL_RUNNING;
+
+	check(guest_without_syscalls(one_without_key, state, 10) == MADE_A_SYSCALL,
+	      "a system call goes unnoticed: this would show nothing");
+	/* More than once, for the kernel may reseed in the middle of it. */
+	for (int i = 0; end != RETURNED_TRUE && i < 5; i++)
+		end = guest_without_syscalls(many_calls, state, 10);
+	check(end != MADE_A_SYSCALL, "calls enter the kernel, though the state has a key");
+	check(end == RETURNED_TRUE, "calls fail without the system call");
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For the tests that run in the guest, on our own kernel: the vDSO's getrandom,
+ * states for it, and proof of which calls enter the kernel.
+ *
+ * Each program is a test of one promise. It prints what it found, and exits with
+ * 0 if the promise is kept and 1 if not.
+ */
+#ifndef _GUEST_H
+#define _GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+#include <vdso/getrandom.h>
+
+#ifndef GRND_INSECURE
+#define GRND_INSECURE	0x0004
+#endif
+
+/* Print what is wrong, and exit with 1. */
+noreturn void fail(const char *format, ...);
+
+#define check(condition, ...) do {		\
+	if (!(condition))			\
+		fail(__VA_ARGS__);		\
+} while (0)
+
+/* Exits if the vDSO has no getrandom, or states of another size than ours. */
+void guest_open(void);
+
+/* A page of states, as the vDSO wants it. */
+struct vgetrandom_state *guest_map_states(void);
+
+/* The vDSO's getrandom on @state. */
+ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len,
+			unsigned int flags);
+
+/* Wait until the kernel has seeded its RNG. */
+void guest_wait_ready(void);
+
+/*
+ * Run @fn in a child that the kernel kills at its first system call other than
+ * read and write, for at most @seconds. @state has a key when it starts. Says how
+ * it ended.
+ */
+enum guest_end { RETURNED_TRUE, RETURNED_FALSE, MADE_A_SYSCALL, STILL_RUNNING };
+
+enum guest_end guest_without_syscalls(bool (*fn)(struct vgetrandom_state *state),
+				      struct vgetrandom_state *state,
+				      unsigned int seconds);
+
+/* Is @state, once it has a key, good for many calls without the kernel? */
+void guest_check_served(struct vgetrandom_state *state);
+
+/* Run @fn in a child, in which fail() fails the test too. */
+void guest_in_child(void (*fn)(void));
+
+/* Write @text to a file of /proc or /sys; exits if that fails. */
+void guest_write(const char *file, const char *text);
+
+#endif /* _GUEST_H */

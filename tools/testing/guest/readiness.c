@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Before the kernel's RNG is seeded only the system call knows the answer, and
+ * after it nobody needs it any more.
+ *
+ * Needs a boot without any trusted seed:
+ *	random.trust_cpu=off random.trust_bootloader=off
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+static struct vgetrandom_state *state;
+static uint8_t out[64];
+
+static void add_entropy(void)
+{
+	struct {
+		struct rand_pool_info info;
+		uint8_t bytes[64];
+	} pool = { { 256, 64 }, "only a test" };
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+
+	check(fd >= 0 && !ioctl(fd, RNDADDENTROPY, &pool), "RNDADDENTROPY: %s",
+	      strerror(errno));
+	close(fd);
+}
+
+int main(void)
+{
+	static const struct vgetrandom_state zero;
+	static const uint8_t zeros[64];
+
+	guest_open();
+	state = guest_map_states();
+	check(syscall(SYS_getrandom, out, 1, GRND_NONBLOCK) == -1 && errno == EAGAIN,
+	      "the RNG is ready already: boot with random.trust_cpu=off random.trust_bootloader=off");
+
+	check(guest_getrandom(state, out, 16, GRND_NONBLOCK) == -EAGAIN,
+	      "not ready, and GRND_NONBLOCK is not EAGAIN");
+	check(guest_getrandom(state, out, 16, GRND_NONBLOCK | GRND_RANDOM) == -EAGAIN,
+	      "not ready, and GRND_NONBLOCK | GRND_RANDOM is not EAGAIN");
+	check(guest_getrandom(state, NULL, 0, GRND_NONBLOCK) == -EAGAIN,
+	      "not ready, and GRND_NONBLOCK for no bytes is not EAGAIN");
+	check(guest_getrandom(state, out, 64, GRND_INSECURE) == 64,
+	      "not ready, and GRND_INSECURE gives nothing");
+	check(memcmp(out, zeros, 64), "GRND_INSECURE gives zeros");
+	check(!memcmp(state, &zero, sizeof(zero)),
+	      "not ready, and yet there is something in the state");
+	check(syscall(SYS_getrandom, out, 1, GRND_NONBLOCK) == -1 && errno == EAGAIN,
+	      "the RNG has become ready during the test");
+	printf("not ready: as the system call has it\n");
+
+	add_entropy();
+	check(syscall(SYS_getrandom, out, 1, GRND_NONBLOCK) == 1,
+	      "not ready after RNDADDENTROPY");
+	check(guest_getrandom(state, out, 64, GRND_NONBLOCK) == 64, "ready, and no bytes");
+	check(state->generation, "ready, and the vDSO has made no state");
+	guest_check_served(state);
+	printf("ready: served without the system call\n");
+	return 0;
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * States that the kernel takes away while threads are using them: no zeros, no
+ * bytes twice, and none of it in the swap, with either of the kernel's LRUs.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
+#define THREADS		4
+#define SECONDS		4
+#define KEPT		65536		/* chunks of output that each thread keeps */
+#define CHUNK		16
+#define BULK		(32 << 20)
+#define GROUP		"/sys/fs/cgroup/reclaim"
+
+static uint8_t (*kept)[CHUNK];
+static bool stop;
+
+struct worker {
+	pthread_t id;
+	uint8_t (*out)[CHUNK];
+	struct vgetrandom_state *state;
+	unsigned long calls, kept;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct vgetrandom_state *state = w->state;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		uint8_t chunk[CHUNK], buffer[200];
+		ssize_t ret;
+
+		/* Every eighth call is one with a refill in the middle of it. */
+		if (w->calls % 8) {
+			ret = guest_getrandom(state, chunk, CHUNK, 0);
+			check(ret == CHUNK, "a call returned %zd", ret);
+		} else {
+			ret = guest_getrandom(state, buffer, sizeof(buffer), 0);
+			check(ret == sizeof(buffer), "a call returned %zd", ret);
+			memcpy(chunk, buffer + (w->calls / 8) % (sizeof(buffer) - CHUNK), CHUNK);
+		}
+		/* A sample, of all the time: memory is short in here. */
+		if (w->calls++ % 64 == 0 && w->kept < KEPT)
+			memcpy(w->out[w->kept++], chunk, CHUNK);
+	}
+	return NULL;
+}
+
+static int cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, CHUNK);
+}
+
+static long number_in(const char *file, const char *key)
+{
+	FILE *f = fopen(file, "re");
+	char line[256];
+	long value = -1;
+
+	while (f && value < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			value = atol(line + strlen(key));
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* What reclaim does not get all of is no error: it says EAGAIN. */
+static void reclaim_now(const char *amount)
+{
+	FILE *f = fopen(GROUP "/memory.reclaim", "we");
+
+	check(f, "%s: %s", GROUP "/memory.reclaim", strerror(errno));
+	setvbuf(f, NULL, _IONBF, 0);
+	fputs(amount, f);
+	fclose(f);
+}
+
+/* Reclaim one page, used or not. It may be busy; then it stays. */
+static bool drop(void *page)
+{
+	unsigned char resident = 1;
+
+	madvise(page, getpagesize(), MADV_PAGEOUT);
+	return !mincore(page, getpagesize(), &resident) && !(resident & 1);
+}
+
+/*
+ * All threads on one processor: a page that has just been made is in its list of
+ * new pages for a while, and only from there can be got at. And each switch from a
+ * worker to the reclaimer is in the middle of some call.
+ */
+static void share_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity: %s", strerror(errno));
+}
+
+/* Calls, while all that can be reclaimed is, all the time. */
+static void in_use(void)
+{
+	struct worker workers[THREADS] = { 0 };
+	static const uint8_t zero[CHUNK];
+	unsigned long calls = 0, dropped = 0, n = 0;
+	time_t end;
+
+	stop = false;
+	for (int i = 0; i < THREADS; i++) {
+		workers[i].out = kept + i * KEPT;
+		workers[i].state = guest_map_states();
+		check(!pthread_create(&workers[i].id, NULL, work, &workers[i]), "pthread_create");
+	}
+	for (end = time(NULL) + SECONDS; time(NULL) < end;) {
+		/* All that has not been used of late; and, used or not, the states. */
+		for (int i = 0; i < 100; i++)
+			dropped += drop(workers[i % THREADS].state);
+		reclaim_now("64M");
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].id, NULL);
+		calls += workers[i].calls;
+		memmove(kept + n, workers[i].out, workers[i].kept * CHUNK);
+		n += workers[i].kept;
+	}
+	qsort(kept, n, CHUNK, cmp);
+	for (unsigned long i = 0; i < n; i++) {
+		check(memcmp(kept[i], zero, CHUNK), "zeros were handed out");
+		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
+	}
+	printf("%lu calls, states dropped %lu times, %lu chunks compared\n",
+	       calls, dropped, n);
+	check(dropped > 100, "the states were hardly ever reclaimed: this has shown nothing");
+}
+
+/* A lot of droppable memory beside as much ordinary memory: only that is swapped. */
+static void not_swapped(void)
+{
+	uint8_t *p = mmap(NULL, BULK, PROT_READ | PROT_WRITE, 0x08 | MAP_ANONYMOUS, -1, 0);
+	uint8_t *control = mmap(NULL, BULK, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long dropped = 0, pages = BULK / getpagesize();
+	long before = number_in("/proc/vmstat", "pswpout "), swapped;
+
+	check(p != MAP_FAILED && control != MAP_FAILED, "mmap: %s", strerror(errno));
+	memset(p, 0x5a, BULK);
+	for (int i = 0; i < 20; i++)
+		reclaim_now("64M");
+	for (unsigned long i = 0; i < pages; i++) {
+		uint8_t byte = p[i * getpagesize()];
+
+		check(!byte || byte == 0x5a, "a droppable page holds something else");
+		dropped += !byte;
+	}
+	swapped = number_in("/proc/vmstat", "pswpout ") - before;
+	printf("%lu of %lu droppable pages dropped, %ld pages swapped out\n",
+	       dropped, pages, swapped);
+	check(dropped > pages * 9 / 10, "droppable memory is not reclaimed");
+	check(swapped < (long)pages / 10, "droppable memory is swapped out");
+
+	/* That there is a swap that works: the same with ordinary memory. */
+	memset(control, 0x5a, BULK);
+	before = number_in("/proc/vmstat", "pswpout ");
+	for (int i = 0; i < 20; i++)
+		reclaim_now("64M");
+	swapped = number_in("/proc/vmstat", "pswpout ") - before;
+	printf("ordinary memory: %ld pages swapped out\n", swapped);
+	check(swapped > (long)pages / 2, "no swap: this has shown nothing");
+	munmap(p, BULK);
+	munmap(control, BULK);
+}
+
+static void run(const char *command)
+{
+	check(!system(command), "%s: failed", command);
+}
+
+int main(void)
+{
+	char pid[32];
+
+	guest_open();
+	guest_wait_ready();
+	guest_write("/sys/block/zram0/disksize", "128M");
+	run("mkswap /dev/zram0 >/dev/null");
+	run("swapon /dev/zram0");
+	guest_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	check(!mkdir(GROUP, 0755), "%s: %s", GROUP, strerror(errno));
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	guest_write(GROUP "/cgroup.procs", pid);
+
+	share_one_cpu();
+	kept = malloc((size_t)THREADS * KEPT * CHUNK);
+	check(kept, "no memory");
+	for (int lru_gen = 0; lru_gen < 2; lru_gen++) {
+		guest_write("/sys/kernel/mm/lru_gen/enabled", lru_gen ? "7" : "0");
+		printf("%s LRU:\n", lru_gen ? "multi-gen" : "classic");
+		not_swapped();
+		in_use();
+	}
+	return 0;
+}
