@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Between the hosted vDSO and the kernel: answers every getrandom system call
+ * that its text makes, in the kernel's place, and keeps a record of them.
+ *
+ * A seccomp filter turns those calls, and no others, into SIGSYS, and the signal
+ * handler answers. So tests know every key, see which calls fall back to the
+ * system call and with what arguments, and can fail it.
+ */
+#ifndef _GATE_H
+#define _GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <vdso/getrandom.h>
+
+#include "vdso_host.h"
+
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(arr) (sizeof(arr) / sizeof((arr)[0]))
+#endif
+
+struct gate_request {
+	pid_t pid;
+	bool is_key;		/* into a state, not into a caller's buffer */
+	void *buffer;
+	size_t len;
+	unsigned int flags;
+	uint8_t bytes[2048];	/* the first of those that were the answer */
+};
+
+#define GATE_REQUESTS 256
+
+/*
+ * Shared with children, who thus never get a key that another process has had.
+ * The record is a ring: number n is in requests[n % GATE_REQUESTS].
+ */
+struct gate {
+	unsigned int count;
+	long refuse_with;	/* answer -errno instead, until it is 0 again */
+	long refuse_keys_with;	/* the same, of requests for keys only */
+	void (*hook)(const void *ip);	/* called at the end of each answer, which goes to ip */
+	const void *states;	/* where states are */
+	size_t states_len;
+	struct gate_request requests[GATE_REQUESTS];
+};
+
+extern struct gate *gate;
+
+/* Once in a process. Says why on stderr if it returns false. */
+bool gate_open(const struct vdso_host *host, const void *states, size_t states_len);
+
+struct gate_request *gate_request(unsigned int n);
+
+/* Number of requests until now, of all processes. */
+unsigned int gate_count(void);
+
+#endif /* _GATE_H */

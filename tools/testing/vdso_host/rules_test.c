@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The rules of the generator, one call at a time, on the hosted vDSO. What can
+ * happen in the middle of a call is in rules_step_test.c, and what a call leaves
+ * behind in rules_residue_test.c.
+ *
+ * VDSO_IMAGE in the environment names the image to test.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <linux/random.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+#include "kselftest_harness.h"
+#include "world.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE	0x08
+#endif
+
+#define MAX_LEN		0x7ffff000UL	/* of a system call: INT_MAX & PAGE_MASK */
+
+struct params {
+	uint32_t size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
+};
+
+FIXTURE(rules) {
+	uint8_t out[4096];
+};
+
+FIXTURE_SETUP(rules)
+{
+	ASSERT_TRUE(world_open());
+	memset(self->out, 0, sizeof(self->out));
+}
+
+FIXTURE_TEARDOWN(rules)
+{
+	EXPECT_TRUE(world_canaries_ok())
+		TH_LOG("bytes of the page outside of the state have changed");
+}
+
+/*
+ * Makes the call, and checks that it is passed on to the kernel, once, with the
+ * arguments as given, and that the kernel's answer is the call's.
+ */
+static bool falls_back(void *buffer, size_t len, unsigned int flags, void *state,
+		       size_t state_len)
+{
+	unsigned int before = gate_count();
+	struct gate_request *r;
+	ssize_t ret;
+
+	ret = world.fn(buffer, len, flags, state, state_len);
+	r = world_only_request(before, gate_count(), getpid());
+	return r && r->buffer == buffer && r->len == len && r->flags == flags &&
+	       ret == (gate->refuse_with ? gate->refuse_with : (ssize_t)len) &&
+	       (gate->refuse_with || len > sizeof(r->bytes) ||
+		!memcmp(buffer, r->bytes, len));
+}
+
+/* Makes a call that must go without the kernel, but for keys. */
+static bool is_served(uint8_t *out, size_t len, unsigned int flags, struct oracle *o)
+{
+	unsigned int before = gate_count();
+
+	return world_call(out, len, flags) == (ssize_t)len &&
+	       world_replay(o, out, len, before, gate_count(), getpid()) &&
+	       oracle_agrees(o, world.state) && !world.state->owner;
+}
+
+TEST_F(rules, rule_a_query)
+{
+	unsigned int before = gate_count();
+	struct params p;
+
+	memset(&p, 0xff, sizeof(p));
+	ASSERT_EQ(0, world.fn(NULL, 0, 0, &p, ~0UL));
+	EXPECT_EQ(STATE_SIZE, p.size_of_opaque_state);
+	EXPECT_EQ(PROT_READ | PROT_WRITE, p.mmap_prot);
+	EXPECT_EQ(MAP_DROPPABLE | MAP_ANONYMOUS, p.mmap_flags);
+	for (size_t i = 0; i < ARRAY_SIZE(p.reserved); i++)
+		EXPECT_EQ(0, p.reserved[i]);
+	EXPECT_EQ(before, gate_count());
+}
+
+/* It is one before the kernel's RNG is ready, too. */
+TEST_F(rules, rule_a_query_not_ready)
+{
+	struct params p;
+
+	vdso_host_set_rng(world.host, 0, false);
+	EXPECT_EQ(0, world.fn(NULL, 0, 0, &p, ~0UL));
+	EXPECT_EQ(STATE_SIZE, p.size_of_opaque_state);
+}
+
+/* With any other argument it is a call with a wrong size. */
+TEST_F(rules, rule_a_query_has_no_arguments)
+{
+	struct params p = { 0 }, untouched = { 0 };
+
+	EXPECT_TRUE(falls_back(self->out, 0, 0, &p, ~0UL));
+	EXPECT_TRUE(falls_back(self->out, 16, 0, &p, ~0UL));
+	EXPECT_TRUE(falls_back(NULL, 0, GRND_NONBLOCK, &p, ~0UL));
+	EXPECT_EQ(0, memcmp(&p, &untouched, sizeof(p)));
+}
+
+TEST_F(rules, rule_b_straddle)
+{
+	uint8_t *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *zero = calloc(2, PAGE);
+	unsigned int before = gate_count();
+
+	ASSERT_NE(MAP_FAILED, two);
+	ASSERT_NE(NULL, zero);
+	for (size_t over = 1; over < STATE_SIZE; over++)
+		EXPECT_EQ(-EFAULT, world.fn(self->out, 16, 0,
+					    two + PAGE - STATE_SIZE + over, STATE_SIZE));
+	EXPECT_EQ(before, gate_count());
+	EXPECT_EQ(0, memcmp(two, zero, 2 * PAGE));
+	EXPECT_EQ(0, memcmp(self->out, zero, 16));
+
+	EXPECT_EQ(16, world.fn(self->out, 16, 0, two + PAGE - STATE_SIZE, STATE_SIZE));
+	EXPECT_EQ(16, world.fn(self->out, 16, 0, two + PAGE, STATE_SIZE));
+}
+
+TEST_F(rules, rule_c_unknown_flags)
+{
+	unsigned int bad[32], n = 0;
+
+	for (unsigned int bit = 3; bit < 32; bit++)
+		bad[n++] = 1U << bit | (bit & GRND_NONBLOCK);
+	bad[n++] = GRND_RANDOM | GRND_INSECURE;
+	bad[n++] = GRND_RANDOM | GRND_INSECURE | GRND_NONBLOCK;
+	bad[n++] = ~0U;
+
+	gate->refuse_with = -EINVAL;
+	for (unsigned int i = 0; i < n; i++) {
+		EXPECT_TRUE(falls_back(self->out, 16, bad[i], world.state, STATE_SIZE))
+			TH_LOG("flags %#x", bad[i]);
+		EXPECT_TRUE(falls_back(self->out, 0, bad[i], world.state, STATE_SIZE))
+			TH_LOG("flags %#x, length 0", bad[i]);
+	}
+}
+
+TEST_F(rules, rule_c_known_flags)
+{
+	static const unsigned int good[] = {
+		0, GRND_NONBLOCK, GRND_RANDOM, GRND_RANDOM | GRND_NONBLOCK,
+		GRND_INSECURE, GRND_INSECURE | GRND_NONBLOCK,
+	};
+	struct oracle o;
+
+	world_start(EMPTY);
+	oracle_load(&o, world.state);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		EXPECT_TRUE(is_served(self->out, 16, good[i], &o))
+			TH_LOG("flags %#x", good[i]);
+	}
+}
+
+TEST_F(rules, rule_c_foreign_opaque_len)
+{
+	static const size_t lens[] = {
+		0, 1, STATE_SIZE - 1, STATE_SIZE + 1, 144, 2 * STATE_SIZE, PAGE,
+		LONG_MAX, ~0UL - 1, ~0UL,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		/* Not even looked at: at an address where nothing is mapped. */
+		EXPECT_TRUE(falls_back(self->out, 16, 0, world.page - 64, lens[i]))
+			TH_LOG("opaque_len %zu", lens[i]);
+		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK, NULL, lens[i]))
+			TH_LOG("opaque_len %zu, no state", lens[i]);
+	}
+}
+
+TEST_F(rules, rule_d_not_ready)
+{
+	static const unsigned int flags[] = {
+		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE,
+	};
+	static const size_t lens[] = { 0, 1, 16, BATCH, 500, INT_MAX, SIZE_MAX };
+	struct vgetrandom_state before;
+	struct oracle o;
+
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		vdso_host_set_rng(world.host, 1, true);
+		world_start(start);
+		before = *world.state;
+		vdso_host_set_rng(world.host, start == EMPTY ? 0 : 1, false);
+		for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+			for (size_t j = 0; j < ARRAY_SIZE(lens); j++) {
+				gate->refuse_with = lens[j] > 500 ? -EAGAIN : 0;
+				EXPECT_TRUE(falls_back(self->out, lens[j], flags[i],
+						       world.state, STATE_SIZE))
+					TH_LOG("%zu bytes, flags %#x", lens[j], flags[i]);
+			}
+		}
+		gate->refuse_with = -EAGAIN;
+		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK,
+				       world.state, STATE_SIZE));
+		gate->refuse_with = 0;
+		EXPECT_EQ(0, memcmp(&before, world.state, STATE_SIZE));
+	}
+
+	vdso_host_set_rng(world.host, 1, true);
+	oracle_load(&o, world.state);
+	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
+}
+
+TEST_F(rules, length_zero)
+{
+	struct vgetrandom_state before;
+
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		unsigned int count;
+
+		world_start(start);
+		before = *world.state;
+		count = gate_count();
+		EXPECT_EQ(0, world_call(self->out, 0, 0));
+		EXPECT_EQ(0, world_call(NULL, 0, GRND_INSECURE));
+		EXPECT_EQ(count, gate_count());
+		EXPECT_EQ(0, memcmp(&before, world.state, STATE_SIZE));
+	}
+}
+
+/* @len bytes of address space in a few pages of memory, then an inaccessible page. */
+static uint8_t *map_huge(size_t len)
+{
+	const size_t unit = 2 << 20;
+	uint8_t *p = mmap(NULL, len + unit + PAGE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = memfd_create("huge", 0);
+	bool ok = p != MAP_FAILED && fd >= 0 && !ftruncate(fd, unit);
+
+	for (size_t at = 0; ok && at < len; at += unit)
+		ok = mmap(p + at, unit < len - at ? unit : len - at,
+			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) !=
+		     MAP_FAILED;
+	close(fd);
+	return ok ? p : NULL;
+}
+
+/* One byte more would be a crash; one less is seen in the return value. */
+TEST_F_TIMEOUT(rules, rule_e_clip, 90)
+{
+	uint8_t *huge = map_huge(MAX_LEN);
+	unsigned int before;
+
+	ASSERT_NE(NULL, huge);
+	world_start(PARTLY_USED);
+	before = gate_count();
+	EXPECT_EQ((ssize_t)MAX_LEN, world_call(huge, SIZE_MAX, 0));
+	EXPECT_EQ(before, gate_count());
+	EXPECT_EQ(0, world.state->owner);
+}
+
+static sigjmp_buf after_fault;
+static void *fault_address;
+static greg_t fault_blocks;
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	(void)sig;
+	fault_address = info->si_addr;
+	fault_blocks = ((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RCX];
+	siglongjmp(after_fault, 1);
+}
+
+/* Makes a call that must raise SIGSEGV; leaves the address in fault_address. */
+static bool faults(void *buffer, size_t len, void *state)
+{
+	struct sigaction sa = {
+		.sa_sigaction = on_fault,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+	};
+	struct sigaction old;
+	bool faulted = true;
+
+	sigaction(SIGSEGV, &sa, &old);
+	if (!sigsetjmp(after_fault, 1)) {
+		world.fn(buffer, len, 0, state, STATE_SIZE);
+		faulted = false;
+	}
+	sigaction(SIGSEGV, &old, NULL);
+	return faulted;
+}
+
+/*
+ * How far a call goes is seen in the first pass of ChaCha20, which faults on a
+ * buffer that is not there: what it has yet to make is in its fourth argument.
+ */
+TEST_F(rules, rule_e_clip_of_all_lengths)
+{
+	static const size_t lens[] = {
+		MAX_LEN - 64, MAX_LEN - 1, MAX_LEN, MAX_LEN + 1, INT_MAX - 1UL,
+		INT_MAX, INT_MAX + 1UL, UINT_MAX - 1UL, UINT_MAX, UINT_MAX + 1UL,
+		SSIZE_MAX - 1UL, SSIZE_MAX, SSIZE_MAX + 1UL, SIZE_MAX - 1, SIZE_MAX,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		size_t len = lens[i] < MAX_LEN ? lens[i] : MAX_LEN;
+
+		world_start(EMPTY);
+		ASSERT_TRUE(faults(world.page + PAGE, lens[i], world.state));
+		EXPECT_EQ(world.page + PAGE, fault_address);
+		/* A pass is made of 3 blocks, which are not counted any more. */
+		EXPECT_LE(len / 64 - 16, (size_t)fault_blocks);
+		EXPECT_GE(len / 64, (size_t)fault_blocks)
+			TH_LOG("length %#zx: %#llx blocks", lens[i], fault_blocks);
+	}
+}
+
+/* Huge calls that fall back are not made shorter than the system call makes them. */
+TEST_F(rules, rule_e_clip_in_fallback)
+{
+	static const size_t lens[] = {
+		INT_MAX - 1UL, INT_MAX, INT_MAX + 1UL, SSIZE_MAX, SIZE_MAX,
+	};
+
+	gate->refuse_with = -EINTR;
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		unsigned int before = gate_count();
+		struct gate_request *r;
+
+		EXPECT_EQ(-EINTR, world.fn(self->out, lens[i], 0, world.state, 7));
+		r = world_only_request(before, gate_count(), getpid());
+		ASSERT_NE(NULL, r);
+		EXPECT_LE(lens[i] < MAX_LEN ? lens[i] : MAX_LEN, r->len);
+	}
+}
+
+TEST_F(rules, rule_f_state_in_use)
+{
+	struct vgetrandom_state before;
+
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		world_start(start);
+		world.state->owner = (unsigned long)&before;
+		before = *world.state;
+		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK,
+				       world.state, STATE_SIZE));
+		EXPECT_TRUE(falls_back(self->out, 1000, 0, world.state, STATE_SIZE));
+		EXPECT_EQ(0, memcmp(&before, world.state, STATE_SIZE));
+	}
+}
+
+TEST_F(rules, rule_g_zeroed)
+{
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		struct oracle o = { .available = 0 };
+		unsigned int before;
+
+		world_start(start);
+		memset(world.state, 0, STATE_SIZE);
+		before = gate_count();
+		EXPECT_TRUE(is_served(self->out, 100, 0, &o));
+		EXPECT_EQ(before + 1, gate_count());
+	}
+}
+
+/* All the generator has is what the state says; no part of it may be lost on it. */
+TEST_F(rules, rule_g_stale)
+{
+	static const uint64_t generations[] = { 2, 1, 3, ~0ULL, 1ULL << 32, 1 };
+
+	for (int start = PARTLY_USED; start <= FULL_BATCH; start++) {
+		struct oracle o;
+
+		vdso_host_set_rng(world.host, 1, true);
+		world_start(start);
+		oracle_load(&o, world.state);
+		for (size_t i = 0; i < ARRAY_SIZE(generations); i++) {
+			unsigned int before = gate_count();
+
+			vdso_host_set_rng(world.host, generations[i], true);
+			EXPECT_TRUE(is_served(self->out, 20, 0, &o));
+			EXPECT_EQ(before + 1, gate_count());
+			EXPECT_EQ(generations[i], world.state->generation);
+			EXPECT_TRUE(is_served(self->out, 20, 0, &o));
+			EXPECT_EQ(before + 1, gate_count());
+		}
+	}
+}
+
+/* A state of zeros is not one of generation 0. */
+TEST_F(rules, rule_g_generation_zero)
+{
+	unsigned int before = gate_count();
+
+	vdso_host_set_rng(world.host, 0, true);
+	EXPECT_EQ(100, world_call(self->out, 100, 0));
+	EXPECT_LT(before, gate_count());
+}
+
+/* No key, no bytes of the generator's: whatever the kernel then says is the answer. */
+TEST_F(rules, rule_g_no_key_to_be_had)
+{
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		unsigned int before;
+		struct gate_request *r;
+		struct oracle o;
+
+		vdso_host_set_rng(world.host, 1, true);
+		world_start(start);
+		vdso_host_set_rng(world.host, 2, true);
+		gate->refuse_keys_with = -EIO;
+		before = gate_count();
+		EXPECT_EQ(100, world_call(self->out, 100, GRND_NONBLOCK));
+		r = gate_request(gate_count() - 1);
+		EXPECT_LT(before, gate_count());
+		EXPECT_FALSE(r->is_key);
+		EXPECT_EQ(GRND_NONBLOCK, r->flags);
+		EXPECT_EQ(100, r->len);
+		EXPECT_EQ(0, memcmp(self->out, r->bytes, 100));
+
+		/* And once there are keys again the state is as good as new. */
+		gate->refuse_keys_with = 0;
+		oracle_load(&o, world.state);
+		before = gate_count();
+		EXPECT_TRUE(is_served(self->out, 100, 0, &o));
+		EXPECT_EQ(before + 1, gate_count());
+	}
+}
+
+/* After each call the state is the oracle's: handed out bytes erased, key replaced. */
+TEST_F(rules, rule_h_erasure)
+{
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t len = 1; len <= 700; len++) {
+			uint8_t key[VGETRANDOM_KEY_SIZE];
+			struct oracle o;
+			bool used;
+
+			world_start(start);
+			oracle_load(&o, world.state);
+			memcpy(key, o.key, sizeof(key));
+			used = len > o.available;
+			ASSERT_TRUE(is_served(self->out, len, 0, &o))
+				TH_LOG("%zu bytes", len);
+			ASSERT_EQ(used, !!memcmp(key, world.state->key, sizeof(key)));
+			for (size_t i = world.state->available; i < BATCH; i++)
+				ASSERT_EQ(0, world.state->batch[i]);
+		}
+	}
+}
+
+TEST_F(rules, rule_h_runs_of_calls)
+{
+	struct oracle o;
+	size_t len = 1;
+
+	world_start(EMPTY);
+	oracle_load(&o, world.state);
+	for (int i = 0; i < 20000; i++, len = (len * 7 + i) % 613 + 1) {
+		ASSERT_TRUE(is_served(self->out, len, 0, &o))
+			TH_LOG("call %d, %zu bytes", i, len);
+	}
+}
+
+/* And nothing but the bytes asked for is written, at any alignment. */
+TEST_F(rules, unaligned_buffers)
+{
+	struct oracle o;
+
+	world_start(EMPTY);
+	oracle_load(&o, world.state);
+	for (size_t shift = 1; shift < 65; shift++) {
+		for (size_t len = 1; len < 300; len += 7) {
+			memset(self->out, CANARY, sizeof(self->out));
+			ASSERT_TRUE(is_served(self->out + shift, len, 0, &o));
+			for (size_t i = 0; i < 64; i++)
+				ASSERT_EQ(CANARY, self->out[shift + len + i]);
+			ASSERT_EQ(CANARY, self->out[shift - 1]);
+		}
+	}
+}
+
+TEST_F(rules, rule_k_timens)
+{
+	struct oracle o;
+	unsigned int before;
+
+	world_start(PARTLY_USED);
+	oracle_load(&o, world.state);
+	before = gate_count();
+	vdso_host_set_timens(world.host, true);
+	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
+	EXPECT_TRUE(is_served(self->out, 500, 0, &o));
+	EXPECT_EQ(before, gate_count());
+
+	/* Followed there as anywhere. */
+	vdso_host_set_rng(world.host, 2, true);
+	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
+	EXPECT_EQ(before + 1, gate_count());
+	EXPECT_EQ(2, world.state->generation);
+	vdso_host_set_rng(world.host, 2, false);
+	EXPECT_TRUE(falls_back(self->out, 16, 0, world.state, STATE_SIZE));
+
+	/* And it is the same state outside of it again. */
+	vdso_host_set_rng(world.host, 2, true);
+	vdso_host_set_timens(world.host, false);
+	before = gate_count();
+	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
+	EXPECT_EQ(before, gate_count());
+}
+
+static const size_t bad_lens[] = { 1, 16, 100, BATCH, 500, SSIZE_MAX, SIZE_MAX };
+
+/* The caller's own fault; afterwards there are bytes, none of them twice. */
+TEST_F(rules, bad_buffer)
+{
+	uint8_t *ro = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *bad[] = { NULL, (void *)8, ro, world.page + PAGE };
+	uint8_t pending[3 * BATCH];
+
+	ASSERT_NE(MAP_FAILED, ro);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(bad_lens); j++) {
+			world_start(PARTLY_USED);
+			ASSERT_TRUE(faults(bad[i], bad_lens[j], world.state));
+			/* In the buffer, at most a copy's or a pass's length into it. */
+			ASSERT_LE((uintptr_t)bad[i], (uintptr_t)fault_address);
+			ASSERT_GT((uintptr_t)bad[i] + 200, (uintptr_t)fault_address);
+			ASSERT_TRUE(world_canaries_ok());
+
+			for (int k = 0; k < 3; k++) {
+				ASSERT_EQ((ssize_t)BATCH,
+					  world_call(pending + k * BATCH, BATCH, 0));
+				ASSERT_NE(0, memcmp(pending + k * BATCH, self->out, BATCH));
+				memcpy(self->out, pending + k * BATCH, BATCH);
+			}
+		}
+	}
+}
+
+TEST_F(rules, bad_state)
+{
+	uint8_t *gone = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *ro = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *bad[] = { NULL, gone, gone + PAGE - STATE_SIZE, ro };
+
+	ASSERT_NE(MAP_FAILED, gone);
+	ASSERT_NE(MAP_FAILED, ro);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_TRUE(faults(self->out, 16, bad[i]));
+		EXPECT_LE((uintptr_t)bad[i], (uintptr_t)fault_address);
+		EXPECT_GT((uintptr_t)bad[i] + STATE_SIZE, (uintptr_t)fault_address);
+	}
+}
+
+TEST_F(rules, misaligned_state)
+{
+	for (size_t shift = 0; shift < 64; shift++) {
+		struct oracle o = { .available = 0 };
+
+		memset(world.page, CANARY, PAGE);
+		world.state = (void *)(world.page + PAGE / 2 + shift);
+		memset(world.state, 0, STATE_SIZE);
+		for (size_t len = 1; len < 800; len = len * 3 + 1) {
+			ASSERT_TRUE(is_served(self->out, len, 0, &o))
+				TH_LOG("state at offset %zu", shift);
+		}
+		ASSERT_TRUE(world_canaries_ok());
+	}
+}
+
+TEST_F(rules, first_and_last_state_of_a_page)
+{
+	struct oracle o;
+
+	for (int place = FIRST_IN_PAGE; place <= LAST_IN_PAGE; place++) {
+		world_place(place);
+		oracle_load(&o, world.state);
+		for (size_t len = 1; len < 800; len++)
+			ASSERT_TRUE(is_served(self->out, len, 0, &o));
+		ASSERT_TRUE(world_canaries_ok());
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "step.h"
+
+#define TRAP_FLAG	0x100
+#define ALT_STACK	(256 * 1024)	/* for handlers that nest in one another */
+
+static struct {
+	uintptr_t text, text_end;
+	step_fn fn;
+	void *arg;
+	unsigned long points;
+	bool active;		/* stepping, and not inside of fn */
+	bool entered;
+} run;
+
+void step_point(const void *ip)
+{
+	if (!run.active)
+		return;
+	/* What fn calls of the vDSO is not part of the call that is stepped. */
+	run.active = false;
+	run.active = run.fn(run.points++, ip, run.arg);
+}
+
+static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
+{
+	greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	uintptr_t ip = regs[REG_RIP];
+	int saved_errno = errno;
+
+	(void)sig;
+	(void)info;
+	if (ip >= run.text && ip < run.text_end) {
+		run.entered = true;
+		step_point((void *)ip);
+	} else if (run.entered) {
+		run.active = false;
+	}
+	if (!run.active)
+		regs[REG_EFL] &= ~TRAP_FLAG;
+	errno = saved_errno;
+}
+
+bool step_open(const struct vdso_host *host)
+{
+	struct sigaction sa = {
+		.sa_sigaction = on_sigtrap,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+	};
+	stack_t stack = { .ss_size = ALT_STACK };
+	const void *text;
+	size_t len;
+
+	vdso_host_text(host, &text, &len);
+	run.text = (uintptr_t)text;
+	run.text_end = run.text + len;
+	stack.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) ||
+	    sigaction(SIGTRAP, &sa, NULL)) {
+		fprintf(stderr, "step: %s\n", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static inline void set_trap_flag(void)
+{
+	/* Clear of the red zone. */
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq %0, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : "i" (TRAP_FLAG) : "cc", "memory");
+}
+
+ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
+		  void *state, size_t state_len, step_fn step, void *arg,
+		  unsigned long *points)
+{
+	ssize_t ret;
+
+	run.fn = step;
+	run.arg = arg;
+	run.points = 0;
+	run.entered = false;
+	run.active = true;
+	set_trap_flag();
+	ret = fn(buffer, len, flags, state, state_len);
+	asm volatile("" : "+r" (ret) : : "memory");
+	*points = run.points;
+	return ret;
+}

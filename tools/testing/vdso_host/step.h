@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A call of the hosted vDSO, one instruction at a time.
+ *
+ * The processor's trap flag raises SIGTRAP after every instruction; its handler
+ * calls a function of the test's before each instruction of the vDSO's text,
+ * and once more after each system call that it makes.
+ */
+#ifndef _STEP_H
+#define _STEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "vdso_host.h"
+
+typedef ssize_t (*vgetrandom_fn)(void *buffer, size_t len, unsigned int flags,
+				 void *state, size_t state_len);
+
+/*
+ * @point: how many points the call had before this one; @ip: the instruction that
+ * comes next. Runs in the signal handler. Returns false to let the call run on to
+ * its end without stepping.
+ */
+typedef bool (*step_fn)(unsigned long point, const void *ip, void *arg);
+
+/* Once in a process: the handler, and the alternate stack that it runs on. */
+bool step_open(const struct vdso_host *host);
+
+/*
+ * Call @fn with @step called at each point. Returns what @fn returns; in @points
+ * how many points there were, unless @step has returned false.
+ */
+ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
+		  void *state, size_t state_len, step_fn step, void *arg,
+		  unsigned long *points);
+
+/* For the handler of another signal: this is a point too. */
+void step_point(const void *ip);
+
+#endif /* _STEP_H */

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "world.h"
+
+#define DEFAULT_IMAGE "build/kernel/arch/x86/entry/vdso/vdso64.so.dbg"
+
+struct world world;
+
+bool world_open(void)
+{
+	const char *image = getenv("VDSO_IMAGE");
+	uint8_t *p;
+
+	if (sodium_init() < 0) {
+		fprintf(stderr, "libsodium does not initialize\n");
+		return false;
+	}
+	world.host = vdso_host_open(image ? image : DEFAULT_IMAGE);
+	if (!world.host) {
+		fprintf(stderr, "%s (VDSO_IMAGE names another image)\n",
+			vdso_host_error());
+		return false;
+	}
+	world.fn = (vgetrandom_fn)vdso_host_sym(world.host, "__vdso_getrandom");
+	if (!world.fn) {
+		fprintf(stderr, "the vDSO image has no __vdso_getrandom\n");
+		return false;
+	}
+	world.rng = vdso_host_rng(world.host);
+
+	p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE)) {
+		fprintf(stderr, "mapping a page for states: %s\n", strerror(errno));
+		return false;
+	}
+	world.page = p + PAGE;
+	world_place(MIDDLE_OF_PAGE);
+	return gate_open(world.host, world.page, PAGE) && step_open(world.host);
+}
+
+void world_place(enum place place)
+{
+	static const size_t offset[] = {
+		[FIRST_IN_PAGE] = 0,
+		[MIDDLE_OF_PAGE] = PAGE / 2,
+		[LAST_IN_PAGE] = PAGE - STATE_SIZE,
+	};
+
+	memset(world.page, CANARY, PAGE);
+	world.state = (void *)(world.page + offset[place]);
+	memset(world.state, 0, STATE_SIZE);
+}
+
+bool world_canaries_ok(void)
+{
+	const uint8_t *state = (uint8_t *)world.state;
+
+	for (const uint8_t *p = world.page; p < world.page + PAGE; p++)
+		if ((p < state || p >= state + STATE_SIZE) && *p != CANARY)
+			return false;
+	return true;
+}
+
+ssize_t world_call(void *buffer, size_t len, unsigned int flags)
+{
+	return world.fn(buffer, len, flags, world.state, STATE_SIZE);
+}
+
+void world_start(enum start start)
+{
+	uint8_t buffer[VGETRANDOM_BLOCK_SIZE];
+
+	memset(world.state, 0, STATE_SIZE);
+	if (start == EMPTY)
+		return;
+	/* A whole block leaves the refill that follows it untouched. */
+	world_call(buffer, VGETRANDOM_BLOCK_SIZE, 0);
+	if (start == PARTLY_USED)
+		world_call(buffer, 45, 0);
+}
+
+bool world_replay(struct oracle *o, const uint8_t *out, size_t len,
+		  unsigned int from, unsigned int to, pid_t pid)
+{
+	uint8_t want[2048];
+
+	if (len > sizeof(want))
+		return false;
+	for (unsigned int i = from; i < to; i++) {
+		const struct gate_request *r = gate_request(i);
+
+		if (r->pid != pid)
+			continue;
+		if (!r->is_key || r->len != VGETRANDOM_KEY_SIZE || r->flags)
+			return false;
+		oracle_rekey(o, r->bytes);
+	}
+	oracle_take(o, want, len);
+	return !memcmp(out, want, len);
+}
+
+struct gate_request *world_only_request(unsigned int from, unsigned int to,
+					pid_t pid)
+{
+	struct gate_request *found = NULL;
+
+	for (unsigned int i = from; i < to; i++) {
+		if (gate_request(i)->pid != pid)
+			continue;
+		if (found)
+			return NULL;
+		found = gate_request(i);
+	}
+	return found;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of the rules have in common: a hosted vDSO, a page of states
+ * between two inaccessible pages, and a kernel that answers as told.
+ */
+#ifndef _WORLD_H
+#define _WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gate.h"
+#include "oracle.h"
+#include "step.h"
+#include "vdso_host.h"
+
+#define PAGE		4096
+#define STATE_SIZE	sizeof(struct vgetrandom_state)
+#define BATCH		VGETRANDOM_BATCH_SIZE
+#define CANARY		0x5a
+
+extern struct world {
+	struct vdso_host *host;
+	vgetrandom_fn fn;
+	struct vdso_rng_data *rng;
+	uint8_t *page;			/* where states are */
+	struct vgetrandom_state *state;
+} world;
+
+/* Where the state is. The page's other bytes are canaries. */
+enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
+
+/* Once in a process. Says why on stderr if it returns false. */
+bool world_open(void);
+
+/* Take this place for the state, all zeros. */
+void world_place(enum place place);
+
+/* Are all bytes of the page but the state's as world_place() left them? */
+bool world_canaries_ok(void);
+
+/* The state as it is before a call. */
+enum start { EMPTY, PARTLY_USED, FULL_BATCH };
+
+void world_start(enum start start);
+
+/* A call with the world's state. */
+ssize_t world_call(void *buffer, size_t len, unsigned int flags);
+
+/*
+ * Does @out hold what a call of @len bytes has to return, that began with what
+ * @o is and in the course of which this process asked for the keys in requests
+ * [@from, @to)? Brings @o up to date.
+ */
+bool world_replay(struct oracle *o, const uint8_t *out, size_t len,
+		  unsigned int from, unsigned int to, pid_t pid);
+
+/* The only request that @pid made in [from, to), or NULL. */
+struct gate_request *world_only_request(unsigned int from, unsigned int to,
+					pid_t pid);
+
+#endif /* _WORLD_H */
