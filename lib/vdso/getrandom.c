@@ -23,9 +23,9 @@
  * it. If a signal handler has made a new state there in the meantime, that one
  * must not be used as long as it is being written to. So a call locks the state
  * not only when it begins, but before each of the few places where it writes. What
- * remains is a page that is dropped within such a place, and two handlers that
- * both call before its last store; each place is some ten stores long. Nothing can
- * be done about it here: there is no memory to leave word in but the page itself.
+ * remains is a page that is dropped within such a place, a few dozen instructions
+ * long, and two handlers that both call before its last store. Nothing can be done
+ * about it here: there is no memory to leave word in but the page itself.
  */
 
 #include <linux/compiler.h>
