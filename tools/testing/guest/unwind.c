@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * At every instruction of the vDSO's getrandom, and of the ChaCha20 that it calls,
+ * an unwinder that finds the vDSO as any debugger or profiler does gets from there
+ * to main().
+ */
+#define _GNU_SOURCE
+#define UNW_LOCAL_ONLY
+#include <errno.h>
+#include <libunwind.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "guest.h"
+
+#define TRAP_FLAG	0x100
+#define MAX_FRAMES	16
+#define VDSO_SIZE	(4 * 4096UL)	/* more than it has; main() is far away */
+#define STACK_SIZE	(256 * 1024)
+
+static struct vgetrandom_state *state;
+
+static struct {
+	uintptr_t first, end;	/* where the vDSO is */
+	bool entered;
+	bool seen[VDSO_SIZE];	/* instructions, by their place in it */
+	unsigned long steps, different, failed;
+	uintptr_t failed_at;
+} run;
+
+static bool reaches_main(ucontext_t *context)
+{
+	unw_cursor_t cursor;
+	unw_word_t offset;
+	char name[64];
+
+	if (unw_init_local2(&cursor, (unw_context_t *)context, UNW_INIT_SIGNAL_FRAME))
+		return false;
+	for (int i = 0; i < MAX_FRAMES && unw_step(&cursor) > 0; i++) {
+		if (!unw_get_proc_name(&cursor, name, sizeof(name), &offset) &&
+		    !strcmp(name, "main"))
+			return true;
+	}
+	return false;
+}
+
+static void on_sigtrap(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	uintptr_t ip = regs[REG_RIP];
+
+	(void)sig;
+	(void)info;
+	if (ip >= run.first && ip < run.end) {
+		run.entered = true;
+		run.steps++;
+		/* Unwind information belongs to a place; once for each is enough. */
+		if (run.seen[ip - run.first])
+			return;
+		run.seen[ip - run.first] = true;
+		run.different++;
+		if (!reaches_main(context) && !run.failed++)
+			run.failed_at = ip;
+	} else if (run.entered) {
+		regs[REG_EFL] &= ~TRAP_FLAG;
+	}
+}
+
+static void step_through(size_t len)
+{
+	uint8_t buffer[1024];
+
+	run.entered = false;
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq %0, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : "i" (TRAP_FLAG) : "cc", "memory");
+	check(guest_getrandom(state, buffer, len, 0) == (ssize_t)len,
+	      "a call that is stepped through does not deliver");
+}
+
+int main(void)
+{
+	struct sigaction sa = {
+		.sa_sigaction = on_sigtrap,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+	};
+	stack_t stack = { .ss_size = STACK_SIZE };
+	/* From the batch, with a refill, and with each kind of pass before it. */
+	static const size_t lens[] = { 1, 1, 33, 64, 128, 200, 500 };
+
+	guest_open();
+	guest_wait_ready();
+	state = guest_map_states();
+	run.first = getauxval(AT_SYSINFO_EHDR);
+	run.end = run.first + VDSO_SIZE;
+	stack.ss_sp = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(stack.ss_sp != MAP_FAILED && !sigaltstack(&stack, NULL) &&
+	      !sigaction(SIGTRAP, &sa, NULL), "a handler for SIGTRAP: %s", strerror(errno));
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
+		step_through(lens[i]);
+	/* Most of what there is: the rest is for errors. */
+	check(run.steps > 5000 && run.different > 400,
+	      "only %lu instructions were stepped through, %lu different ones",
+	      run.steps, run.different);
+	check(!run.failed, "from %lu of %lu instructions main() is not reached, first from %#lx in the vDSO",
+	      run.failed, run.different, (unsigned long)(run.failed_at - run.first));
+	printf("main() is reached from all of %lu instructions\n", run.different);
+	return 0;
+}
