@@ -2,7 +2,9 @@
 /*
  * At every instruction of the vDSO's getrandom, and of the ChaCha20 that it calls,
  * an unwinder that finds the vDSO as any debugger or profiler does gets from there
- * to main().
+ * to main(). And by the right way: libunwind guesses where it has no information,
+ * by following frame pointers, which leaves out a frame. So the way is compared
+ * with the calls and returns that were seen.
  */
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY
@@ -18,6 +20,9 @@
 #include "guest.h"
 
 #define TRAP_FLAG	0x100
+#define CALL		0xe8	/* of a displacement of 32 bits */
+#define CALL_SIZE	5
+#define RET		0xc3
 #define MAX_FRAMES	16
 #define VDSO_SIZE	(4 * 4096UL)	/* more than it has; main() is far away */
 #define STACK_SIZE	(256 * 1024)
@@ -27,6 +32,11 @@ static struct vgetrandom_state *state;
 static struct {
 	uintptr_t first, end;	/* where the vDSO is */
 	bool entered;
+	struct {
+		uintptr_t ip, sp;
+	} callers[2];		/* who is returned to, innermost last */
+	unsigned int depth;
+	uintptr_t last_ip;
 	bool seen[VDSO_SIZE];	/* instructions, by their place in it */
 	unsigned long steps, different, failed;
 	uintptr_t failed_at;
@@ -34,18 +44,44 @@ static struct {
 
 static bool reaches_main(ucontext_t *context)
 {
+	unw_word_t offset, ip, sp;
 	unw_cursor_t cursor;
-	unw_word_t offset;
 	char name[64];
 
 	if (unw_init_local2(&cursor, (unw_context_t *)context, UNW_INIT_SIGNAL_FRAME))
 		return false;
-	for (int i = 0; i < MAX_FRAMES && unw_step(&cursor) > 0; i++) {
-		if (!unw_get_proc_name(&cursor, name, sizeof(name), &offset) &&
+	for (unsigned int i = 0; i < MAX_FRAMES && unw_step(&cursor) > 0; i++) {
+		unw_get_reg(&cursor, UNW_REG_IP, &ip);
+		unw_get_reg(&cursor, UNW_REG_SP, &sp);
+		if (i < run.depth && (ip != run.callers[run.depth - 1 - i].ip ||
+				      sp != run.callers[run.depth - 1 - i].sp))
+			return false;
+		/* Its caller outside of the vDSO may have become part of main(). */
+		if (i + 1 >= run.depth &&
+		    !unw_get_proc_name(&cursor, name, sizeof(name), &offset) &&
 		    !strcmp(name, "main"))
 			return true;
 	}
 	return false;
+}
+
+/* Before the instruction at @ip: has the last one called it, or returned to it? */
+static void follow_calls(uintptr_t ip, uintptr_t sp)
+{
+	const uint8_t *last = (uint8_t *)run.last_ip;
+
+	run.last_ip = ip;
+	if (last && *last == CALL && ip != (uintptr_t)last + CALL_SIZE) {
+		check(run.depth < 2, "more calls inside of the vDSO than are known of");
+	} else if (last && *last == RET) {
+		run.depth--;
+		return;
+	} else if (last) {
+		return;
+	}
+	run.callers[run.depth].ip = *(uintptr_t *)sp;
+	run.callers[run.depth].sp = sp + sizeof(uintptr_t);
+	run.depth++;
 }
 
 static void on_sigtrap(int sig, siginfo_t *info, void *context)
@@ -58,6 +94,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *context)
 	if (ip >= run.first && ip < run.end) {
 		run.entered = true;
 		run.steps++;
+		follow_calls(ip, regs[REG_RSP]);
 		/* Unwind information belongs to a place; once for each is enough. */
 		if (run.seen[ip - run.first])
 			return;
@@ -75,6 +112,8 @@ static void step_through(size_t len)
 	uint8_t buffer[1024];
 
 	run.entered = false;
+	run.depth = 0;
+	run.last_ip = 0;
 	asm volatile("lea -128(%%rsp), %%rsp\n\t"
 		     "pushfq\n\t"
 		     "orq %0, (%%rsp)\n\t"
