@@ -185,7 +185,8 @@ TEST_F(droppable, mlockall_does_not_lock)
 
 	/* The harness' own memory has to fit. */
 	if (setrlimit(RLIMIT_MEMLOCK, &all))
-		SKIP(return, "needs root, to lock all memory");
+		SKIP(return, "RLIMIT_MEMLOCK cannot be raised (needs CAP_SYS_RESOURCE): %s",
+		     strerror(errno));
 	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
 	EXPECT_FALSE(has_vm_flag(self->p, " lo"));
 	later = map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
