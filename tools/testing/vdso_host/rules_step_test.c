@@ -517,18 +517,18 @@ FIXTURE_TEARDOWN(step)
 	}									\
 } while (0)
 
-TEST_F_TIMEOUT(step, undisturbed, 60)
+TEST_F_TIMEOUT(step, undisturbed, 300)
 {
 	EXPLORE_ALL(NOTHING, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_g_dropped_at_every_instruction, 60)
+TEST_F_TIMEOUT(step, rule_g_dropped_at_every_instruction, 300)
 {
 	EXPLORE_ALL(DROP, 16);
 }
 
 /* Neither the neighbour in the page nor the page before may be touched. */
-TEST_F_TIMEOUT(step, rule_g_dropped_at_the_edges_of_a_page, 60)
+TEST_F_TIMEOUT(step, rule_g_dropped_at_the_edges_of_a_page, 300)
 {
 	world_place(FIRST_IN_PAGE);
 	EXPLORE_ALL(DROP, 16);
@@ -536,37 +536,37 @@ TEST_F_TIMEOUT(step, rule_g_dropped_at_the_edges_of_a_page, 60)
 	EXPLORE_ALL(DROP, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_g_reseeded_at_every_instruction, 60)
+TEST_F_TIMEOUT(step, rule_g_reseeded_at_every_instruction, 300)
 {
 	EXPLORE_ALL(RESEED, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_g_dropped_and_reseeded_at_every_instruction, 60)
+TEST_F_TIMEOUT(step, rule_g_dropped_and_reseeded_at_every_instruction, 300)
 {
 	EXPLORE_ALL(DROP_AND_RESEED, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_f_handler_at_every_instruction, 60)
+TEST_F_TIMEOUT(step, rule_f_handler_at_every_instruction, 300)
 {
 	EXPLORE_ALL(HANDLER, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_f_handler_after_drop_at_every_instruction, 60)
+TEST_F_TIMEOUT(step, rule_f_handler_after_drop_at_every_instruction, 300)
 {
 	EXPLORE_ALL(DROP_THEN_HANDLER, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_i_fork_at_every_instruction, 90)
+TEST_F_TIMEOUT(step, rule_i_fork_at_every_instruction, 300)
 {
 	EXPLORE_ALL(FORK, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_i_fork_then_handler_in_the_child, 90)
+TEST_F_TIMEOUT(step, rule_i_fork_then_handler_in_the_child, 300)
 {
 	EXPLORE_ALL(FORK_THEN_HANDLER, 16);
 }
 
-TEST_F_TIMEOUT(step, rule_i_fork_in_a_handler_that_has_called, 90)
+TEST_F_TIMEOUT(step, rule_i_fork_in_a_handler_that_has_called, 300)
 {
 	EXPLORE_ALL(HANDLER_FORKS, 16);
 }
@@ -632,7 +632,7 @@ static bool drop_twice(unsigned long point, const void *ip, void *arg)
 	return true;
 }
 
-TEST_F_TIMEOUT(step, rule_g_dropped_twice, 60)
+TEST_F_TIMEOUT(step, rule_g_dropped_twice, 300)
 {
 	unsigned long fallbacks = 0, points = 1;
 
@@ -875,14 +875,14 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 	}
 }
 
-TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop, 120)
+TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop, 300)
 {
 	explore_pairs(_metadata, DROP, EMPTY, 16, 1);
 	explore_pairs(_metadata, DROP, FULL_BATCH, 33, 2);
 	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
 }
 
-TEST_F_TIMEOUT(step, rule_g_two_handlers_after_drop, 120)
+TEST_F_TIMEOUT(step, rule_g_two_handlers_after_drop, 300)
 {
 	pair.inside = 0;
 	explore_pairs(_metadata, DROP_THEN_HANDLER, EMPTY, 16, 1);
@@ -910,7 +910,7 @@ static bool reseed_always(unsigned long point, const void *ip, void *arg)
 }
 
 /* Whatever happens, however often, the call ends: with the system call. */
-TEST_F_TIMEOUT(step, rule_g_every_call_ends, 60)
+TEST_F_TIMEOUT(step, rule_g_every_call_ends, 300)
 {
 	static const step_fn always[] = { drop_always, reseed_always };
 
@@ -1019,7 +1019,7 @@ static bool explore_jumps(enum start start, size_t len)
 	return !x.nfailed && x.points;
 }
 
-TEST_F_TIMEOUT(step, longjmp_out_of_a_handler, 60)
+TEST_F_TIMEOUT(step, longjmp_out_of_a_handler, 300)
 {
 	static const size_t some[] = { 33, 200 };
 
