@@ -113,6 +113,17 @@
 	movdqu	\d, \offset + 0x30(DST)
 .endm
 
+/* One round of each of the \n blocks in flight. */
+.macro	round_of	n
+	quarter_rounds	A0, B0, C0, D0
+.if \n > 1
+	quarter_rounds	A1, B1, C1, D1
+.endif
+.if \n > 2
+	quarter_rounds	A2, B2, C2, D2
+.endif
+.endm
+
 /* Make \n blocks, from number BLOCK on, at DST; step both past them. */
 .macro	pass	n
 	first_rows	A0, B0, C0, D0, BLOCK
@@ -128,13 +139,7 @@
 	mov	$10, ROUNDS
 	.balign	16
 .Ldouble_round\@:
-	quarter_rounds	A0, B0, C0, D0
-.if \n > 1
-	quarter_rounds	A1, B1, C1, D1
-.endif
-.if \n > 2
-	quarter_rounds	A2, B2, C2, D2
-.endif
+	round_of	\n
 	turn_rows	B0, C0, D0
 .if \n > 1
 	turn_rows	B1, C1, D1
@@ -142,13 +147,7 @@
 .if \n > 2
 	turn_rows	B2, C2, D2
 .endif
-	quarter_rounds	A0, B0, C0, D0
-.if \n > 1
-	quarter_rounds	A1, B1, C1, D1
-.endif
-.if \n > 2
-	quarter_rounds	A2, B2, C2, D2
-.endif
+	round_of	\n
 	turn_rows	D0, C0, B0
 .if \n > 1
 	turn_rows	D1, C1, B1
