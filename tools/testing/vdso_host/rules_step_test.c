@@ -423,18 +423,16 @@ static void remember_key(void)
 	}
 }
 
-/* In the signal handler of every instruction. */
-static bool explore_point(unsigned long point, const void *ip, void *arg)
+/*
+ * The event, here, in a child, and the rest of the call. Returns whether the child
+ * has left reports to be judged.
+ */
+static bool try_here(unsigned long point)
 {
-	struct vgetrandom_state at = *world.state;
 	struct vdso_rng_data rng = *world.rng;
 	int status;
 	pid_t pid;
 
-	(void)arg;
-	remember_key();
-	if (in_chacha(ip) && point % x.every)
-		return true;
 	memset(reports, 0, 2 * sizeof(*reports));
 	pid = fork();
 	if (!pid) {
@@ -448,11 +446,45 @@ static bool explore_point(unsigned long point, const void *ip, void *arg)
 		return false;
 	}
 	*world.rng = rng;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status)) {
 		failed(point, strsignal(WTERMSIG(status)));
-	else
-		judge(point, &at, x.out);
+		return false;
+	}
 	return true;
+}
+
+/* In the signal handler of every instruction. */
+static bool explore_point(unsigned long point, const void *ip, void *arg)
+{
+	struct vgetrandom_state at = *world.state;
+
+	(void)arg;
+	remember_key();
+	if (in_chacha(ip) && point % x.every)
+		return true;
+	if (try_here(point))
+		judge(point, &at, x.out);
+	/* A child runs on to the end of the call, without stepping. */
+	return !x.mine;
+}
+
+/* A call of x.len bytes that begins with x.start, with @step at each point. */
+static ssize_t step_world(step_fn step, void *arg)
+{
+	ssize_t ret;
+
+	vdso_host_set_rng(world.host, 1, true);
+	world_start(x.start);
+	x.before = *world.state;
+	x.from = gate_count();
+	x.seen = x.from;
+	gate->hook = step_point;
+	ret = step_call(world.fn, x.out, x.len, x.flags, world.state, STATE_SIZE,
+			step, arg, &x.points);
+	if (x.mine)
+		finish(ret);
+	gate->hook = NULL;
+	return ret;
 }
 
 /* In this process @event must not have any effect on the parent of it all. */
@@ -466,17 +498,7 @@ static bool explore(enum event event, enum start start, size_t len,
 	x.start = start;
 	x.len = len;
 	x.every = len == 33 ? 1 : every;	/* every single one, for one length */
-	vdso_host_set_rng(world.host, 1, true);
-	world_start(start);
-	x.before = *world.state;
-	x.from = gate_count();
-	x.seen = x.from;
-	gate->hook = step_point;
-	ret = step_call(world.fn, x.out, len, 0, world.state, STATE_SIZE,
-			explore_point, NULL, &x.points);
-	if (x.mine)
-		finish(ret);
-	gate->hook = NULL;
+	ret = step_world(explore_point, NULL);
 	if (ret != (ssize_t)len)
 		failed(x.points, "the call itself has failed");
 	/* Every instruction from the call's first to its return has been seen. */
@@ -609,27 +631,15 @@ static void judge_twice(unsigned long point)
 
 static bool drop_twice(unsigned long point, const void *ip, void *arg)
 {
-	int status;
-	pid_t pid;
-
 	(void)arg;
 	remember_key();
 	if (point == twice.first)
 		memset(world.state, 0, STATE_SIZE);
 	if (point <= twice.first || (in_chacha(ip) && point % x.every))
 		return true;
-	memset(reports, 0, 2 * sizeof(*reports));
-	pid = fork();
-	if (!pid) {
-		x.mine = &reports[0];
-		happen();
-		return false;
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || WIFSIGNALED(status))
-		failed(point, "fork or waitpid failed, or a crash");
-	else
+	if (try_here(point))
 		judge_twice(point);
-	return true;
+	return !x.mine;
 }
 
 TEST_F_TIMEOUT(step, rule_g_dropped_twice, 300)
@@ -637,25 +647,15 @@ TEST_F_TIMEOUT(step, rule_g_dropped_twice, 300)
 	unsigned long fallbacks = 0, points = 1;
 
 	for (unsigned long first = 0; first < points; first += first < 60 ? 7 : 211) {
-		ssize_t ret;
-
 		memset(&x, 0, sizeof(x));
 		x.event = DROP;
+		x.start = PARTLY_USED;
 		x.len = 200;
 		x.every = 64;
 		x.flags = GRND_NONBLOCK;
 		twice.first = first;
 		twice.fallbacks = 0;
-		world_start(PARTLY_USED);
-		x.before = *world.state;
-		x.from = gate_count();
-		x.seen = x.from;
-		gate->hook = step_point;
-		ret = step_call(world.fn, x.out, x.len, x.flags, world.state, STATE_SIZE,
-				drop_twice, NULL, &x.points);
-		if (x.mine)
-			finish(ret);
-		gate->hook = NULL;
+		step_world(drop_twice, NULL);
 		points = x.points;
 		fallbacks += twice.fallbacks;
 		EXPECT_EQ(0, x.nfailed) {
@@ -780,8 +780,6 @@ static bool pair_of_events(unsigned long point, const void *ip, void *arg)
 {
 	unsigned int requests;
 	const char *why;
-	int status;
-	pid_t pid;
 
 	(void)arg;
 	if (point <= pair.first)
@@ -796,17 +794,8 @@ static bool pair_of_events(unsigned long point, const void *ip, void *arg)
 	requests = gate_count();
 	if (point < pair.first || (in_chacha(ip) && point % x.every))
 		return true;
-	memset(reports, 0, 2 * sizeof(*reports));
-	pid = fork();
-	if (!pid) {
-		x.mine = &reports[0];
-		happen();
-		return false;
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || WIFSIGNALED(status)) {
-		failed(point, "fork or waitpid failed, or a crash");
-		return true;
-	}
+	if (!try_here(point))
+		return !x.mine;
 	why = judge_pair(&reports[0]);
 	if (why && pair.event == DROP_THEN_HANDLER && point - pair.first <= MAX_PLACE)
 		pair.inside++;
@@ -830,24 +819,6 @@ static bool weigh(unsigned long point, const void *ip, void *arg)
 	return true;
 }
 
-static ssize_t pair_call(step_fn step, void *arg)
-{
-	ssize_t ret;
-
-	vdso_host_set_rng(world.host, 1, true);
-	world_start(x.start);
-	x.before = *world.state;
-	x.from = gate_count();
-	x.seen = x.from;
-	gate->hook = step_point;
-	ret = step_call(world.fn, x.out, x.len, 0, world.state, STATE_SIZE, step, arg,
-			&x.points);
-	if (x.mine)
-		finish(ret);
-	gate->hook = NULL;
-	return ret;
-}
-
 /* The first event at every @every-th point; none of the calls may be harmed. */
 static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 			  enum start start, size_t len, unsigned long every)
@@ -857,7 +828,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 
 	x = blank;
 	memset(worth_it, 0, sizeof(worth_it));
-	ASSERT_EQ((ssize_t)len, pair_call(weigh, &every));
+	ASSERT_EQ((ssize_t)len, step_world(weigh, &every));
 	points = x.points;
 	ASSERT_GT(ARRAY_SIZE(worth_it), points);
 	for (unsigned long first = 0; first < points; first++) {
@@ -867,7 +838,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 		memset(&pair.handler, 0, sizeof(pair.handler));
 		pair.first = first;
 		pair.event = event;
-		pair_call(pair_of_events, NULL);
+		step_world(pair_of_events, NULL);
 		EXPECT_EQ(0, x.nfailed) {
 			TH_LOG("%zu bytes, %s, first event at point %lu: %lu of the second fail, first %s",
 			       len, start_names[start], first, x.nfailed, x.why);
