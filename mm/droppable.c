@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a droppable mapping comes to be. What it is, and why: linux/droppable.h.
+ * What droppable memory needs of its own. What it is, and why: linux/droppable.h.
  */
 #include <linux/droppable.h>
 #include <linux/errno.h>
 #include <linux/mman.h>
+#include <linux/rmap.h>
+#include <linux/sched/signal.h>
 
 /**
  * droppable_mmap_flags - check a mmap() with MAP_DROPPABLE, and make it so
@@ -19,7 +21,8 @@
  * together with being dropped, and does not fail the mmap() either, because
  * it is not the caller's doing: most callers are libraries.
  *
- * Return: 0, or -EINVAL for what contradicts itself.
+ * Return: 0, -EINVAL for what contradicts itself, or -EOPNOTSUPP where the
+ * kernel is configured without droppable memory.
  */
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags)
 {
@@ -30,4 +33,67 @@ int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_
 	*vm_flags &= VM_LOCKED_CLEAR_MASK;
 	*vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 	return 0;
+}
+
+/**
+ * mm_lockable_pages - how much mlockall() would have to lock
+ * @mm: whose memory, which its caller has locked
+ *
+ * Return: pages of address space, as mm->total_vm, but for droppable ones.
+ */
+unsigned long mm_lockable_pages(struct mm_struct *mm)
+{
+	unsigned long pages = mm->total_vm;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	for_each_vma(vmi, vma)
+		if (vma_is_droppable(vma))
+			pages -= vma_pages(vma);
+	return pages;
+}
+
+/*
+ * Without memory the fault is over, having done nothing, and whoever touched the
+ * page does it again. Others get a jiffy to free some memory in. One that is to
+ * die learns the truth: a copy to user space would try for ever.
+ */
+vm_fault_t __droppable_exit_fault(vm_fault_t ret)
+{
+	current->in_droppable_fault = 0;
+	if (!(ret & VM_FAULT_OOM) || fatal_signal_pending(current))
+		return ret;
+	schedule_timeout_killable(1);
+	return ret & ~VM_FAULT_OOM;
+}
+
+/**
+ * droppable_drop_folio - drop a page whose contents are lost anyway
+ * @folio: any folio of one page, locked, with a reference held
+ *
+ * Return: was it droppable, and is it now mapped by nobody?
+ */
+bool droppable_drop_folio(struct folio *folio)
+{
+	if (!folio_test_droppable(folio))
+		return false;
+	try_to_unmap(folio, TTU_IGNORE_MLOCK | TTU_SYNC);
+	return !folio_mapped(folio);
+}
+
+/**
+ * droppable_reset_device_page - forget whether a page of a device was droppable
+ * @page: being freed
+ *
+ * Unlike memory of the kernel's own, which starts without flags each time, a page
+ * of a device keeps them. What moves there next brings some, and takes back what
+ * it finds: a droppable page would become swap backed, and one that is swap backed
+ * would be taken to be in the swap cache.
+ */
+void droppable_reset_device_page(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	__folio_clear_swapbacked(folio);
+	__clear_bit(PG_swapcache, folio_flags(folio, 0));
 }

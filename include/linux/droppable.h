@@ -22,6 +22,8 @@
 
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
 #include <uapi/linux/mman.h>
 
 /**
@@ -68,12 +70,99 @@ static inline void droppable_init_folio(struct folio *folio, const struct vm_are
 /**
  * mmap_is_droppable - does this mmap() ask for droppable memory?
  * @flags: the MAP_* flags of the call
+ *
+ * A kernel whose configuration is without getrandom() in the vDSO and without
+ * droppable memory does not know the type, like one that has never heard of it.
  */
 static inline bool mmap_is_droppable(unsigned long flags)
 {
-	return VM_DROPPABLE && (flags & MAP_TYPE) == MAP_DROPPABLE;
+	return (IS_ENABLED(CONFIG_VDSO_GETRANDOM) || IS_ENABLED(CONFIG_DROPPABLE_MEMORY)) &&
+	       (flags & MAP_TYPE) == MAP_DROPPABLE;
+}
+
+/*
+ * Faults. Nobody is killed, and nothing is printed, because there is no memory for
+ * what may be dropped: the fault tries again. What it allocates on its way (the
+ * page, page tables, the memory cgroup's consent) is anybody's code, so it is a
+ * mark of the task that says which fault this is.
+ */
+#ifdef CONFIG_DROPPABLE_MEMORY
+
+/**
+ * droppable_enter_fault - before a fault is handled
+ * @vma: the mapping that it is in
+ */
+static inline void droppable_enter_fault(const struct vm_area_struct *vma)
+{
+	current->in_droppable_fault = vma_is_droppable(vma);
+}
+
+/**
+ * in_droppable_fault - is the running code part of a fault in droppable memory?
+ *
+ * Not the interrupts that come meanwhile.
+ */
+static inline bool in_droppable_fault(void)
+{
+	return current->in_droppable_fault && in_task();
+}
+
+vm_fault_t __droppable_exit_fault(vm_fault_t ret);
+
+/**
+ * droppable_exit_fault - after a fault has been handled
+ * @ret: what it came to
+ *
+ * The mapping may be gone by now.
+ *
+ * Return: @ret, without VM_FAULT_OOM if the fault was in droppable memory.
+ */
+static inline vm_fault_t droppable_exit_fault(vm_fault_t ret)
+{
+	return likely(!current->in_droppable_fault) ? ret : __droppable_exit_fault(ret);
 }
 
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags);
+unsigned long mm_lockable_pages(struct mm_struct *mm);
+bool droppable_drop_folio(struct folio *folio);
+void droppable_reset_device_page(struct page *page);
+
+#else /* !CONFIG_DROPPABLE_MEMORY */
+
+static inline void droppable_enter_fault(const struct vm_area_struct *vma)
+{
+}
+
+static inline bool in_droppable_fault(void)
+{
+	return false;
+}
+
+static inline vm_fault_t droppable_exit_fault(vm_fault_t ret)
+{
+	return ret;
+}
+
+static inline int droppable_mmap_flags(const struct file *file, unsigned long flags,
+				       vm_flags_t *vm_flags)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline unsigned long mm_lockable_pages(struct mm_struct *mm)
+{
+	return mm->total_vm;
+}
+
+static inline bool droppable_drop_folio(struct folio *folio)
+{
+	return false;
+}
+
+static inline void droppable_reset_device_page(struct page *page)
+{
+}
+
+#endif /* !CONFIG_DROPPABLE_MEMORY */
 
 #endif /* _LINUX_DROPPABLE_H */
