@@ -45,8 +45,9 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 {
 	unsigned long pages = mm->total_vm;
 	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
+	struct vma_iterator vmi;
 
+	vma_iter_init(&vmi, mm, 0);
 	for_each_vma(vmi, vma)
 		if (vma_is_droppable(vma))
 			pages -= vma_pages(vma);

@@ -81,7 +81,7 @@ static bool free_rest(const struct mm_walk *walk, unsigned long addr, spinlock_t
 {
 	struct lazyfree_walk *lazyfree = walk->private;
 	unsigned int nr = folio_nr_pages(folio) - first;
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* of the next table */
 	pte_t *pte = trylock_next_table(walk->mm, addr, locked, &ptl);
 	bool mapped;
 
@@ -138,7 +138,7 @@ unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
 	}
 	folio_unlock(folio);
 	if (!whole)
-		return is_lazily_free(folio, *pte);
+		return 0;
 	mark_page_lazyfree(page);
 	return here;
 }

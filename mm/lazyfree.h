@@ -30,8 +30,8 @@ static inline struct mmu_gather *lazyfree_walk_tlb(const struct mm_walk *walk)
 }
 
 unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
-				  unsigned long addr, unsigned long end, pte_t *pte,
-				  spinlock_t *ptl);
+				  unsigned long addr, unsigned long end,
+				  pte_t *pte, spinlock_t *ptl);
 
 #else /* !CONFIG_LAZYFREE_LARGE_FOLIO */
 
