@@ -1,6 +1,9 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: memory that may become zeros, and never goes anywhere else.
+ * MAP_DROPPABLE: memory that may become zeros, and never goes anywhere else. Here
+ * the mapping itself: how it is made, what it refuses, and that it stays what it
+ * is. See droppable_mlock.c for locking, droppable_reclaim.c and droppable_move.c
+ * for its pages.
  *
  * The rules are those of Linux 6.11 and later too, and this passes there as well.
  */
@@ -13,28 +16,32 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
+#include "droppable_util.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
 #endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP	4
+#endif
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE	67
+#endif
 
-#define PAGES	64
+#define PAGES		64
+/* More than a machine has: refused, unless nothing is reserved for it. */
+#define BEYOND_ALL	(16UL << 40)
 
 static size_t len;
 
-static void *map(int flags, int fd)
+static void *try_map(int flags, int fd)
 {
 	return mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
 }
@@ -42,7 +49,7 @@ static void *map(int flags, int fd)
 /* @errno_wanted for a mapping that must be refused. */
 static bool refused(int flags, int fd, int errno_wanted)
 {
-	void *p = map(flags, fd);
+	void *p = try_map(flags, fd);
 
 	if (p == MAP_FAILED)
 		return errno == errno_wanted;
@@ -58,42 +65,6 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return true;
 }
 
-/* A line of a file in /proc that starts with @key; of smaps, @p's mapping's. */
-static bool proc_line(const char *file, const char *key, const void *p, char *line, int size)
-{
-	unsigned long start, end;
-	FILE *f = fopen(file, "re");
-	bool here = !p;
-
-	while (f && fgets(line, size, f)) {
-		if (p && sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			here = (unsigned long)p >= start && (unsigned long)p < end;
-		if (here && !strncmp(line, key, strlen(key))) {
-			fclose(f);
-			return true;
-		}
-	}
-	if (f)
-		fclose(f);
-	return false;
-}
-
-static long proc_number(const char *file, const char *key, const void *p)
-{
-	char line[512];
-
-	return proc_line(file, key, p, line, sizeof(line)) ? atol(line + strlen(key)) : -1;
-}
-
-/* A two-letter flag, after VmFlags: in smaps. */
-static bool has_vm_flag(const void *p, const char *flag)
-{
-	char line[512];
-
-	return proc_line("/proc/self/smaps", "VmFlags:", p, line, sizeof(line)) &&
-	       strstr(line + strlen("VmFlags:"), flag);
-}
-
 FIXTURE(droppable) {
 	uint8_t *p;
 };
@@ -101,9 +72,9 @@ FIXTURE(droppable) {
 FIXTURE_SETUP(droppable)
 {
 	len = PAGES * getpagesize();
-	self->p = map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
+	self->p = try_map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
 	if (self->p == MAP_FAILED && errno != ENOMEM)
-		SKIP(return, "this kernel has no MAP_DROPPABLE: %s",
+		SKIP(_exit(KSFT_SKIP), "this kernel has no MAP_DROPPABLE: %s",
 		     strerror(errno));
 	ASSERT_NE(MAP_FAILED, self->p);
 	memset(self->p, 0x5a, len);
@@ -116,9 +87,8 @@ FIXTURE_TEARDOWN(droppable)
 
 TEST_F(droppable, is_memory)
 {
-	uint8_t *again = map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
+	uint8_t *again = map_pages(MAP_DROPPABLE, len);
 
-	ASSERT_NE(MAP_FAILED, again);
 	EXPECT_TRUE(is_zero(again, len));
 	for (size_t i = 0; i < len; i++)
 		again[i] = i * 7;
@@ -150,14 +120,49 @@ TEST_F(droppable, mmap_refuses_files)
 	close(fd);
 }
 
+TEST_F(droppable, mmap_accepts_what_goes_with_it)
+{
+	const int base = MAP_DROPPABLE | MAP_ANONYMOUS;
+	uint8_t *p = try_map(base | MAP_POPULATE | MAP_NORESERVE | MAP_STACK, -1);
+
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_TRUE(smaps_flag(p, " dp"));
+	EXPECT_EQ(p, mmap(p, len, PROT_READ, base | MAP_FIXED, -1, 0));
+	EXPECT_EQ(MAP_FAILED, mmap(p, len, PROT_READ, base | MAP_FIXED_NOREPLACE, -1, 0));
+	EXPECT_EQ(EEXIST, errno);
+	munmap(p, len);
+}
+
+TEST_F(droppable, reserves_no_memory)
+{
+	uint8_t *p;
+
+	/* It can be that the machine gives whatever it is asked for. */
+	if (file_number("/proc/sys/vm/overcommit_memory", "", NULL) == 0)
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, BEYOND_ALL, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	p = mmap(NULL, BEYOND_ALL, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_TRUE(smaps_flag(p, " nr"));
+	/* None is when it becomes writable, nor when it grows. */
+	EXPECT_EQ(0, mprotect(p, BEYOND_ALL, PROT_NONE));
+	EXPECT_EQ(0, mprotect(p, BEYOND_ALL, PROT_READ | PROT_WRITE));
+	EXPECT_FALSE(smaps_flag(p, " ac"));
+	munmap(p, BEYOND_ALL);
+	p = mremap(self->p, len, BEYOND_ALL, MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, p);
+	self->p = p;
+	munmap(p + len, BEYOND_ALL - len);
+}
+
 TEST_F(droppable, madvise_cannot_lift_the_rules)
 {
 	EXPECT_EQ(-1, madvise(self->p, len, MADV_KEEPONFORK));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, madvise(self->p, len, MADV_DODUMP));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_TRUE(has_vm_flag(self->p, " wf"));
-	EXPECT_TRUE(has_vm_flag(self->p, " dd"));
+	EXPECT_TRUE(smaps_flag(self->p, " wf"));
+	EXPECT_TRUE(smaps_flag(self->p, " dd"));
 
 	EXPECT_EQ(0, madvise(self->p, len, MADV_DONTDUMP));
 	EXPECT_EQ(0, madvise(self->p, len, MADV_WIPEONFORK));
@@ -165,44 +170,12 @@ TEST_F(droppable, madvise_cannot_lift_the_rules)
 	EXPECT_TRUE(is_zero(self->p, len));
 }
 
-/* Callers are libraries: a program that locks all its memory must go on working. */
-TEST_F(droppable, mlock_does_not_lock)
-{
-	long before = proc_number("/proc/self/status", "VmLck:", NULL);
-
-	EXPECT_EQ(0, mlock(self->p, len));
-	EXPECT_EQ(0, mlock2(self->p, len, MLOCK_ONFAULT));
-	EXPECT_FALSE(has_vm_flag(self->p, " lo"));
-	EXPECT_EQ(0, proc_number("/proc/self/smaps", "Locked:", self->p));
-	EXPECT_EQ(before, proc_number("/proc/self/status", "VmLck:", NULL));
-	EXPECT_EQ(0, munlock(self->p, len));
-}
-
-TEST_F(droppable, mlockall_does_not_lock)
-{
-	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-	uint8_t *later;
-
-	/* The harness' own memory has to fit. */
-	if (setrlimit(RLIMIT_MEMLOCK, &all))
-		SKIP(return, "RLIMIT_MEMLOCK cannot be raised (needs CAP_SYS_RESOURCE): %s",
-		     strerror(errno));
-	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
-	EXPECT_FALSE(has_vm_flag(self->p, " lo"));
-	later = map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
-	EXPECT_NE(MAP_FAILED, later);
-	EXPECT_FALSE(has_vm_flag(later, " lo"));
-	EXPECT_EQ(0, proc_number("/proc/self/smaps", "Locked:", later));
-	EXPECT_EQ(0, munlockall());
-}
-
 TEST_F(droppable, smaps_says_dp)
 {
-	uint8_t *other = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint8_t *other = map_pages(MAP_PRIVATE, len);
 
-	EXPECT_TRUE(has_vm_flag(self->p, " dp"));
-	ASSERT_NE(MAP_FAILED, other);
-	EXPECT_FALSE(has_vm_flag(other, " dp"));
+	EXPECT_TRUE(smaps_flag(self->p, " dp"));
+	EXPECT_FALSE(smaps_flag(other, " dp"));
 }
 
 static bool child_sees_zeros(const uint8_t *p, size_t n)
@@ -217,11 +190,9 @@ static bool child_sees_zeros(const uint8_t *p, size_t n)
 
 TEST_F(droppable, fork_wipes)
 {
-	uint8_t *copy = malloc(len);
 	int status;
 	pid_t pid;
 
-	ASSERT_NE(NULL, copy);
 	memset(self->p, 0x5a, len);
 	EXPECT_TRUE(child_sees_zeros(self->p, len));
 
@@ -237,52 +208,89 @@ TEST_F(droppable, fork_wipes)
 	for (size_t i = 0; i < len; i++)
 		if (self->p[i])
 			ASSERT_EQ(0x5a, self->p[i]);
-	free(copy);
 }
 
-/* Parts of the mapping, and the mapping elsewhere, are the same kind of memory. */
-TEST_F(droppable, stays_what_it_is)
+TEST_F(droppable, parts_are_droppable)
 {
 	size_t page = getpagesize();
-	uint8_t *q;
 
 	ASSERT_EQ(0, mprotect(self->p + page, page, PROT_READ));
 	for (size_t i = 0; i < 3; i++)
-		EXPECT_TRUE(has_vm_flag(self->p + i * page, " dp"));
+		EXPECT_TRUE(smaps_flag(self->p + i * page, " dp"));
+	EXPECT_EQ(page / 1024, smaps_kb(self->p + page, "Size:"));
+	ASSERT_EQ(0, munmap(self->p + 2 * page, page));
+	EXPECT_TRUE(smaps_flag(self->p, " dp"));
+	EXPECT_TRUE(smaps_flag(self->p + 3 * page, " dp"));
+	/* And again one, when nothing but what they are is left to tell them apart. */
 	ASSERT_EQ(0, mprotect(self->p + page, page, PROT_READ | PROT_WRITE));
-	q = mremap(self->p, len, 2 * len, MREMAP_MAYMOVE);
+	EXPECT_EQ(2 * page / 1024, smaps_kb(self->p, "Size:"));
+	EXPECT_TRUE(child_sees_zeros(self->p, 2 * page));
+}
+
+TEST_F(droppable, growth_is_droppable)
+{
+	uint8_t *q = mremap(self->p, len, 2 * len, MREMAP_MAYMOVE);
+
 	ASSERT_NE(MAP_FAILED, q);
-	EXPECT_TRUE(has_vm_flag(q, " dp"));
-	EXPECT_TRUE(has_vm_flag(q + 2 * len - 1, " dp"));
+	self->p = q;
+	EXPECT_TRUE(smaps_flag(q, " dp"));
+	EXPECT_TRUE(smaps_flag(q + 2 * len - 1, " dp"));
 	memset(q, 0x5a, 2 * len);
 	EXPECT_TRUE(child_sees_zeros(q, 2 * len));
-	self->p = q;
 	munmap(q + len, len);
 }
 
+TEST_F(droppable, moved_is_droppable)
+{
+	uint8_t *to = map_pages(MAP_PRIVATE, len), *left;
+
+	/* Onto an ordinary mapping, which does not rub off. */
+	ASSERT_EQ(to, mremap(self->p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	EXPECT_TRUE(smaps_flag(to, " dp"));
+	EXPECT_TRUE(child_sees_zeros(to, len));
+
+	/* And what is left behind, if it stays mapped. */
+	left = to;
+	to = mremap(left, len, len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	ASSERT_NE(MAP_FAILED, to);
+	self->p = to;
+	EXPECT_TRUE(smaps_flag(to, " dp"));
+	EXPECT_TRUE(smaps_flag(left, " dp"));
+	EXPECT_TRUE(is_zero(left, len));
+	memset(left, 0x5a, len);
+	EXPECT_TRUE(child_sees_zeros(left, len));
+	munmap(left, len);
+}
+
 /* An ordinary neighbour does not become part of it, nor it of the neighbour. */
-TEST_F(droppable, does_not_merge)
+TEST_F(droppable, does_not_merge_with_ordinary)
 {
 	size_t page = getpagesize();
-	uint8_t *p = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = map_pages(MAP_PRIVATE, 5 * page);
 
-	ASSERT_NE(MAP_FAILED, p);
-	ASSERT_EQ(p + page, mmap(p + page, page, PROT_READ | PROT_WRITE,
-				 MAP_DROPPABLE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	EXPECT_FALSE(has_vm_flag(p, " dp"));
-	EXPECT_TRUE(has_vm_flag(p + page, " dp"));
-	EXPECT_FALSE(has_vm_flag(p + 2 * page, " dp"));
-	EXPECT_EQ(page / 1024, proc_number("/proc/self/smaps", "Size:", p + page));
+	for (size_t at = page; at < 5 * page; at += 2 * page)
+		ASSERT_EQ(p + at, mmap(p + at, page, PROT_READ | PROT_WRITE,
+				       MAP_DROPPABLE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	/* Ordinary memory in between, made after its neighbours. */
+	ASSERT_EQ(p + 2 * page, mmap(p + 2 * page, page, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	/* And what would make neighbours equal, if they were not of two kinds. */
+	EXPECT_EQ(0, madvise(p, 5 * page, MADV_WIPEONFORK));
+	EXPECT_EQ(0, madvise(p, 5 * page, MADV_DONTDUMP));
+	for (size_t i = 0; i < 5; i++) {
+		EXPECT_EQ(i % 2, smaps_flag(p + i * page, " dp"));
+		EXPECT_EQ(page / 1024, smaps_kb(p + i * page, "Size:"));
+	}
+	munmap(p, 5 * page);
 }
 
 TEST_F(droppable, reclaim_drops)
 {
-	long swapped = proc_number("/proc/vmstat", "pswpout ", NULL);
+	long swapped = vm_counter("pswpout");
 	size_t dropped = 0;
 
 	ASSERT_EQ(0, madvise(self->p, len, MADV_PAGEOUT));
-	EXPECT_EQ(0, proc_number("/proc/self/smaps", "Swap:", self->p));
+	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
 	for (size_t i = 0; i < len; i += getpagesize()) {
 		if (is_zero(self->p + i, getpagesize()))
 			dropped++;
@@ -292,25 +300,63 @@ TEST_F(droppable, reclaim_drops)
 	/* One page or another may be in use for a moment, in a per-CPU list. */
 	EXPECT_LE(PAGES * 3 / 4, dropped);
 	/* Others may swap meanwhile, but not this much at this moment. */
-	EXPECT_GT(PAGES, proc_number("/proc/vmstat", "pswpout ", NULL) - swapped);
+	EXPECT_GT(PAGES, vm_counter("pswpout") - swapped);
+}
+
+static int register_range(int fd, void *p, uint64_t mode)
+{
+	struct uffdio_register reg = { .range = { (unsigned long)p, len }, .mode = mode };
+
+	return ioctl(fd, UFFDIO_REGISTER, &reg) ? errno : 0;
 }
 
 /* Who handles the faults of a page would decide what is in it. */
 TEST_F(droppable, userfaultfd_refuses)
 {
-	struct uffdio_register reg = {
-		.range = { (unsigned long)self->p, len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	uint8_t *control = map_pages(MAP_PRIVATE, len);
 
 	if (fd < 0)
 		SKIP(return, "userfaultfd: %s", strerror(errno));
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
-	EXPECT_EQ(-1, ioctl(fd, UFFDIO_REGISTER, &reg));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, register_range(fd, control, UFFDIO_REGISTER_MODE_MISSING));
+	EXPECT_EQ(EINVAL, register_range(fd, self->p, UFFDIO_REGISTER_MODE_MISSING));
+	EXPECT_EQ(EINVAL, register_range(fd, self->p, UFFDIO_REGISTER_MODE_WP));
+	EXPECT_EQ(EINVAL, register_range(fd, self->p, UFFDIO_REGISTER_MODE_MISSING |
+					 UFFDIO_REGISTER_MODE_WP));
 	close(fd);
+}
+
+/* A page that is merged is shared, and swap backed. */
+TEST_F(droppable, ksm_leaves_it_alone)
+{
+	uint8_t *control = map_pages(MAP_PRIVATE, len);
+
+	if (madvise(control, len, MADV_MERGEABLE))
+		SKIP(return, "this kernel has no KSM: %s", strerror(errno));
+	EXPECT_TRUE(smaps_flag(control, " mg"));
+	EXPECT_EQ(0, madvise(self->p, len, MADV_MERGEABLE));
+	EXPECT_FALSE(smaps_flag(self->p, " mg"));
+
+	/* All of the process's memory, now and later; Linux 6.4 and later. */
+	if (prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0)) {
+		EXPECT_TRUE(errno == EINVAL || errno == EPERM);
+		return;
+	}
+	EXPECT_FALSE(smaps_flag(self->p, " mg"));
+	EXPECT_FALSE(smaps_flag(map_pages(MAP_DROPPABLE, len), " mg"));
+	prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0);
+}
+
+static bool first_line(const char *name, char *line, int size)
+{
+	FILE *f = fopen(name, "re");
+	bool done = f && fgets(line, size, f);
+
+	if (f)
+		fclose(f);
+	return done;
 }
 
 static bool file_contains(const char *name, const char *pattern, size_t n)
@@ -341,14 +387,13 @@ TEST_F(droppable, core_dump_leaves_it_out)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	char dir[] = "/tmp/droppable.XXXXXX", pattern[64] = "", how[256];
-	uint8_t *control = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint8_t *control = map_pages(MAP_PRIVATE, len);
 	int status;
 	pid_t pid;
 
-	if (!proc_line("/proc/sys/kernel/core_pattern", "", NULL, how, sizeof(how)) ||
+	if (!first_line("/proc/sys/kernel/core_pattern", how, sizeof(how)) ||
 	    strcmp(how, "core\n"))
 		SKIP(return, "core dumps do not go to a file named core, but to %s", how);
-	ASSERT_NE(MAP_FAILED, control);
 	ASSERT_NE(NULL, mkdtemp(dir));
 	ASSERT_EQ(0, chdir(dir));
 	pid = fork();

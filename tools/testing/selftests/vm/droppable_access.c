@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE: others than the owner use its pages. What debuggers, pipes, disks
+ * and io_uring write arrives; while they hold a page it stays, and it stays
+ * droppable; afterwards it is dropped as any. And memory that fails takes nobody along.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_check.h"
+
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON		100
+#endif
+#define KPF_HWPOISON		KPF(19)
+
+#define PAGES			64
+#define CGROUP			"droppable_access"
+#define ZRAM_CONTROL		"/sys/class/zram-control/"
+
+static size_t page, len;
+
+static __attribute__((constructor)) void init(void)
+{
+	page = getpagesize();
+	len = PAGES * page;
+	stay_on_cpu(0);
+}
+
+/* Writes by a tracer. The tracee checks. */
+
+/* What is written to: the last two without a page of their own, or any. */
+enum { PRESENT, DROPPED, READ_ONCE, UNTOUCHED, WAYS };
+
+static uint8_t *part(uint8_t *p, int which)
+{
+	return p + which * len / 4;
+}
+
+static void be_written_to(uint8_t *p)
+{
+	memset(part(p, DROPPED), 0x5a, len / 4);
+	if (!pageout_drops(part(p, DROPPED), len / 4))
+		_exit(2);
+	memset(part(p, PRESENT), 0x5a, len / 4);
+	count_dropped(part(p, READ_ONCE), len / 4);
+	ptrace(PTRACE_TRACEME, 0, 0, 0);
+	raise(SIGSTOP);
+	for (int i = 0; i < WAYS; i++) {
+		if (count_droppable(part(p, i), len / 4) != PAGES / 4)
+			_exit(10 + i);
+		if (count_dropped(part(p, i), len / 4))
+			_exit(20 + i);
+		if (*trouble_with(part(p, i), len / 4, PAGES / 4))
+			_exit(30 + i);
+	}
+	_exit(0);
+}
+
+static bool by_process_vm(pid_t pid, uint8_t *to, const uint8_t *from, size_t n)
+{
+	struct iovec local = { (void *)from, n }, remote = { to, n };
+
+	return process_vm_writev(pid, &local, 1, &remote, 1, 0) == (ssize_t)n;
+}
+
+static bool by_poke(pid_t pid, uint8_t *to, const uint8_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i += sizeof(long))
+		if (ptrace(PTRACE_POKEDATA, pid, to + i, *(const long *)(from + i)))
+			return false;
+	return true;
+}
+
+static bool by_proc_mem(pid_t pid, uint8_t *to, const uint8_t *from, size_t n)
+{
+	char name[32];
+	ssize_t done;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/mem", pid);
+	fd = open(name, O_WRONLY | O_CLOEXEC);
+	done = pwrite(fd, from, n, (off_t)to);
+	close(fd);
+	return done == (ssize_t)n;
+}
+
+static void write_to_tracee(struct __test_metadata *_metadata,
+			    bool (*write_by)(pid_t pid, uint8_t *to, const uint8_t *from,
+					     size_t n))
+{
+	uint8_t *p = map_pages(MAP_DROPPABLE, len), *text = map_pages(MAP_PRIVATE, len / 4);
+	int status;
+	pid_t pid;
+
+	fill_pages(text, len / 4);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		be_written_to(p);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	for (int i = 0; i < WAYS; i++)
+		EXPECT_TRUE(write_by(pid, part(p, i), text, len / 4));
+	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, 0, 0));
+	/* Nor is what it wrote to be swapped from here. */
+	munmap(text, len / 4);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	munmap(p, len);
+}
+
+TEST(process_vm_writev_writes_droppable_pages)
+{
+	write_to_tracee(_metadata, by_process_vm);
+}
+
+TEST(ptrace_writes_droppable_pages)
+{
+	write_to_tracee(_metadata, by_poke);
+}
+
+TEST(proc_mem_writes_droppable_pages)
+{
+	write_to_tracee(_metadata, by_proc_mem);
+}
+
+/* References. */
+
+FIXTURE(held) {
+	uint8_t *p;
+};
+
+FIXTURE_SETUP(held)
+{
+	ASSERT_TRUE(enter_cgroup(CGROUP, "max"));
+	self->p = map_pages(MAP_DROPPABLE, len);
+	fill_pages(self->p, len);
+}
+
+FIXTURE_TEARDOWN(held)
+{
+	munmap(self->p, len);
+	leave_cgroup(CGROUP);
+}
+
+static uint64_t sum_of_frames(const uint8_t *p, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t at = 0; at < n; at += page)
+		sum = sum * 31 + page_frame(p + at);
+	return sum;
+}
+
+/* Reclaim of two kinds leaves pages as they are, and where. */
+static void expect_they_stay(struct __test_metadata *_metadata, uint8_t *p, size_t n)
+{
+	uint64_t frames = sum_of_frames(p, n);
+
+	/* Nothing new was put in the place of what was there. */
+	ASSERT_EQ(0, count_dropped(p, n));
+	for (int tries = 0; tries < 3; tries++) {
+		drain_lists();
+		ASSERT_EQ(0, madvise(p, n, MADV_PAGEOUT));
+		reclaim_cgroup(CGROUP, 2 * n);
+	}
+	EXPECT_EQ(n / page, count_droppable(p, n));
+	EXPECT_EQ(0, count_dropped(p, n));
+	EXPECT_EQ(frames, sum_of_frames(p, n));
+	EXPECT_EQ(0, found_on_swap());
+}
+
+static int io_uring_with_buffer(void *p, size_t size)
+{
+	struct io_uring_params params = { 0 };
+	struct iovec buffer = { p, size };
+	int ring = syscall(SYS_io_uring_setup, 4, &params);
+
+	if (ring >= 0 &&
+	    syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)) {
+		close(ring);
+		return -1;
+	}
+	return ring;
+}
+
+TEST_F(held, registered_buffers_stay_until_unregistered)
+{
+	int ring = io_uring_with_buffer(self->p, len);
+
+	ASSERT_LE(0, ring);
+	expect_they_stay(_metadata, self->p, len);
+	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+	close(ring);
+}
+
+/* A pin takes what is not there yet, for good. */
+TEST_F(held, buffers_registered_untouched_stay)
+{
+	int ring;
+
+	ASSERT_EQ(0, madvise(self->p, len, MADV_DONTNEED));
+	ring = io_uring_with_buffer(self->p, len);
+	ASSERT_LE(0, ring);
+	EXPECT_EQ(PAGES, count_droppable(self->p, len));
+	EXPECT_EQ(PAGES, count_dropped(self->p, len));
+	fill_pages(self->p, len);
+	expect_they_stay(_metadata, self->p, len);
+	close(ring);
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+TEST_F(held, a_huge_page_with_one_page_registered_stays)
+{
+	uint8_t *p = map_huge(MAP_DROPPABLE, HUGE_SIZE);
+	int ring;
+
+	fill_pages(p, HUGE_SIZE);
+	ASSERT_TRUE(page_flags(p) & KPF_THP);
+	ring = io_uring_with_buffer(p + 5 * page, page);
+	ASSERT_LE(0, ring);
+	expect_they_stay(_metadata, p, HUGE_SIZE);
+	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
+	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
+	close(ring);
+	munmap(p, HUGE_SIZE);
+}
+
+TEST_F(held, pages_in_a_pipe_stay_until_read)
+{
+	const size_t n = 8 * page;
+	struct iovec iov = { self->p, n };
+	uint8_t *read_back = map_pages(MAP_DROPPABLE, n);
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(n, vmsplice(ends[1], &iov, 1, 0));
+	expect_they_stay(_metadata, self->p, n);
+	ASSERT_EQ(n, read(ends[0], read_back, n));
+	EXPECT_EQ(0, count_dropped(read_back, n));
+	close(ends[0]);
+	close(ends[1]);
+	EXPECT_STREQ("", trouble_with(self->p, n, n / page));
+	munmap(read_back, n);
+}
+
+/* Given away, and with nobody left who has them mapped: what is read is what was there. */
+TEST_F(held, pages_given_to_a_pipe_outlive_the_mapping)
+{
+	const size_t n = 8 * page;
+	struct iovec iov = { self->p, n };
+	uint8_t *read_back = map_pages(MAP_DROPPABLE, n);
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(n, vmsplice(ends[1], &iov, 1, SPLICE_F_GIFT));
+	ASSERT_EQ(0, madvise(self->p, len, MADV_DONTNEED));
+	drain_lists();
+	reclaim_cgroup(CGROUP, 2 * len);
+	EXPECT_EQ(0, found_on_swap());
+	ASSERT_EQ(n, read(ends[0], read_back, n));
+	EXPECT_EQ(0, count_dropped(read_back, n));
+	close(ends[0]);
+	close(ends[1]);
+	munmap(read_back, n);
+}
+
+/* Disks. */
+
+static bool read_number(const char *name, int *number)
+{
+	FILE *f = fopen(name, "re");
+	bool done = f && fscanf(f, "%d", number) == 1;
+
+	if (f)
+		fclose(f);
+	return done;
+}
+
+/* A disk of its own, so that none of the machine's is written to. */
+static int open_new_disk(int *number)
+{
+	char name[64];
+
+	if (!read_number(ZRAM_CONTROL "hot_add", number))
+		return -1;
+	snprintf(name, sizeof(name), "/sys/block/zram%d/disksize", *number);
+	if (!write_file(name, "4M"))
+		return -1;
+	snprintf(name, sizeof(name), "/dev/zram%d", *number);
+	return open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+static void remove_disk(int number)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", number);
+	write_file(ZRAM_CONTROL "hot_remove", text);
+}
+
+/* Like count_dropped() >= 0, while pages are being dropped. */
+static bool are_patterns_then_zeros(const uint8_t *p, const uint8_t *pattern)
+{
+	bool dropped = false;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = __atomic_load_n(p + i, __ATOMIC_RELAXED);
+
+		dropped = !byte || (dropped && i % page);
+		if (byte != (dropped ? 0 : pattern[i % page]))
+			return false;
+	}
+	return true;
+}
+
+struct reader {
+	int fd;
+	uint8_t *p;
+	const uint8_t *pattern;
+	bool failed;
+};
+
+static void *read_directly(void *arg)
+{
+	struct reader *r = arg;
+
+	/* Not where reclaim runs. */
+	stay_on_cpu(1);
+	for (time_t end = time(NULL) + 3; time(NULL) < end && !r->failed;)
+		r->failed = pread(r->fd, r->p, len, 0) != (ssize_t)len ||
+			    !are_patterns_then_zeros(r->p, r->pattern);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(held, direct_reads_arrive_whole_or_are_dropped, 120)
+{
+	struct reader r = { .p = self->p, .pattern = map_pages(MAP_DROPPABLE, page) };
+	long dropped = vm_counter("pglazyfreed");
+	pthread_t thread;
+	int number;
+
+	r.fd = open_new_disk(&number);
+	ASSERT_LE(0, r.fd);
+	fill_pages((uint8_t *)r.pattern, page);
+	ASSERT_EQ(len, pwrite(r.fd, self->p, len, 0));
+	/* Into pages that are not there. */
+	ASSERT_TRUE(pageout_drops(self->p, len));
+	ASSERT_EQ(len, pread(r.fd, self->p, len, 0));
+	EXPECT_EQ(0, count_dropped(self->p, len));
+	EXPECT_EQ(PAGES, count_droppable(self->p, len));
+
+	/* And with reclaim going on. */
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_directly, &r));
+	while (pthread_tryjoin_np(thread, NULL))
+		madvise(self->p, len, MADV_PAGEOUT);
+	EXPECT_FALSE(r.failed);
+	EXPECT_LT(dropped + PAGES, vm_counter("pglazyfreed"));
+
+	ASSERT_EQ(len, pread(r.fd, self->p, len, 0));
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+	close(r.fd);
+	remove_disk(number);
+}
+
+/* Memory that fails. */
+
+static sigjmp_buf after_sigbus;
+static int sigbus_count;
+
+static void on_sigbus(int sig)
+{
+	(void)sig;
+	__atomic_fetch_add(&sigbus_count, 1, __ATOMIC_RELAXED);
+	siglongjmp(after_sigbus, 1);
+}
+
+static bool reading_raises_sigbus(const uint8_t *p)
+{
+	sigbus_count = 0;
+	if (!sigsetjmp(after_sigbus, 1))
+		__atomic_load_n(p, __ATOMIC_RELAXED);
+	return __atomic_load_n(&sigbus_count, __ATOMIC_RELAXED);
+}
+
+/* Does the end of the page's frame raise SIGBUS at once? -1: it did not end. */
+static int poisoning_raises_sigbus(uint8_t *p)
+{
+	static int failed;
+
+	drain_lists();
+	failed = 0;
+	sigbus_count = 0;
+	if (!sigsetjmp(after_sigbus, 1))
+		failed = madvise(p, page, MADV_HWPOISON);
+	return failed ? -1 : __atomic_load_n(&sigbus_count, __ATOMIC_RELAXED);
+}
+
+static bool frame_is_poisoned(uint64_t frame)
+{
+	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t flags = frame_flags(kpageflags, frame);
+
+	close(kpageflags);
+	return flags & KPF_HWPOISON;
+}
+
+FIXTURE(poison) {
+	uint8_t *p;
+	size_t len;
+};
+
+FIXTURE_VARIANT(poison) {
+	int type;
+	bool huge, early;
+};
+
+FIXTURE_VARIANT_ADD(poison, late) { MAP_DROPPABLE, false, false };
+FIXTURE_VARIANT_ADD(poison, early) { MAP_DROPPABLE, false, true };
+FIXTURE_VARIANT_ADD(poison, huge) { MAP_DROPPABLE, true, false };
+FIXTURE_VARIANT_ADD(poison, huge_early) { MAP_DROPPABLE, true, true };
+
+FIXTURE_SETUP(poison)
+{
+	signal(SIGBUS, on_sigbus);
+	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET,
+			   variant->early ? PR_MCE_KILL_EARLY : PR_MCE_KILL_LATE, 0, 0));
+	self->len = variant->huge ? HUGE_SIZE : len;
+	self->p = variant->huge ? map_huge(variant->type, self->len) :
+				  map_pages(variant->type, self->len);
+	fill_pages(self->p, self->len);
+	ASSERT_EQ(variant->huge, !!(page_flags(self->p) & KPF_THP));
+}
+
+FIXTURE_TEARDOWN(poison)
+{
+	munmap(self->p, self->len);
+}
+
+TEST_F(poison, takes_one_page_and_nobody)
+{
+	uint8_t *bad = self->p + 5 * page;
+	uint64_t frame = page_frame(bad);
+
+	ASSERT_NE(0, frame);
+	ASSERT_EQ(0, poisoning_raises_sigbus(bad));
+	EXPECT_TRUE(frame_is_poisoned(frame));
+	EXPECT_EQ(0, page_frame(bad));
+	EXPECT_EQ((long)(self->len / page) - 1, count_droppable(self->p, self->len));
+
+	EXPECT_FALSE(reading_raises_sigbus(bad));
+	EXPECT_EQ(1, count_dropped(bad, page));
+	EXPECT_EQ(1, count_dropped(self->p, self->len));
+	fill_pages(bad, page);
+	EXPECT_EQ(0, count_dropped(bad, page));
+	EXPECT_NE(frame, page_frame(bad));
+	EXPECT_STREQ("", trouble_with(self->p, self->len, self->len / page));
+}
+
+/* What others take along: an ordinary page its owner, at once or when it looks. */
+TEST(poison_of_ordinary_pages_raises_sigbus)
+{
+	uint8_t *p = map_pages(MAP_PRIVATE, 2 * page);
+
+	memset(p, 0x5a, 2 * page);
+	signal(SIGBUS, on_sigbus);
+	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0));
+	EXPECT_EQ(0, poisoning_raises_sigbus(p));
+	EXPECT_TRUE(reading_raises_sigbus(p));
+	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0));
+	EXPECT_EQ(1, poisoning_raises_sigbus(p + page));
+	EXPECT_TRUE(reading_raises_sigbus(p + page));
+	munmap(p, 2 * page);
+}
+
+/* Somebody relies on the contents of a page that is pinned: the owner must know. */
+TEST_F(held, poison_of_a_pinned_page_raises_sigbus)
+{
+	uint8_t *bad = self->p + 5 * page;
+	int ring = io_uring_with_buffer(bad, page);
+
+	ASSERT_LE(0, ring);
+	signal(SIGBUS, on_sigbus);
+	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0));
+	poisoning_raises_sigbus(bad);
+	EXPECT_TRUE(reading_raises_sigbus(bad));
+	EXPECT_EQ(0, count_dropped(self->p, 5 * page));
+	EXPECT_EQ(0, count_dropped(bad + page, len - 6 * page));
+	close(ring);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE: the books balance. What a process is said to use goes down by what
+ * was dropped, what was dropped is counted as lazily freed, and nothing is left
+ * over when the memory is gone, after however many pages.
+ *
+ * Needs root, for a memory cgroup.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_util.h"
+
+#define CGROUP		"droppable_account"
+#define LEN		(4UL << 20)
+#define KB(len)		((long)(len) / 1024)
+/* Per-CPU counters of two CPUs, and what the rest of the machine does meanwhile. */
+#define SLACK_PAGES	256
+#define CYCLES		1000000
+
+#define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define HUGE_PAGES	THP "enabled"
+#define HUGE_EFFORT	THP "defrag"
+
+/* A return from the setup would go on with the test. */
+#define SKIP_ALL(...)	SKIP(_exit(KSFT_SKIP), __VA_ARGS__)
+
+static size_t page;
+
+/* The word of a setting of transparent huge pages that is in force. */
+static void save_setting(const char *file, char word[16])
+{
+	FILE *f = fopen(file, "re");
+
+	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
+		word[0] = '\0';
+	if (f)
+		fclose(f);
+}
+
+/* They are off by default in a small machine. */
+struct huge_settings {
+	char pages[16];
+	char effort[16];
+};
+
+static void allow_huge(struct huge_settings *saved)
+{
+	save_setting(HUGE_PAGES, saved->pages);
+	save_setting(HUGE_EFFORT, saved->effort);
+	write_file(HUGE_PAGES, "madvise");
+	write_file(HUGE_EFFORT, "madvise");
+}
+
+static void restore_huge(const struct huge_settings *saved)
+{
+	write_file(HUGE_PAGES, saved->pages);
+	write_file(HUGE_EFFORT, saved->effort);
+}
+
+/* Per-CPU lists hold references to the newest pages; reclaim empties this CPU's. */
+static void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+FIXTURE(account) {
+	uint8_t *p;
+	struct huge_settings settings;
+};
+
+FIXTURE_VARIANT(account) {
+	uint8_t *(*map)(int type, size_t len);
+	bool huge;
+};
+
+FIXTURE_VARIANT_ADD(account, small) {
+	.map = map_pages,
+	.huge = false,
+};
+
+FIXTURE_VARIANT_ADD(account, huge) {
+	.map = map_huge,
+	.huge = true,
+};
+
+FIXTURE_SETUP(account)
+{
+	page = getpagesize();
+	pin_to_cpu(0);
+	allow_huge(&self->settings);
+	if (!enter_cgroup(CGROUP, "max"))
+		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+	self->p = variant->map(MAP_DROPPABLE, LEN);
+	fill_pages(self->p, LEN);
+	if (variant->huge && smaps_kb(self->p, "AnonHugePages:") != KB(LEN))
+		SKIP_ALL("no huge pages to be had");
+}
+
+FIXTURE_TEARDOWN(account)
+{
+	munmap(self->p, LEN);
+	restore_huge(&self->settings);
+	leave_cgroup(CGROUP);
+}
+
+static long present_kb(const uint8_t *p)
+{
+	long kb = 0;
+
+	for (size_t i = 0; i < LEN; i += page)
+		kb += page_frame(p + i) ? KB(page) : 0;
+	return kb;
+}
+
+static long rss_anon(void)
+{
+	return file_number("/proc/self/status", "RssAnon:", NULL);
+}
+
+TEST_F(account, rss_goes_down_by_what_was_dropped)
+{
+	long rss = rss_anon(), left;
+
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Rss:"));
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Anonymous:"));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	left = present_kb(self->p);
+	EXPECT_GT(KB(LEN) / 16, left);
+	EXPECT_EQ(left, smaps_kb(self->p, "Rss:"));
+	EXPECT_EQ(left, smaps_kb(self->p, "Anonymous:"));
+	EXPECT_EQ(0, smaps_kb(self->p, "AnonHugePages:"));
+	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
+	/* A process keeps up to 64 pages of changes to itself before it tells. */
+	EXPECT_GE(64 * KB(page), labs(rss - rss_anon() - (KB(LEN) - left)));
+
+	/* Reading costs nothing, writing costs what was written. */
+	EXPECT_LE(0, count_dropped(self->p, LEN));
+	EXPECT_EQ(left, smaps_kb(self->p, "Rss:"));
+	fill_pages(self->p, LEN);
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Rss:"));
+	EXPECT_GE(64 * KB(page), labs(rss - rss_anon()));
+}
+
+TEST_F(account, lazyfree_in_smaps_is_what_is_clean)
+{
+	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Rss:"));
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "LazyFree:"));
+	/* Reading does not make dirty. */
+	EXPECT_EQ(0, count_dropped(self->p, LEN));
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "LazyFree:"));
+	fill_pages(self->p, LEN);
+	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
+	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "LazyFree:"));
+}
+
+/* A drop that fails marks the page itself dirty, not only its entry. */
+TEST_F(account, lazyfree_in_smaps_after_a_failed_drop)
+{
+	struct iovec held = { self->p, page };
+	int fds[2];
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ((ssize_t)page, vmsplice(fds[1], &held, 1, SPLICE_F_NONBLOCK));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	EXPECT_EQ(0, count_dropped(self->p, page));
+	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
+	close(fds[0]);
+	close(fds[1]);
+	fill_pages(self->p, LEN);
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
+	EXPECT_EQ(smaps_kb(self->p, "Rss:"), smaps_kb(self->p, "LazyFree:"));
+	fill_pages(self->p, LEN);
+	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
+}
+
+static long stat_pages(const char *key)
+{
+	return cgroup_number(CGROUP, "memory.stat", key) / (long)page;
+}
+
+/* Events of the cgroup are its own; of the machine, also others'. */
+TEST_F(account, drops_are_counted_as_lazily_freed)
+{
+	long all, all_here, dropped, marked = vm_counter("pglazyfree");
+	long marked_here = cgroup_number(CGROUP, "memory.stat", "pglazyfree ");
+
+	for (int i = 0; i < 3; i++) {
+		fill_pages(self->p, LEN);
+		/* Dirty, then clean; by advice, then by reclaim. */
+		ASSERT_EQ(0, i ? madvise(self->p, LEN, MADV_FREE) : 0);
+		all = vm_counter("pglazyfreed");
+		all_here = cgroup_number(CGROUP, "memory.stat", "pglazyfreed ");
+		if (i == 2)
+			reclaim_cgroup(CGROUP, LEN);
+		ASSERT_EQ(0, i == 2 ? 0 : madvise(self->p, LEN, MADV_PAGEOUT));
+		dropped = LEN / page - smaps_kb(self->p, "Rss:") / KB(page);
+		EXPECT_LT((long)(LEN / page) / 2, dropped);
+		EXPECT_EQ(dropped, cgroup_number(CGROUP, "memory.stat", "pglazyfreed ") - all_here);
+		EXPECT_LE(dropped, vm_counter("pglazyfreed") - all);
+		EXPECT_GE(dropped + SLACK_PAGES, vm_counter("pglazyfreed") - all);
+	}
+	/* They were that from the start, and nobody had to mark them. */
+	EXPECT_EQ(marked_here, cgroup_number(CGROUP, "memory.stat", "pglazyfree "));
+	EXPECT_GT(SLACK_PAGES, vm_counter("pglazyfree") - marked);
+}
+
+/* What a cgroup is said to use. Nothing of the test's own changes in between. */
+struct usage {
+	long current, anon, anon_lists, file_lists, huge;
+};
+
+static struct usage usage(void)
+{
+	return (struct usage){
+		.current = cgroup_number(CGROUP, "memory.current", "") / (long)page,
+		.anon = stat_pages("anon "),
+		.anon_lists = stat_pages("inactive_anon ") + stat_pages("active_anon "),
+		.file_lists = stat_pages("inactive_file ") + stat_pages("active_file "),
+		.huge = stat_pages("anon_thp "),
+	};
+}
+
+#define EXPECT_NEAR(a, b)	EXPECT_GE(SLACK_PAGES, labs((a) - (b)))
+
+TEST_F(account, cgroup_usage_follows)
+{
+	long pages = LEN / page, left;
+	struct usage full, empty, gone;
+
+	full = usage();
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	empty = usage();
+	left = smaps_kb(self->p, "Rss:") / KB(page);
+	EXPECT_NEAR(pages - left, full.current - empty.current);
+	EXPECT_NEAR(pages - left, full.anon - empty.anon);
+	/* Reclaim finds it among what needs no swap. */
+	EXPECT_NEAR(pages - left, full.file_lists - empty.file_lists);
+	EXPECT_NEAR(0, full.anon_lists - empty.anon_lists);
+	EXPECT_NEAR(variant->huge ? pages : 0, full.huge - empty.huge);
+
+	fill_pages(self->p, LEN);
+	ASSERT_EQ(0, munmap(self->p, LEN));
+	gone = usage();
+	EXPECT_NEAR(pages, full.current - gone.current);
+	EXPECT_NEAR(pages, full.anon - gone.anon);
+	EXPECT_NEAR(pages, full.file_lists - gone.file_lists);
+	EXPECT_NEAR(0, full.anon_lists - gone.anon_lists);
+	EXPECT_NEAR(variant->huge ? pages : 0, full.huge - gone.huge);
+}
+
+/* What the whole machine is said to use; the free pages first. */
+static const char * const counters[] = {
+	"nr_free_pages",
+	"nr_anon_pages", "nr_inactive_anon", "nr_active_anon",
+	"nr_inactive_file", "nr_active_file", "nr_isolated_anon", "nr_isolated_file",
+	"nr_unevictable", "nr_mlock", "nr_anon_transparent_hugepages",
+};
+
+#define COUNTERS	ARRAY_SIZE(counters)
+
+/* Free pages that each CPU keeps to itself. */
+static long free_in_cpu_lists(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "re");
+	char line[256];
+	long sum = 0, count;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " count: %ld", &count) == 1)
+			sum += count;
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static void read_counters(long values[COUNTERS])
+{
+	/* What is cached is not used; and new pages are to be in the lists. */
+	write_file("/proc/sys/vm/drop_caches", "3");
+	write_file("/proc/sys/vm/compact_memory", "1");
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	for (size_t i = 0; i < COUNTERS; i++)
+		values[i] = vm_counter(counters[i]);
+	values[0] += free_in_cpu_lists();
+}
+
+/* The states that a page may end in, in turn. */
+static void touch(uint8_t *p, size_t len, bool at_once)
+{
+	if (at_once)
+		madvise(p, len, MADV_POPULATE_WRITE);
+	else
+		for (size_t i = 0; i < len; i += page)
+			p[i] = 1;
+}
+
+/* Returns how many pages went through it. */
+static long cycle(unsigned int n, bool huge)
+{
+	size_t len = huge ? HUGE_SIZE : (n % 512 + 1) * page;
+	uint8_t *p = (huge ? map_huge : map_pages)(MAP_DROPPABLE, len);
+
+	touch(p, len, n % 8);
+	switch (n % 4) {
+	case 0:
+		break;
+	case 1:
+		madvise(p + len / 2, len / 2, MADV_PAGEOUT);
+		touch(p, len, true);
+		break;
+	case 2:
+		madvise(p, len, MADV_FREE);
+		madvise(p, len, MADV_PAGEOUT);
+		break;
+	case 3:
+		madvise(p, len, MADV_PAGEOUT);
+		break;
+	}
+	munmap(p, len);
+	return len / page;
+}
+
+/* Of every size from one page to 512, and a quarter of all pages in huge ones. */
+static void run_cycles(long pages)
+{
+	unsigned int n = 0;
+
+	while (pages > 0) {
+		pages -= cycle(n * 37, false);
+		if (n % 4 == 3)
+			pages -= cycle(n / 4, true);
+		n++;
+	}
+}
+
+FIXTURE(cycles) {
+	struct huge_settings settings;
+};
+
+FIXTURE_SETUP(cycles)
+{
+	page = getpagesize();
+	pin_to_cpu(0);
+	allow_huge(&self->settings);
+	if (!enter_cgroup(CGROUP, "max"))
+		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+}
+
+FIXTURE_TEARDOWN(cycles)
+{
+	restore_huge(&self->settings);
+	leave_cgroup(CGROUP);
+}
+
+TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 240)
+{
+	long before[COUNTERS], after[COUNTERS], rss;
+	struct usage was, is;
+
+	/* Whatever is set up once is, after this. */
+	run_cycles(CYCLES / 50);
+	read_counters(before);
+	was = usage();
+	rss = rss_anon();
+	run_cycles(CYCLES);
+	is = usage();
+	EXPECT_GE(64 * KB(page), labs(rss - rss_anon()));
+	read_counters(after);
+	for (size_t i = 0; i < COUNTERS; i++) {
+		EXPECT_NEAR(before[i], after[i])
+			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
+	}
+	EXPECT_NEAR(was.current, is.current);
+	EXPECT_NEAR(was.anon, is.anon);
+	EXPECT_NEAR(was.file_lists, is.file_lists);
+	EXPECT_NEAR(was.anon_lists, is.anon_lists);
+}
+
+/* What a process may leave behind for its exit to clear up. */
+
+static void untouched(uint8_t *p)
+{
+	(void)p;
+}
+
+static void touched(uint8_t *p)
+{
+	fill_pages(p, LEN);
+}
+
+static void dropped(uint8_t *p)
+{
+	touched(p);
+	madvise(p, LEN, MADV_PAGEOUT);
+}
+
+static void half_dropped(uint8_t *p)
+{
+	touched(p);
+	for (size_t i = 0; i < LEN; i += LEN / 4)
+		madvise(p + i, LEN / 8, MADV_PAGEOUT);
+}
+
+static void only_read(uint8_t *p)
+{
+	count_dropped(p, LEN);
+}
+
+static void read_after_a_drop(uint8_t *p)
+{
+	dropped(p);
+	only_read(p);
+}
+
+static void written_after_a_drop(uint8_t *p)
+{
+	read_after_a_drop(p);
+	touched(p);
+}
+
+static void clean(uint8_t *p)
+{
+	touched(p);
+	madvise(p, LEN, MADV_FREE);
+}
+
+static void half_clean(uint8_t *p)
+{
+	touched(p);
+	madvise(p + LEN / 8, LEN / 2, MADV_FREE);
+}
+
+static void half_protected(uint8_t *p)
+{
+	half_dropped(p);
+	mprotect(p, LEN * 3 / 8, PROT_NONE);
+	mprotect(p + LEN / 2, LEN / 4 + page, PROT_READ);
+	madvise(p, LEN, MADV_PAGEOUT);
+}
+
+static void half_unmapped(uint8_t *p)
+{
+	half_dropped(p);
+	munmap(p + LEN * 3 / 8, LEN / 2 + page);
+}
+
+static void moved(uint8_t *p)
+{
+	half_dropped(p);
+	if (mremap(p, LEN - page, 2 * LEN, MREMAP_MAYMOVE) == MAP_FAILED)
+		_exit(1);
+}
+
+static void (* const states[])(uint8_t *p) = {
+	untouched, touched, dropped, half_dropped, only_read, read_after_a_drop,
+	written_after_a_drop, clean, half_clean, half_protected, half_unmapped, moved,
+};
+
+#define STATES	ARRAY_SIZE(states)
+
+static bool exits(uint8_t *(*map)(int type, size_t len), void (*state)(uint8_t *p))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		state(map(MAP_DROPPABLE, LEN));
+		_exit(0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+}
+
+/* Has the kernel found that the counters of a process do not add up? */
+static bool complained(int kmsg)
+{
+	char line[1024];
+	ssize_t n;
+
+	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		line[n > 0 ? n : 0] = '\0';
+		if (strstr(line, "Bad rss-counter") || strstr(line, "Bad page"))
+			return true;
+	}
+	return false;
+}
+
+TEST_F(account, exit_in_any_state_leaves_nothing)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	long before[COUNTERS], after[COUNTERS];
+	struct usage was, is;
+
+	ASSERT_LE(0, kmsg);
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	ASSERT_TRUE(exits(variant->map, touched));
+	was = usage();
+	read_counters(before);
+	for (size_t i = 0; i < STATES; i++) {
+		EXPECT_TRUE(exits(variant->map, states[i]))
+			TH_LOG("state %zu", i);
+		EXPECT_FALSE(complained(kmsg))
+			TH_LOG("state %zu", i);
+	}
+	read_counters(after);
+	is = usage();
+	for (size_t i = 0; i < COUNTERS; i++) {
+		EXPECT_NEAR(before[i], after[i])
+			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
+	}
+	EXPECT_NEAR(was.current, is.current);
+	EXPECT_NEAR(was.anon, is.anon);
+	EXPECT_NEAR(was.file_lists, is.file_lists);
+	EXPECT_NEAR(was.anon_lists, is.anon_lists);
+	close(kmsg);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For the tests that do something to droppable pages and then want to know
+ * whether they are what they were: droppable_move.c, droppable_access.c and
+ * droppable_device.c.
+ */
+#ifndef _DROPPABLE_CHECK_H
+#define _DROPPABLE_CHECK_H
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "droppable_util.h"
+
+#define HUGE_PAGES_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
+
+/*
+ * A machine with less than 512 MB has huge pages switched off. The program has
+ * them on while it runs; its tests, which are children of it, end without this.
+ */
+static bool huge_pages_were_off;
+
+static __attribute__((constructor)) void allow_huge_pages(void)
+{
+	FILE *f = fopen(HUGE_PAGES_ENABLED, "re");
+	char line[64] = "";
+
+	if (!f)
+		return;
+	huge_pages_were_off = fgets(line, sizeof(line), f) && strstr(line, "[never]");
+	fclose(f);
+	if (huge_pages_were_off)
+		write_file(HUGE_PAGES_ENABLED, "madvise");
+}
+
+static __attribute__((destructor)) void disallow_huge_pages(void)
+{
+	if (huge_pages_were_off)
+		write_file(HUGE_PAGES_ENABLED, "never");
+}
+
+/* A new page waits on its CPU's own list first, where MADV_PAGEOUT leaves it. */
+static inline bool stay_on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * And those of other CPUs, where kernel threads have put pages: empties all such
+ * lists, because it has to, and then finds that there is nothing to move.
+ */
+static inline void drain_lists(void)
+{
+	unsigned long nodes = 1;
+
+	syscall(SYS_migrate_pages, 0, 8 * sizeof(nodes), &nodes, &nodes);
+}
+
+/* Do flags of a head page, of /proc/kpageflags, say that the page is droppable? */
+static inline bool are_droppable(uint64_t flags)
+{
+	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | KPF_KSM));
+}
+
+/* The flags of a frame; of a tail page's head, whose they all are. */
+static inline uint64_t frame_flags(int kpageflags, uint64_t frame)
+{
+	uint64_t flags;
+
+	do {
+		if (pread(kpageflags, &flags, sizeof(flags), frame-- * sizeof(flags)) < 0)
+			return 0;
+	} while (flags & KPF_COMPOUND_TAIL);
+	return flags;
+}
+
+/*
+ * How many pages are mapped that are droppable; -1 if one is anonymous and not.
+ * As with is_droppable_page(), but it asks once about a huge page.
+ */
+static inline long count_droppable(const uint8_t *p, size_t len)
+{
+	size_t page = getpagesize(), huge = HUGE_SIZE / page;
+	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t flags = 0, first = 0, frame;
+	long found = 0;
+
+	for (size_t at = 0; at < len && found >= 0; at += page) {
+		frame = page_frame(p + at);
+		if (!frame)
+			continue;
+		if (!(flags & KPF_THP) || frame / huge != first / huge)
+			flags = frame_flags(kpageflags, frame);
+		first = frame;
+		if (are_droppable(flags))
+			found++;
+		else if (flags & KPF_ANON)
+			found = -1;
+	}
+	close(kpageflags);
+	return found;
+}
+
+/* Somebody else may be looking at a page for a moment, hence the patience. */
+static inline bool pageout_drops(uint8_t *p, size_t len)
+{
+	for (int tries = 0; tries < 20; tries++) {
+		drain_lists();
+		if (madvise(p, len, MADV_PAGEOUT))
+			return false;
+		if (!count_droppable(p, len))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * count_on_swap(), which takes its time, only if anything has been swapped since
+ * the program began, or since it was found to be none of ours.
+ */
+static long swapped_before;
+
+static __attribute__((constructor)) void note_swapped(void)
+{
+	swapped_before = vm_counter("pswpout");
+}
+
+static inline long found_on_swap(void)
+{
+	long swapped = vm_counter("pswpout"), found;
+
+	if (swapped == swapped_before)
+		return 0;
+	found = count_on_swap();
+	if (!found)
+		swapped_before = swapped;
+	return found;
+}
+
+/*
+ * What is wrong with droppable pages that fill_pages() wrote, of which at least
+ * @present should still be there; "" if nothing is. None is there afterwards.
+ */
+static inline const char *trouble_with(uint8_t *p, size_t len, long present)
+{
+	long pages = len / getpagesize(), dropped;
+
+	dropped = count_droppable(p, len);
+	if (dropped < 0)
+		return "a page is not droppable any more";
+	if (dropped < present)
+		return "too many pages are gone";
+	dropped = count_dropped(p, len);
+	if (dropped < 0)
+		return "a page has contents that nobody wrote";
+	if (pages - dropped < present)
+		return "too many pages have lost their contents";
+	if (!pageout_drops(p, len))
+		return "MADV_PAGEOUT does not drop the pages";
+	if (found_on_swap())
+		return "a page is on the swap";
+	if (count_dropped(p, len) != pages)
+		return "a page has got its contents back";
+	return "";
+}
+
+#endif /* _DROPPABLE_CHECK_H */

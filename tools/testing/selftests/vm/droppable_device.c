@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE: pages that a device has for itself, or keeps in memory of its own,
+ * come back droppable. The device is the one of lib/test_hmm.c, which is there for
+ * tests.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_check.h"
+#include <lib/test_hmm_uapi.h>
+
+#define PAGES		64
+#define CGROUP		"droppable_device"
+
+static size_t page, len;
+
+FIXTURE(device) {
+	int fd;
+	uint8_t *p, *ordinary, *mirror;
+};
+
+FIXTURE_SETUP(device)
+{
+	page = getpagesize();
+	len = PAGES * page;
+	self->fd = open("/dev/hmm_dmirror0", O_RDWR | O_CLOEXEC);
+	if (self->fd < 0)
+		SKIP(return, "/dev/hmm_dmirror0: %s", strerror(errno));
+	ASSERT_TRUE(stay_on_cpu(0));
+	self->p = map_pages(MAP_DROPPABLE, len);
+	self->ordinary = map_pages(MAP_PRIVATE, len);
+	/* What the device has, which is not to be found on the swap either. */
+	self->mirror = map_pages(MAP_DROPPABLE, len);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	close(self->fd);
+	munmap(self->p, len);
+	munmap(self->ordinary, len);
+	munmap(self->mirror, len);
+}
+
+/* How many pages the device has worked on. */
+static long command(int device, unsigned long what, uint8_t *p, uint8_t *mirror)
+{
+	struct hmm_dmirror_cmd cmd = {
+		.addr = (unsigned long)p,
+		.ptr = (unsigned long)mirror,
+		.npages = PAGES,
+	};
+
+	return ioctl(device, what, &cmd) ? -1 : (long)cmd.cpages;
+}
+
+static long to_device(int device, uint8_t *p, uint8_t *mirror)
+{
+	return command(device, HMM_DMIRROR_MIGRATE_TO_DEV, p, mirror);
+}
+
+/* Not the pattern, of which none must be on the swap. */
+static void fill_ordinary(uint8_t *p)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = 1 + i % 113;
+}
+
+static bool ordinary_is_intact(const uint8_t *p)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != 1 + i % 113)
+			return false;
+	return true;
+}
+
+/* Which pages of the device: of those, /proc/self/pagemap tells type and number. */
+static void device_frames(const uint8_t *p, uint64_t *frames)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (pread(fd, frames, PAGES * sizeof(*frames),
+		  (unsigned long)p / page * sizeof(*frames)) != PAGES * sizeof(*frames))
+		memset(frames, 0, PAGES * sizeof(*frames));
+	close(fd);
+}
+
+/* Present in none of the process's page tables, but in the device's memory. */
+static bool is_device_frame(uint64_t entry)
+{
+	return (entry & (3ULL << 62)) == 1ULL << 62;
+}
+
+static long count_common(const uint64_t *a, const uint64_t *b)
+{
+	const uint64_t number = (1ULL << 55) - 1;
+	long found = 0;
+
+	for (int i = 0; i < PAGES; i++)
+		for (int j = 0; j < PAGES; j++)
+			found += is_device_frame(a[i]) && is_device_frame(b[j]) &&
+				 !((a[i] ^ b[j]) & number);
+	return found;
+}
+
+static void fault_back(uint8_t *p)
+{
+	for (size_t at = 0; at < len; at += page)
+		__atomic_load_n(p + at, __ATOMIC_RELAXED);
+}
+
+TEST_F(device, exclusive_access_holds_pages_and_leaves_them_droppable)
+{
+	uint64_t frame;
+
+	ASSERT_TRUE(enter_cgroup(CGROUP, "max"));
+	fill_pages(self->p, len);
+	frame = page_frame(self->p);
+	ASSERT_EQ(PAGES, command(self->fd, HMM_DMIRROR_EXCLUSIVE, self->p, self->mirror));
+	EXPECT_EQ(0, page_frame(self->p));
+	drain_lists();
+	EXPECT_EQ(0, madvise(self->p, len, MADV_PAGEOUT));
+	reclaim_cgroup(CGROUP, 2 * len);
+	EXPECT_EQ(0, found_on_swap());
+	leave_cgroup(CGROUP);
+
+	EXPECT_EQ(0, count_dropped(self->p, len));
+	EXPECT_EQ(frame, page_frame(self->p));
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+TEST_F(device, a_fault_brings_pages_back_droppable)
+{
+	fill_pages(self->p, len);
+	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
+	ASSERT_EQ(0, page_frame(self->p));
+	EXPECT_EQ(0, count_dropped(self->mirror, len));
+	fault_back(self->p);
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+TEST_F(device, eviction_brings_pages_back_droppable)
+{
+	fill_pages(self->p, len);
+	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
+	ASSERT_EQ(PAGES, command(self->fd, HMM_DMIRROR_MIGRATE_TO_SYS, self->p, self->mirror));
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+/* Whose first page is one of the device's. */
+TEST_F(device, pages_that_began_there_come_back_droppable)
+{
+	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
+	fill_pages(self->mirror, len);
+	ASSERT_EQ(PAGES, command(self->fd, HMM_DMIRROR_WRITE, self->p, self->mirror));
+	EXPECT_EQ(0, page_frame(self->p));
+	munmap(self->mirror, len);
+	fault_back(self->p);
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+/* What one use of the device's pages leaves behind must not be found by the next. */
+
+TEST_F(device, droppable_pages_after_ordinary_ones_come_back_droppable)
+{
+	uint64_t before[PAGES], after[PAGES];
+
+	fill_ordinary(self->ordinary);
+	ASSERT_EQ(PAGES, to_device(self->fd, self->ordinary, self->mirror));
+	device_frames(self->ordinary, before);
+	fault_back(self->ordinary);
+	EXPECT_TRUE(ordinary_is_intact(self->ordinary));
+
+	fill_pages(self->p, len);
+	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
+	device_frames(self->p, after);
+	ASSERT_EQ(PAGES, count_common(before, after));
+	fault_back(self->p);
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+/* Looks through the whole swap, which takes time on a slow machine. */
+TEST_F_TIMEOUT(device, ordinary_pages_after_droppable_ones_come_back_swappable, 120)
+{
+	uint64_t before[PAGES], after[PAGES], flags;
+
+	fill_pages(self->p, len);
+	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
+	device_frames(self->p, before);
+	fault_back(self->p);
+
+	fill_ordinary(self->ordinary);
+	ASSERT_EQ(PAGES, to_device(self->fd, self->ordinary, self->mirror));
+	device_frames(self->ordinary, after);
+	ASSERT_EQ(PAGES, count_common(before, after));
+	fault_back(self->ordinary);
+	for (size_t at = 0; at < len; at += page) {
+		flags = page_flags(self->ordinary + at);
+		EXPECT_EQ(KPF_ANON | KPF_SWAPBACKED,
+			  flags & (KPF_ANON | KPF_SWAPBACKED | KPF_SWAPCACHE));
+	}
+	drain_lists();
+	EXPECT_EQ(0, madvise(self->ordinary, len, MADV_PAGEOUT));
+	EXPECT_EQ(swap_is_on() ? (long)len / 1024 : 0, smaps_kb(self->ordinary, "Swap:"));
+	EXPECT_TRUE(ordinary_is_intact(self->ordinary));
+	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE where there is no memory for a page: whoever touches it waits, and
+ * nobody is killed for it. Not the process (by the OOM killer, or by SIGBUS), nor
+ * another. Who waits can be killed by a signal.
+ *
+ * There is no memory for a child in a memory cgroup that may not have any, with all
+ * that it needs made and locked before it gets there; and on a memory node that is
+ * full of locked pages.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_util.h"
+
+#define GROUP		"no-memory"
+#define WAIT_MS		1000
+#define PATIENCE_MS	20000
+#define SIZE		(4UL << 20)
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+
+#define KLOG_READ_ALL	3
+#define KLOG_CLEAR	5
+
+/* What parent and child tell each other by: no system call needed. */
+struct shared {
+	int ready, go, done;
+};
+
+FIXTURE(no_memory) {
+	struct shared *shared;
+	uint8_t *p, *ordinary;
+	pid_t child;
+	int zeros;
+	long killed;
+};
+
+/* For a child, whose end the test does not expect. */
+#define die(format, ...) do {						\
+	printf("# child: " format "\n", __VA_ARGS__);			\
+	fflush(stdout);							\
+	_exit(1);							\
+} while (0)
+
+/* Without a system call, each of which may want memory. */
+static void await(int *flag)
+{
+	while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+		;
+}
+
+static void set(int *flag)
+{
+	__atomic_store_n(flag, 1, __ATOMIC_RELEASE);
+}
+
+static bool is_set(int *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+}
+
+/* Has @pid ended, or @flag been set, within @ms? */
+static bool ends_within(pid_t pid, int *flag, int ms, int *status)
+{
+	for (; ms > 0; ms -= 10) {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		if (flag && is_set(flag))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static bool kernel_said(const char *what)
+{
+	static char log[1 << 20];
+	int len = klogctl(KLOG_READ_ALL, log, sizeof(log) - 1);
+
+	log[len < 0 ? 0 : len] = 0;
+	return strstr(log, what);
+}
+
+FIXTURE_SETUP(no_memory)
+{
+	self->shared = (struct shared *)map_pages(MAP_SHARED, sizeof(*self->shared));
+	memset(self->shared, 0, sizeof(*self->shared));
+	self->ordinary = map_pages(MAP_PRIVATE, SIZE);
+	self->zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->zeros);
+	if (!make_cgroup(GROUP, "0"))
+		SKIP(_exit(KSFT_SKIP), "no memory cgroup: %s", strerror(errno));
+	self->killed = vm_counter("oom_kill");
+	klogctl(KLOG_CLEAR, NULL, 0);
+}
+
+FIXTURE_TEARDOWN(no_memory)
+{
+	if (self->child > 0) {
+		kill(self->child, SIGKILL);
+		waitpid(self->child, NULL, 0);
+	}
+	leave_cgroup(GROUP);
+	munmap(self->shared, sizeof(*self->shared));
+}
+
+/* Runs @touch in a child that may not have any more memory. */
+static void start(struct __test_metadata *_metadata, struct _test_data_no_memory *self,
+		  void (*touch)(uint8_t *p, struct _test_data_no_memory *self), int type)
+{
+	self->child = fork();
+	ASSERT_LE(0, self->child);
+	if (!self->child) {
+		uint8_t *p;
+
+		/* All that the child has, and what its fork has left to be copied. */
+		if (mlockall(MCL_CURRENT))
+			die("mlockall: %s", strerror(errno));
+		p = map_huge(type, 2 * HUGE_SIZE);
+		set(&self->shared->ready);
+		await(&self->shared->go);
+		touch(p, self);
+		set(&self->shared->done);
+		for (;;)
+			;
+	}
+	await(&self->shared->ready);
+	ASSERT_TRUE(move_to_cgroup(GROUP, self->child));
+	set(&self->shared->go);
+}
+
+/* The child waits; it goes on as soon as there is memory; and nobody has been killed. */
+static void expect_waits(struct __test_metadata *_metadata, struct _test_data_no_memory *self)
+{
+	int status;
+
+	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS, &status));
+	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
+	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom_kill "));
+	ASSERT_TRUE(set_cgroup(GROUP, "memory.max", "max"));
+	EXPECT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS, &status));
+	EXPECT_TRUE(is_set(&self->shared->done));
+	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
+	EXPECT_FALSE(kernel_said("oom-killer"));
+	EXPECT_FALSE(kernel_said("allocation failure"));
+	EXPECT_FALSE(kernel_said("Unable to allocate"));
+}
+
+static void write_page(uint8_t *p, struct _test_data_no_memory *self)
+{
+	(void)self;
+	__atomic_store_n(p, 1, __ATOMIC_RELAXED);
+}
+
+static void write_small_page(uint8_t *p, struct _test_data_no_memory *self)
+{
+	madvise(p, 2 * HUGE_SIZE, MADV_NOHUGEPAGE);
+	write_page(p, self);
+}
+
+/* The zero page is nobody's; the tables to map it are not. */
+static void read_page(uint8_t *p, struct _test_data_no_memory *self)
+{
+	(void)self;
+	__atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static void read_file_into(uint8_t *p, struct _test_data_no_memory *self)
+{
+	if (read(self->zeros, p, 4096) != 4096)
+		die("%s", strerror(errno));
+}
+
+static void populate(uint8_t *p, struct _test_data_no_memory *self)
+{
+	(void)self;
+	if (madvise(p, HUGE_SIZE, MADV_POPULATE_WRITE))
+		die("%s", strerror(errno));
+}
+
+/* That this is what gets a process killed. */
+TEST_F(no_memory, ordinary_memory_is_killed_for)
+{
+	int status = 0;
+
+	start(_metadata, self, write_page, MAP_PRIVATE);
+	ASSERT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS, &status));
+	EXPECT_FALSE(is_set(&self->shared->done));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
+	EXPECT_EQ(self->killed + 1, vm_counter("oom_kill"));
+	EXPECT_TRUE(kernel_said("oom-kill"));
+	self->child = 0;
+}
+
+TEST_F(no_memory, write_waits)
+{
+	start(_metadata, self, write_small_page, MAP_DROPPABLE);
+	expect_waits(_metadata, self);
+}
+
+TEST_F(no_memory, write_of_a_huge_page_waits)
+{
+	start(_metadata, self, write_page, MAP_DROPPABLE);
+	expect_waits(_metadata, self);
+}
+
+TEST_F(no_memory, read_waits_for_page_tables)
+{
+	start(_metadata, self, read_page, MAP_DROPPABLE);
+	expect_waits(_metadata, self);
+}
+
+TEST_F(no_memory, system_call_that_writes_to_it_waits)
+{
+	start(_metadata, self, read_file_into, MAP_DROPPABLE);
+	expect_waits(_metadata, self);
+}
+
+TEST_F(no_memory, populate_waits)
+{
+	start(_metadata, self, populate, MAP_DROPPABLE);
+	expect_waits(_metadata, self);
+}
+
+/* In user space, in a copy to user space, and where the kernel looks pages up. */
+TEST_F(no_memory, who_waits_can_be_killed)
+{
+	void (*const touches[])(uint8_t *p, struct _test_data_no_memory *self) = {
+		write_page, read_file_into, populate,
+	};
+	int status;
+
+	for (size_t i = 0; i < ARRAY_SIZE(touches); i++) {
+		memset(self->shared, 0, sizeof(*self->shared));
+		start(_metadata, self, touches[i], MAP_DROPPABLE);
+		EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS, &status));
+		kill(self->child, SIGTERM);
+		ASSERT_TRUE(ends_within(self->child, NULL, PATIENCE_MS, &status));
+		EXPECT_EQ(SIGTERM, WTERMSIG(status));
+		EXPECT_FALSE(is_set(&self->shared->done));
+		self->child = 0;
+	}
+	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
+	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
+}
+
+#define NODE		1UL
+#define PIPES		8
+#define PIPE_PAGES	256
+
+static long node_free(void)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "/sys/devices/system/node/node%lu/meminfo", NODE);
+	return file_number(file, "Node 1 MemFree:", NULL) * 1024;
+}
+
+static bool bind_to_node(int mode)
+{
+	unsigned long mask = 1 << NODE;
+
+	return !syscall(SYS_set_mempolicy, mode, &mask, 8 * sizeof(mask));
+}
+
+/*
+ * Lock memory until the node has none: what the node does not give by itself is
+ * moved there, which fails where a fault would have somebody killed.
+ */
+static void fill_node(struct shared *shared)
+{
+	size_t page = getpagesize(), pages = node_free() / page + 4096;
+	uint8_t *p = map_pages(MAP_PRIVATE, pages * page);
+	int node = NODE, status;
+
+	if (!bind_to_node(MPOL_PREFERRED) || mlock(p, pages * page))
+		die("filling the node: %s", strerror(errno));
+	/* From the end, which the node had no room for. */
+	for (size_t i = pages, failed = 0; i-- && failed < 64;) {
+		void *address = p + i * page;
+
+		if (syscall(SYS_move_pages, 0, 1UL, &address, &node, &status, 0) || status < 0)
+			failed++;
+	}
+	set(&shared->ready);
+	await(&shared->go);
+	munmap(p, pages * page);
+	for (;;)
+		pause();
+}
+
+/* Touch pages of the node, each of which somebody holds then. */
+static void use_node(struct shared *shared, int type)
+{
+	size_t page = getpagesize();
+	uint8_t *p = map_pages(type, PIPES * PIPE_PAGES * page);
+	int pipes[PIPES][2];
+
+	for (int i = 0; i < PIPES; i++)
+		if (pipe(pipes[i]) ||
+		    fcntl(pipes[i][1], F_SETPIPE_SZ, PIPE_PAGES * page) < 0)
+			die("no pipes: %s", strerror(errno));
+	if (mlockall(MCL_CURRENT) || !bind_to_node(MPOL_BIND) ||
+	    madvise(p, PIPES * PIPE_PAGES * page, MADV_DONTNEED_LOCKED))
+		die("no memory policy: %s", strerror(errno));
+	set(&shared->ready);
+	await(&shared->go);
+	for (int i = 0; i < PIPES * PIPE_PAGES; i++) {
+		struct iovec iov = { p + i * page, page };
+
+		__atomic_store_n(p + i * page, 1, __ATOMIC_RELAXED);
+		if (vmsplice(pipes[i / PIPE_PAGES][1], &iov, 1, 0) != (ssize_t)page)
+			die("vmsplice: %s", strerror(errno));
+	}
+	set(&shared->done);
+	for (;;)
+		pause();
+}
+
+FIXTURE(full_node) {
+	struct shared *filler, *user;
+	pid_t filling, using;
+	long killed;
+};
+
+FIXTURE_SETUP(full_node)
+{
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(_exit(KSFT_SKIP), "this machine has one memory node");
+	self->filler = (struct shared *)map_pages(MAP_SHARED, 2 * sizeof(*self->filler));
+	memset(self->filler, 0, 2 * sizeof(*self->filler));
+	self->user = self->filler + 1;
+	self->killed = vm_counter("oom_kill");
+	self->filling = fork();
+	ASSERT_LE(0, self->filling);
+	if (!self->filling)
+		fill_node(self->filler);
+}
+
+FIXTURE_TEARDOWN(full_node)
+{
+	kill(self->filling, SIGKILL);
+	waitpid(self->filling, NULL, 0);
+	if (self->using > 0) {
+		kill(self->using, SIGKILL);
+		waitpid(self->using, NULL, 0);
+	}
+	munmap(self->filler, 2 * sizeof(*self->filler));
+}
+
+static void use_full_node(struct __test_metadata *_metadata, struct _test_data_full_node *self,
+			  int type)
+{
+	int status;
+
+	self->using = fork();
+	ASSERT_LE(0, self->using);
+	if (!self->using)
+		use_node(self->user, type);
+	while (!is_set(&self->user->ready) || !is_set(&self->filler->ready))
+		ASSERT_EQ(0, waitpid(-1, &status, WNOHANG));
+	/* The kernel warns once in ten seconds, and has while the node was filled. */
+	sleep(11);
+	klogctl(KLOG_CLEAR, NULL, 0);
+	set(&self->user->go);
+}
+
+TEST_F_TIMEOUT(full_node, ordinary_memory_is_killed_for, 120)
+{
+	int status;
+
+	use_full_node(_metadata, self, MAP_PRIVATE);
+	for (int i = 0; i < PATIENCE_MS / 10 && vm_counter("oom_kill") == self->killed; i++)
+		usleep(10000);
+	EXPECT_LT(self->killed, vm_counter("oom_kill"));
+	EXPECT_TRUE(kernel_said("oom-killer"));
+	waitpid(-1, &status, WNOHANG);
+}
+
+TEST_F_TIMEOUT(full_node, write_waits, 120)
+{
+	int status;
+
+	use_full_node(_metadata, self, MAP_DROPPABLE);
+	EXPECT_FALSE(ends_within(self->using, &self->user->done, 2 * WAIT_MS, &status));
+	set(&self->filler->go);
+	EXPECT_TRUE(ends_within(self->using, &self->user->done, PATIENCE_MS, &status));
+	EXPECT_TRUE(is_set(&self->user->done));
+	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
+	EXPECT_FALSE(kernel_said("oom-killer"));
+	EXPECT_FALSE(kernel_said("allocation failure"));
+	EXPECT_FALSE(kernel_said("Unable to allocate"));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random operations on mappings, with what the kernel must say to them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../kselftest.h"
+#include "droppable_model.h"
+#include "droppable_util.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP	4
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT		1
+#endif
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT		4
+#endif
+
+#define LOCK_ATTRS	(A_LOCKED | A_ONFAULT)
+
+static const int protections[] = {
+	PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
+	PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE,
+};
+
+static unsigned int prot_attrs(int prot)
+{
+	return (prot & PROT_READ ? A_READ : 0) | (prot & PROT_WRITE ? A_WRITE : 0);
+}
+
+/* @ret is what a call returned, @wanted 0 or the error that it must fail with, negative. */
+static void expect(const char *call, int ret, int wanted)
+{
+	int got = ret ? -errno : 0;
+
+	if (got != wanted)
+		fail("%s: %s, but it should have been: %s", call, strerror(-got),
+		     strerror(-wanted));
+}
+
+static void unmap_model(int first, int nr)
+{
+	for (int i = first; i < first + nr; i++) {
+		forget_contents(&pages[i]);
+		pages[i].mapped = false;
+		pages[i].attr = 0;
+	}
+}
+
+static void map_model(struct range r, unsigned int attr)
+{
+	unmap_model(r.first, r.nr);
+	for (int i = r.first; i < r.first + r.nr; i++) {
+		pages[i].mapped = true;
+		pages[i].attr = attr;
+	}
+}
+
+static void advise(struct range r, int advice, const char *name);
+
+void op_mmap(void)
+{
+	struct range r = pick_any();
+	int prot = protections[rnd(6)], kind = rnd(6), flags = MAP_PRIVATE;
+	unsigned int attr = prot_attrs(prot);
+	bool populate = !rnd(4), huge = !rnd(4);
+
+	if (huge)
+		r = (struct range){ rnd(PAGES / HUGE_PAGES) * HUGE_PAGES, HUGE_PAGES };
+	if (kind < 3) {
+		flags = MAP_DROPPABLE;
+		attr |= A_DROPPABLE | A_NORESERVE | A_WIPE | A_NODUMP;
+	} else {
+		attr |= lock_future;
+		if (kind < 5) {
+			flags |= MAP_NORESERVE;
+			attr |= A_NORESERVE;
+		}
+	}
+	if (populate)
+		flags |= MAP_POPULATE;
+	note("mmap %d+%d flags %#x prot %d", r.first, r.nr, flags, prot);
+	if (mmap(at(r.first), (long)r.nr * PAGE, prot, flags | MAP_FIXED | MAP_ANONYMOUS, -1, 0) !=
+	    at(r.first))
+		fail("mmap: %s", strerror(errno));
+	map_model(r, attr);
+	/* Differs from a droppable one in nothing but that: must not be merged. */
+	if (kind == 3) {
+		advise(r, MADV_WIPEONFORK, "WIPEONFORK");
+		advise(r, MADV_DONTDUMP, "DONTDUMP");
+	}
+	if (rnd(2) || huge)
+		advise(r, MADV_HUGEPAGE, "HUGEPAGE");
+	if (huge && (attr & A_WRITE))
+		for (int i = r.first; i < r.first + r.nr; i++)
+			write_words(i, 0, WORDS - 1);
+}
+
+/* A mmap() that is refused leaves alone what it would have replaced. */
+void op_refused_mmap(void)
+{
+	static const int bad[] = { MAP_LOCKED, MAP_HUGETLB, MAP_GROWSDOWN };
+	struct range r = pick_mapped();
+	int flags = MAP_DROPPABLE | bad[rnd(3)];
+	void *p;
+
+	note("mmap %d+%d flags %#x", r.first, r.nr, flags);
+	p = mmap(at(r.first), (long)r.nr * PAGE, PROT_READ, flags | MAP_FIXED | MAP_ANONYMOUS,
+		 -1, 0);
+	expect("mmap", p == MAP_FAILED ? -1 : 0, -EINVAL);
+	check_range(r);
+}
+
+void op_munmap(void)
+{
+	struct range r = rnd(2) ? pick_mapped() : pick_any();
+
+	note("munmap %d+%d", r.first, r.nr);
+	expect("munmap", munmap(at(r.first), (long)r.nr * PAGE), 0);
+	unmap_model(r.first, r.nr);
+}
+
+void op_mprotect(void)
+{
+	struct range r = pick_mapped();
+	int prot = protections[rnd(6)], wanted = 0;
+
+	/* At times beyond what is mapped. */
+	if (!rnd(8))
+		r = pick_any();
+	for (int i = r.first; i < r.first + r.nr && !wanted; i++) {
+		if (!pages[i].mapped)
+			wanted = -ENOMEM;
+		else
+			pages[i].attr = (pages[i].attr & ~(A_READ | A_WRITE)) | prot_attrs(prot);
+	}
+	note("mprotect %d+%d %d", r.first, r.nr, prot);
+	expect("mprotect", mprotect(at(r.first), (long)r.nr * PAGE, prot), wanted);
+}
+
+static bool advice_is_refused(const struct page *p, int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return p->attr & A_LOCKED;
+	case MADV_KEEPONFORK:
+	case MADV_DODUMP:
+		return p->attr & A_DROPPABLE;
+	case MADV_POPULATE_WRITE:
+		return !(p->attr & A_WRITE);
+	}
+	return false;
+}
+
+static void take_advice(struct page *p, int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+		forget_contents(p);
+		break;
+	case MADV_FREE:
+		if (!(p->attr & A_DROPPABLE)) {
+			p->freed |= 1 << p->nr;
+			p->ever_freed = true;
+		}
+		break;
+	case MADV_HUGEPAGE:
+		p->attr = (p->attr & ~A_NOHUGE) | A_HUGE;
+		break;
+	case MADV_NOHUGEPAGE:
+		p->attr = (p->attr & ~A_HUGE) | A_NOHUGE;
+		break;
+	case MADV_WIPEONFORK:
+		p->attr |= A_WIPE;
+		break;
+	case MADV_KEEPONFORK:
+		p->attr &= ~A_WIPE;
+		break;
+	case MADV_DONTDUMP:
+		p->attr |= A_NODUMP;
+		break;
+	case MADV_DODUMP:
+		p->attr &= ~A_NODUMP;
+		break;
+	case MADV_MERGEABLE:
+		if (!(p->attr & A_DROPPABLE))
+			p->attr |= A_MERGE;
+		break;
+	case MADV_UNMERGEABLE:
+		p->attr &= ~A_MERGE;
+		break;
+	case MADV_DONTFORK:
+		p->attr |= A_NOFORK;
+		break;
+	case MADV_DOFORK:
+		p->attr &= ~A_NOFORK;
+		break;
+	}
+}
+
+/* Unmapped pages are passed over; the first mapping that refuses ends it. */
+static int advise_model(struct range r, int advice)
+{
+	int error = 0;
+
+	for (int i = r.first; i < r.first + r.nr; i++) {
+		if (!pages[i].mapped) {
+			error = -ENOMEM;
+			/* Newer kernels stop populating at the first hole. */
+			if (newer_kernel && advice == MADV_POPULATE_WRITE)
+				return error;
+			continue;
+		}
+		if (advice_is_refused(&pages[i], advice))
+			return -EINVAL;
+		take_advice(&pages[i], advice);
+	}
+	return error;
+}
+
+static void advise(struct range r, int advice, const char *name)
+{
+	int wanted = advise_model(r, advice), ret;
+
+	note("madvise %d+%d %s", r.first, r.nr, name);
+	ret = madvise(at(r.first), (long)r.nr * PAGE, advice);
+	if (advice == MADV_COLLAPSE) {
+		/* Depends on where memory is, and on who else holds the pages. */
+		if (ret && errno != EAGAIN && errno != EBUSY && errno != ENOMEM &&
+		    errno != EINVAL)
+			fail("MADV_COLLAPSE: %s", strerror(errno));
+		return;
+	}
+	expect(name, ret, wanted);
+}
+
+void op_madvise(void)
+{
+#define ADVICE(name) { MADV_##name, #name }
+	static const struct advice {
+		int advice;
+		const char *name;
+	} all[] = {
+		ADVICE(DONTNEED), ADVICE(FREE), ADVICE(FREE), ADVICE(FREE), ADVICE(COLD),
+		ADVICE(PAGEOUT), ADVICE(PAGEOUT), ADVICE(PAGEOUT), ADVICE(HUGEPAGE),
+		ADVICE(NOHUGEPAGE),
+		ADVICE(COLLAPSE), ADVICE(WIPEONFORK), ADVICE(KEEPONFORK), ADVICE(DONTDUMP),
+		ADVICE(DODUMP), ADVICE(MERGEABLE), ADVICE(UNMERGEABLE),
+		ADVICE(POPULATE_WRITE), ADVICE(DONTFORK), ADVICE(DOFORK),
+	};
+	int which = rnd(ARRAY_SIZE(all));
+	struct range r = rnd(8) ? pick_mapped() : pick_any();
+
+	advise(r, all[which].advice, all[which].name);
+}
+
+static int lock_model(struct range r, unsigned int attr)
+{
+	for (int i = r.first; i < r.first + r.nr; i++) {
+		if (!pages[i].mapped)
+			return -ENOMEM;
+		if (!(pages[i].attr & A_DROPPABLE))
+			pages[i].attr = (pages[i].attr & ~LOCK_ATTRS) | attr;
+	}
+	return 0;
+}
+
+/* Having locked all, mlock() faults in what it can, and complains if it cannot. */
+static int populate_model(struct range r)
+{
+	for (int i = r.first; i < r.first + r.nr; i++)
+		if (!(pages[i].attr & (A_READ | A_ONFAULT)))
+			return -ENOMEM;
+	return 0;
+}
+
+void op_mlock(void)
+{
+	struct range r = rnd(8) ? pick_mapped() : pick_any();
+	size_t len = (long)r.nr * PAGE;
+	int how = rnd(4), wanted;
+
+	if (how >= 2) {
+		wanted = lock_model(r, 0);
+		note("munlock %d+%d", r.first, r.nr);
+		expect("munlock", munlock(at(r.first), len), wanted);
+		return;
+	}
+	wanted = lock_model(r, how ? A_LOCKED : LOCK_ATTRS);
+	if (!wanted)
+		wanted = populate_model(r);
+	note("mlock%s %d+%d", how ? "" : "2 on fault", r.first, r.nr);
+	expect("mlock", how ? mlock(at(r.first), len) :
+	       mlock2(at(r.first), len, MLOCK_ONFAULT), wanted);
+}
+
+static void lock_all_model(unsigned int attr)
+{
+	for (int i = 0; i < PAGES; i++)
+		if (pages[i].mapped)
+			lock_model((struct range){ i, 1 }, attr);
+}
+
+void op_mlockall(void)
+{
+	int how = rnd(8), onfault = rnd(2) ? MCL_ONFAULT : 0;
+	unsigned int attr = onfault ? LOCK_ATTRS : A_LOCKED;
+	int flags = how == 0 ? MCL_CURRENT : how == 1 ? MCL_FUTURE : MCL_CURRENT | MCL_FUTURE;
+
+	if (how >= 3) {
+		note("munlockall");
+		expect("munlockall", munlockall(), 0);
+		lock_all_model(0);
+		lock_future = 0;
+		return;
+	}
+	note("mlockall %#x", flags | onfault);
+	expect("mlockall", mlockall(flags | onfault), 0);
+	lock_future = flags & MCL_FUTURE ? attr : 0;
+	if (flags & MCL_CURRENT)
+		lock_all_model(attr);
+}
+
+/* Is this one mapping for the kernel? It must not be one that differs in itself. */
+static bool one_mapping(struct range r, int *first, int *end)
+{
+	if (!mapping_of(r.first, first, end))
+		return false;
+	for (int i = r.first; i < *end && i < PAGES; i++)
+		if (pages[i].attr != pages[r.first].attr || !pages[i].mapped)
+			fail("page %d is in one mapping with %d, but differs", i, r.first);
+	return *end >= r.first + r.nr;
+}
+
+static void move_model(struct range old, int to, int nr, bool keep)
+{
+	static struct page moved[PAGES];
+	unsigned int attr = pages[old.first].attr;
+	int n = old.nr < nr ? old.nr : nr;
+
+	memcpy(moved, &pages[old.first], n * sizeof(moved[0]));
+	unmap_model(old.first, old.nr);
+	if (keep)
+		map_model(old, attr & ~LOCK_ATTRS);
+	map_model((struct range){ to, nr }, attr);
+	memcpy(&pages[to], moved, n * sizeof(moved[0]));
+}
+
+static void *remap(struct range old, int nr, int flags, void *to)
+{
+	return mremap(at(old.first), (long)old.nr * PAGE, (long)nr * PAGE, flags, to);
+}
+
+/* In place, or to where the kernel likes and from there back into the arena. */
+void op_mremap_resize(void)
+{
+	struct range old = pick_mapped();
+	int change = 1 + rnd(rnd(4) ? 16 : 512), to = rnd(PAGES), flags = rnd(2) * MREMAP_MAYMOVE;
+	bool grow = rnd(2), one, in_place;
+	int first, end = 0, nr = grow ? old.nr + change : old.nr - change;
+	void *p;
+
+	if (!pages[old.first].mapped || nr < 1 || old.first + nr > PAGES || to + nr > PAGES)
+		return;
+	one = one_mapping(old, &first, &end);
+	if (!one && newer_kernel)
+		return;
+	note("mremap %d+%d to %d pages flags %d, then to %d", old.first, old.nr, nr, flags, to);
+	in_place = end == old.first + old.nr;
+	for (int i = old.first + old.nr; i < old.first + nr; i++)
+		in_place &= !pages[i].mapped;
+	p = remap(old, nr, flags, NULL);
+	if (!grow) {
+		expect("mremap", p == at(old.first) ? 0 : -1, 0);
+		unmap_model(old.first + nr, old.nr - nr);
+		return;
+	}
+	if (!one || (!in_place && !flags)) {
+		expect("mremap", p == MAP_FAILED ? -1 : 0, one ? -ENOMEM : -EFAULT);
+		return;
+	}
+	if (in_place ? p != at(old.first) : p == at(old.first))
+		fail("mremap from %p came to %p, %s", at(old.first), p, strerror(errno));
+	if (in_place) {
+		map_model((struct range){ old.first + old.nr, change }, pages[old.first].attr);
+		return;
+	}
+	if (mremap(p, (long)nr * PAGE, (long)nr * PAGE, MREMAP_FIXED | MREMAP_MAYMOVE, at(to)) !=
+	    at(to))
+		fail("mremap back into the arena: %s", strerror(errno));
+	move_model(old, to, nr, false);
+}
+
+void op_mremap_move(void)
+{
+	struct range old = pick_mapped();
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED, to = rnd(PAGES), nr = old.nr;
+	int first, end;
+	bool one;
+	void *p;
+
+	if (!rnd(3))
+		flags |= MREMAP_DONTUNMAP;
+	else if (!rnd(3))
+		nr = 1 + rnd(2 * old.nr);
+	/* Where huge pages can be moved whole. */
+	if (rnd(2))
+		to = (to & ~(HUGE_PAGES - 1)) | (old.first & (HUGE_PAGES - 1));
+	if (!pages[old.first].mapped || to + nr > PAGES)
+		return;
+	one = one_mapping((struct range){ old.first, nr < old.nr ? nr : old.nr }, &first, &end);
+	/* Some newer kernels unlock all of a mapping of which part is moved so. */
+	if (newer_kernel && (!one || ((flags & MREMAP_DONTUNMAP) &&
+				      (pages[old.first].attr & A_LOCKED) &&
+				      (first != old.first || end != old.first + old.nr))))
+		return;
+	note("mremap %d+%d to %d+%d flags %d", old.first, old.nr, to, nr, flags);
+	p = remap(old, nr, flags, at(to));
+	if (old.first + old.nr > to && to + nr > old.first) {
+		expect("mremap", p == MAP_FAILED ? -1 : 0, -EINVAL);
+		return;
+	}
+	if (!one) {
+		expect("mremap", p == MAP_FAILED ? -1 : 0, -EFAULT);
+		/* Too late for what was in the way, and for what was cut off. */
+		unmap_model(to, nr);
+		if (nr < old.nr)
+			unmap_model(old.first + nr, old.nr - nr);
+		return;
+	}
+	if (p != at(to))
+		fail("mremap to %p came to %p, %s", at(to), p, strerror(errno));
+	move_model(old, to, nr, flags & MREMAP_DONTUNMAP);
+}

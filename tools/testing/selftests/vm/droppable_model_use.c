@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random operations on the pages: by this process, its children, and pipes.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "droppable_model.h"
+#include "droppable_util.h"
+
+#define PINS		4
+#define PIN_PAGES	8
+#define BUFFER_PAGES	16
+#define NOTHING_WRITTEN	100	/* status of the child that writes */
+
+struct pin {
+	int fd[2];
+	int nr;
+};
+
+static struct pin pins[PINS];
+static pid_t sibling;
+
+/*
+ * For contents of droppable pages on their way: it must not be swapped either.
+ * Locked each time, because the operations and fork() unlock it.
+ */
+uint8_t *locked_buffer(void)
+{
+	static uint8_t *buffer;
+
+	if (!buffer)
+		buffer = map_pages(MAP_PRIVATE, BUFFER_PAGES * PAGE);
+	if (mlock(buffer, BUFFER_PAGES * PAGE))
+		fail("mlock of a buffer: %s", strerror(errno));
+	return buffer;
+}
+
+static void wipe_buffer(void)
+{
+	memset(locked_buffer(), 0, BUFFER_PAGES * PAGE);
+}
+
+static struct range pick_few(int max)
+{
+	struct range r = pick_mapped();
+
+	r.nr = r.nr > max ? max : r.nr;
+	return r;
+}
+
+/* How many pages from the start on may be used this way? */
+static int usable(struct range r, unsigned int attr)
+{
+	int nr = 0;
+
+	while (nr < r.nr && pages[r.first + nr].mapped && (pages[r.first + nr].attr & attr))
+		nr++;
+	return nr;
+}
+
+void op_read(void)
+{
+	struct range r = pick_mapped();
+
+	note("read %d+%d", r.first, r.nr);
+	check_range(r);
+}
+
+void op_write(void)
+{
+	struct range r = pick_mapped();
+
+	note("write %d+%d", r.first, r.nr);
+	for (int i = r.first; i < r.first + r.nr; i++)
+		if (pages[i].attr & A_WRITE)
+			write_words(i, 0, WORDS - 1);
+}
+
+void op_write_words(void)
+{
+	struct range r = pick_few(32);
+	int first = rnd(WORDS - 8), last = first + 7 + rnd(WORDS - first - 7);
+
+	note("write words %d to %d of %d+%d", first, last, r.first, r.nr);
+	for (int i = r.first; i < r.first + r.nr; i++)
+		if (pages[i].attr & A_WRITE)
+			write_words(i, first, last);
+}
+
+/* As a debugger writes: whatever the protection. */
+void op_poke(void)
+{
+	struct range r = pick_few(4);
+	uint64_t *buffer = (uint64_t *)locked_buffer();
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	note("poke %d+%d", r.first, r.nr);
+	for (int i = r.first; i < r.first + r.nr; i++) {
+		struct layer l = new_layer(i, 0, WORDS - 1);
+
+		make_page(buffer, i, &l);
+		if (pwrite(fd, buffer, PAGE, (long)at(i)) != (pages[i].mapped ? PAGE : -1))
+			fail("write of page %d by /proc/self/mem: %s", i, strerror(errno));
+		if (pages[i].mapped)
+			record_write(&pages[i], &l);
+	}
+	close(fd);
+	wipe_buffer();
+}
+
+static int write_to_parent(pid_t parent, struct range r, const struct layer *layers)
+{
+	uint8_t *buffer = locked_buffer();
+	struct iovec local = { buffer, (long)r.nr * PAGE }, remote = { at(r.first), local.iov_len };
+	ssize_t done;
+
+	for (int i = 0; i < r.nr; i++)
+		make_page((uint64_t *)(buffer + (long)i * PAGE), r.first + i, &layers[i]);
+	done = process_vm_writev(parent, &local, 1, &remote, 1, 0);
+	wipe_buffer();
+	return done >= 0 ? done / PAGE : errno == EFAULT ? NOTHING_WRITTEN : 255;
+}
+
+void op_child_writes(void)
+{
+	struct range r = pick_few(BUFFER_PAGES);
+	struct layer layers[BUFFER_PAGES];
+	int nr = usable(r, A_WRITE), status;
+	pid_t parent = getpid(), child;
+
+	note("child writes %d+%d", r.first, r.nr);
+	for (int i = 0; i < r.nr; i++)
+		layers[i] = new_layer(r.first + i, 0, WORDS - 1);
+	child = fork();
+	if (child < 0)
+		fail("fork: %s", strerror(errno));
+	if (!child)
+		_exit(write_to_parent(parent, r, layers));
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		fail("the writing child ended with status %#x", status);
+	if (WEXITSTATUS(status) != (nr ? nr : NOTHING_WRITTEN))
+		fail("process_vm_writev: status %d, not %d pages", WEXITSTATUS(status), nr);
+	for (int i = 0; i < nr; i++)
+		record_write(&pages[r.first + i], &layers[i]);
+}
+
+static void close_pin(struct pin *pin)
+{
+	close(pin->fd[0]);
+	close(pin->fd[1]);
+	pin->nr = 0;
+}
+
+static void inherit_model(void)
+{
+	lock_future = 0;
+	for (int i = 0; i < PAGES; i++) {
+		struct page *p = &pages[i];
+
+		p->attr &= ~(A_LOCKED | A_ONFAULT);
+		p->pin = 0;
+		if (p->attr & A_WIPE)
+			forget_contents(p);
+		if (p->attr & A_NOFORK) {
+			forget_contents(p);
+			p->mapped = false;
+			p->attr = 0;
+		}
+	}
+}
+
+void become_child(void)
+{
+	in_child = true;
+	sibling = 0;
+	for (int i = 0; i < PINS; i++)
+		if (pins[i].nr)
+			close_pin(&pins[i]);
+	inherit_model();
+	child_words();
+}
+
+void wait_child(void)
+{
+	int status;
+
+	if (!sibling)
+		return;
+	if (waitpid(sibling, &status, 0) != sibling || status)
+		fail("the child ended with status %#x", status);
+	sibling = 0;
+}
+
+void op_wait(void)
+{
+	note("wait");
+	wait_child();
+}
+
+/* The child checks all, and goes on in its own way, beside this or before it. */
+void op_fork(void)
+{
+	bool wait = rnd(2);
+
+	wait_child();
+	note("fork%s", wait ? " and wait" : "");
+	/* What is shared the other one may free: then it is not swap backed here either. */
+	for (int i = 0; i < PAGES; i++)
+		pages[i].ever_freed = true;
+	sibling = fork();
+	if (sibling < 0)
+		fail("fork: %s", strerror(errno));
+	if (!sibling) {
+		child_operations();
+		_exit(0);
+	}
+	counts.forks++;
+	if (wait)
+		wait_child();
+}
+
+void op_pin(void)
+{
+	struct range r = pick_few(PIN_PAGES);
+	int which = rnd(PINS), nr = usable(r, A_READ);
+	struct pin *pin = &pins[which];
+	struct iovec iov = { at(r.first), (long)r.nr * PAGE };
+	ssize_t done;
+
+	if (pin->nr)
+		return;
+	note("pin %d+%d", r.first, r.nr);
+	if (pipe2(pin->fd, O_CLOEXEC))
+		fail("pipe: %s", strerror(errno));
+	done = vmsplice(pin->fd[1], &iov, 1, SPLICE_F_NONBLOCK);
+	if (done != (nr ? (long)nr * PAGE : -1))
+		fail("vmsplice: %zd instead of %d pages, %s", done, nr, strerror(errno));
+	pin->nr = nr;
+	for (int i = 0; i < nr; i++) {
+		struct page *p = &pages[r.first + i];
+
+		/*
+		 * Contents that are here now were here when the pipe took the page. If
+		 * not, what it took may be the zero page, or one that is no more.
+		 */
+		check_page(r.first + i);
+		if (!(p->attr & A_DROPPABLE) || !p->nr || p->pin)
+			continue;
+		p->pin = which + 1;
+		counts.pinned++;
+	}
+	if (!nr)
+		close_pin(pin);
+}
+
+/* Their contents must have stayed all the time. */
+void op_unpin(void)
+{
+	int which = rnd(PINS);
+	struct pin *pin = &pins[which];
+
+	if (!pin->nr)
+		return;
+	note("unpin %d", which);
+	for (int i = 0; i < PAGES; i++) {
+		struct page *p = &pages[i];
+
+		if (p->pin != which + 1)
+			continue;
+		check_page(i);
+		p->pin = 0;
+		p->seen = p->nr * WORDS;
+	}
+	close_pin(pin);
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE: whatever moves, splits, collapses or would merge pages, they stay
+ * droppable, hold what was written or zeros, are dropped by the next reclaim, and
+ * are never found on the swap. Others who read and write them: droppable_access.c;
+ * devices with memory of their own: droppable_device.c.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_check.h"
+
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE	67
+#endif
+
+#define PAGES		64
+#define CGROUP		"droppable_move"
+#define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+#define KSM		"/sys/kernel/mm/ksm/"
+#define SPLIT_FILE	"/sys/kernel/debug/split_huge_pages"
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+
+static size_t page;
+
+/* Few pages get lost to others on an idle machine, but some may. */
+static long most_of(size_t len)
+{
+	return len / page * 3 / 4;
+}
+
+static bool is_huge(const uint8_t *p)
+{
+	return page_flags(p) & KPF_THP;
+}
+
+static uint8_t *map_filled(bool huge, size_t len)
+{
+	uint8_t *p = huge ? map_huge(MAP_DROPPABLE, len) : map_pages(MAP_DROPPABLE, len);
+
+	fill_pages(p, len);
+	return p;
+}
+
+/* Of base pages, even where huge ones may be made. */
+static uint8_t *map_collapsible(size_t len)
+{
+	uint8_t *p = map_huge(MAP_DROPPABLE, len);
+
+	madvise(p, len, MADV_NOHUGEPAGE);
+	fill_pages(p, len);
+	return p;
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* Write a setting, and return what it was. */
+static long exchange(const char *file, long value)
+{
+	long old = file_number(file, "", NULL);
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", value);
+	return write_file(file, text) ? old : -1;
+}
+
+/* Moving between nodes. */
+
+static int node_of(const uint8_t *p)
+{
+	int status = -1;
+
+	return syscall(SYS_move_pages, 0, 1, &p, NULL, &status, 0) ? -1 : status;
+}
+
+static long count_on_node(const uint8_t *p, size_t len, int node)
+{
+	long found = 0;
+
+	for (size_t at = 0; at < len; at += page)
+		found += node_of(p + at) == node;
+	return found;
+}
+
+static bool by_move_pages(uint8_t *p, size_t len, int node)
+{
+	/* A huge page is moved once, and busy when it is asked for again. */
+	size_t step = is_huge(p) ? HUGE_SIZE : page;
+	int status;
+
+	for (; len; p += step, len -= step)
+		if (syscall(SYS_move_pages, 0, 1, &p, &node, &status, MPOL_MF_MOVE) < 0)
+			return false;
+	return true;
+}
+
+static bool by_migrate_pages(uint8_t *p, size_t len, int node)
+{
+	unsigned long from = 1UL << !node, to = 1UL << node;
+
+	(void)p;
+	(void)len;
+	return syscall(SYS_migrate_pages, 0, 8 * sizeof(to), &from, &to) >= 0;
+}
+
+static bool by_mbind(uint8_t *p, size_t len, int node)
+{
+	unsigned long nodes = 1UL << node;
+
+	return !syscall(SYS_mbind, p, len, MPOL_BIND, &nodes, 8 * sizeof(nodes), MPOL_MF_MOVE);
+}
+
+static bool by_cpuset(uint8_t *p, size_t len, int node)
+{
+	(void)p;
+	(void)len;
+	return write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset") &&
+	       enter_cgroup(CGROUP, "max") &&
+	       set_cgroup(CGROUP, "cpuset.mems", node ? "1" : "0");
+}
+
+FIXTURE(move) {
+	uint8_t *p;
+	size_t len;
+};
+
+FIXTURE_VARIANT(move) {
+	bool huge;
+};
+
+FIXTURE_VARIANT_ADD(move, pages) { .huge = false };
+FIXTURE_VARIANT_ADD(move, huge_pages) { .huge = true };
+
+FIXTURE_SETUP(move)
+{
+	page = getpagesize();
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "this machine has one memory node only");
+	ASSERT_TRUE(stay_on_cpu(0));
+	self->len = variant->huge ? HUGE_SIZE : PAGES * page;
+	self->p = map_filled(variant->huge, self->len);
+	ASSERT_EQ(variant->huge, is_huge(self->p));
+}
+
+FIXTURE_TEARDOWN(move)
+{
+	leave_cgroup(CGROUP);
+	munmap(self->p, self->len);
+}
+
+static void there_and_back(struct __test_metadata *_metadata, uint8_t *p, size_t len,
+			   bool (*move_to)(uint8_t *p, size_t len, int node))
+{
+	bool huge = is_huge(p);
+	int home = node_of(p);
+
+	ASSERT_LE(0, home);
+	ASSERT_GE(1, home);
+	ASSERT_TRUE(move_to(p, len, !home));
+	EXPECT_LE(most_of(len), count_on_node(p, len, !home));
+	EXPECT_LE(most_of(len), count_droppable(p, len));
+	EXPECT_EQ(huge, is_huge(p));
+	ASSERT_TRUE(move_to(p, len, home));
+	EXPECT_LE(most_of(len), count_on_node(p, len, home));
+	EXPECT_EQ(huge, is_huge(p));
+	/* drain_lists() would move what is confined to one node. */
+	leave_cgroup(CGROUP);
+	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+}
+
+TEST_F(move, move_pages_keeps_them_droppable)
+{
+	there_and_back(_metadata, self->p, self->len, by_move_pages);
+}
+
+TEST_F(move, migrate_pages_keeps_them_droppable)
+{
+	there_and_back(_metadata, self->p, self->len, by_migrate_pages);
+}
+
+TEST_F(move, mbind_keeps_them_droppable)
+{
+	there_and_back(_metadata, self->p, self->len, by_mbind);
+}
+
+TEST_F(move, cpuset_keeps_them_droppable)
+{
+	there_and_back(_metadata, self->p, self->len, by_cpuset);
+}
+
+/*
+ * Faults that only ask who uses a page. Such pages must be new: a page that was
+ * moved before counts as dirty, and balancing leaves dirty pages that are not swap
+ * backed where they are.
+ */
+static void fill_on_node(uint8_t *p, size_t len, int node)
+{
+	unsigned long nodes = 1UL << node;
+
+	syscall(SYS_set_mempolicy, MPOL_BIND, &nodes, 8 * sizeof(nodes));
+	madvise(p, len, MADV_DONTNEED);
+	fill_pages(p, len);
+	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+}
+
+TEST_F(move, numa_balancing_keeps_them_droppable)
+{
+	long faults = vm_counter("numa_hint_faults"), moved = vm_counter("numa_pages_migrated");
+	double end = seconds() + 20;
+	unsigned int cpu, here;
+	long balancing;
+
+	ASSERT_EQ(0, syscall(SYS_getcpu, &cpu, &here, NULL));
+	fill_on_node(self->p, self->len, !here);
+	ASSERT_LE(most_of(self->len), count_on_node(self->p, self->len, !here));
+
+	balancing = exchange(BALANCING, 1);
+	EXPECT_LE(0, balancing);
+	while (!count_on_node(self->p, self->len, here) && seconds() < end)
+		for (int i = 0; i < 20000; i++)
+			for (size_t at = 0; at < self->len; at += page)
+				__atomic_load_n(self->p + at, __ATOMIC_RELAXED);
+	exchange(BALANCING, balancing);
+
+	EXPECT_LT(faults, vm_counter("numa_hint_faults"));
+	EXPECT_LT(moved, vm_counter("numa_pages_migrated"));
+	EXPECT_LT(0, count_on_node(self->p, self->len, here));
+	EXPECT_STREQ("", trouble_with(self->p, self->len, most_of(self->len)));
+}
+
+/* Within a node. */
+
+/*
+ * Compaction moves pages from one end of a zone into holes at the other. So that
+ * there are holes, and some of ours at each end, they are made among many others.
+ */
+static void scatter_pages(uint8_t *p, size_t len)
+{
+	size_t chunk = file_number("/proc/meminfo", "MemFree:", NULL) * 1024 / 3 / (len / page);
+	uint8_t *others;
+
+	chunk &= ~(page - 1);
+	others = map_pages(MAP_PRIVATE, chunk * (len / page));
+	for (size_t at = 0; at < len; at += page) {
+		fill_pages(p + at, page);
+		madvise(others, chunk, MADV_POPULATE_WRITE);
+		others += chunk;
+	}
+	munmap(others - chunk * (len / page), chunk * (len / page));
+}
+
+TEST(compaction_keeps_them_droppable)
+{
+	long moved = vm_counter("pgmigrate_success"), changed = 0;
+	uint64_t frames[4 * PAGES];
+	size_t len;
+	uint8_t *p;
+
+	page = getpagesize();
+	len = 4 * PAGES * page;
+	ASSERT_TRUE(stay_on_cpu(0));
+	p = map_pages(MAP_DROPPABLE, len);
+	scatter_pages(p, len);
+	for (size_t at = 0; at < len; at += page)
+		frames[at / page] = page_frame(p + at);
+
+	ASSERT_TRUE(write_file("/proc/sys/vm/compact_memory", "1"));
+	for (size_t at = 0; at < len; at += page)
+		changed += page_frame(p + at) && page_frame(p + at) != frames[at / page];
+	EXPECT_LT(moved, vm_counter("pgmigrate_success"));
+	EXPECT_LT(PAGES / 4, changed);
+	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	munmap(p, len);
+}
+
+static void soft_offline(struct __test_metadata *_metadata, bool huge)
+{
+	size_t len = huge ? HUGE_SIZE : PAGES * page;
+	uint8_t *p = map_filled(huge, len), *one = p + 5 * page;
+	uint64_t frame = page_frame(one);
+
+	ASSERT_EQ(huge, is_huge(p));
+	ASSERT_NE(0, frame);
+	drain_lists();
+	ASSERT_EQ(0, madvise(one, page, MADV_SOFT_OFFLINE));
+	EXPECT_NE(frame, page_frame(one));
+	/* Moved, not dropped. */
+	EXPECT_TRUE(is_droppable_page(one));
+	EXPECT_EQ(0, count_dropped(one, page));
+	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	munmap(p, len);
+}
+
+TEST(soft_offline_keeps_them_droppable)
+{
+	page = getpagesize();
+	ASSERT_TRUE(stay_on_cpu(0));
+	soft_offline(_metadata, false);
+	soft_offline(_metadata, true);
+}
+
+/* Splitting a huge page. */
+
+FIXTURE(huge) {
+	uint8_t *p;
+};
+
+FIXTURE_SETUP(huge)
+{
+	page = getpagesize();
+	ASSERT_TRUE(stay_on_cpu(0));
+	self->p = map_filled(true, HUGE_SIZE);
+	ASSERT_TRUE(is_huge(self->p));
+}
+
+FIXTURE_TEARDOWN(huge)
+{
+	munmap(self->p, HUGE_SIZE);
+}
+
+TEST_F(huge, reclaim_drops_it)
+{
+	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, HUGE_SIZE / page));
+}
+
+TEST_F(huge, partial_munmap_leaves_a_droppable_rest)
+{
+	ASSERT_EQ(0, munmap(self->p + HUGE_SIZE / 2, HUGE_SIZE / 2));
+	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE / 2, most_of(HUGE_SIZE / 2)));
+}
+
+TEST_F(huge, mprotect_of_a_part_keeps_all_droppable)
+{
+	ASSERT_EQ(0, mprotect(self->p + 7 * page, page, PROT_READ));
+	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
+}
+
+TEST_F(huge, dontneed_of_a_part_leaves_a_droppable_rest)
+{
+	ASSERT_EQ(0, madvise(self->p + 7 * page, page, MADV_DONTNEED));
+	EXPECT_EQ(HUGE_SIZE / page - 1, count_droppable(self->p, HUGE_SIZE));
+	EXPECT_EQ(1, count_dropped(self->p, HUGE_SIZE));
+	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
+}
+
+/* Reclaim of a part has to split the page, not only its mapping. */
+TEST_F(huge, reclaim_of_a_part_drops_the_part)
+{
+	const size_t part = HUGE_SIZE / 4;
+
+	drain_lists();
+	ASSERT_TRUE(pageout_drops(self->p, part));
+	EXPECT_EQ((HUGE_SIZE - part) / page, count_droppable(self->p, HUGE_SIZE));
+	EXPECT_FALSE(is_huge(self->p + part));
+	EXPECT_EQ(part / page, count_dropped(self->p, HUGE_SIZE));
+	EXPECT_STREQ("", trouble_with(self->p + part, HUGE_SIZE - part,
+				      most_of(HUGE_SIZE - part)));
+}
+
+TEST_F(huge, split_pages_are_droppable)
+{
+	char what[128];
+
+	snprintf(what, sizeof(what), "%d,%p,%p", getpid(), self->p, self->p + HUGE_SIZE);
+	drain_lists();
+	ASSERT_TRUE(write_file(SPLIT_FILE, what));
+	for (size_t at = 0; at < HUGE_SIZE; at += page)
+		ASSERT_FALSE(is_huge(self->p + at));
+	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
+}
+
+/* And making one. */
+
+TEST(madv_collapse_makes_a_droppable_page)
+{
+	uint8_t *p;
+
+	page = getpagesize();
+	ASSERT_TRUE(stay_on_cpu(0));
+	p = map_collapsible(HUGE_SIZE);
+	ASSERT_FALSE(is_huge(p));
+	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
+	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_COLLAPSE));
+	EXPECT_TRUE(is_huge(p));
+	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
+	munmap(p, HUGE_SIZE);
+}
+
+/* Holes become part of the page too. */
+TEST(collapse_of_a_half_makes_a_droppable_page)
+{
+	uint8_t *p;
+
+	page = getpagesize();
+	ASSERT_TRUE(stay_on_cpu(0));
+	p = map_collapsible(HUGE_SIZE);
+	ASSERT_EQ(0, madvise(p, HUGE_SIZE / 2, MADV_DONTNEED));
+	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
+	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_COLLAPSE));
+	EXPECT_TRUE(is_huge(p));
+	EXPECT_EQ(HUGE_SIZE / 2 / page, count_dropped(p, HUGE_SIZE));
+	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / 2 / page));
+	munmap(p, HUGE_SIZE);
+}
+
+TEST(khugepaged_makes_a_droppable_page)
+{
+	double end = seconds() + 20;
+	uint8_t *p;
+	long sleep;
+
+	page = getpagesize();
+	ASSERT_TRUE(stay_on_cpu(0));
+	p = map_collapsible(HUGE_SIZE);
+	drain_lists();
+	ASSERT_FALSE(is_huge(p));
+	sleep = exchange(KHUGEPAGED "scan_sleep_millisecs", 10);
+	EXPECT_LE(0, sleep);
+	EXPECT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
+	while (!is_huge(p) && seconds() < end)
+		usleep(10000);
+	exchange(KHUGEPAGED "scan_sleep_millisecs", sleep);
+
+	EXPECT_TRUE(is_huge(p));
+	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
+	munmap(p, HUGE_SIZE);
+}
+
+/* Merging. */
+
+/* ksmd merges a page that looks in one round as it did in the one before. */
+static bool let_ksmd_work(void)
+{
+	long rounds = file_number(KSM "full_scans", "", NULL);
+
+	for (int tries = 0; tries < 500; tries++) {
+		if (file_number(KSM "full_scans", "", NULL) >= rounds + 4)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
+TEST(ksm_leaves_droppable_pages_alone)
+{
+	long merged = 0, run, pages_to_scan, sleep;
+	uint8_t *p, *control;
+	size_t len;
+
+	page = getpagesize();
+	len = PAGES * page;
+	ASSERT_TRUE(stay_on_cpu(0));
+	p = map_filled(false, len);
+	control = map_pages(MAP_PRIVATE, len);
+	fill_pages(control, len);
+	EXPECT_EQ(0, madvise(p, len, MADV_MERGEABLE));
+	EXPECT_EQ(0, madvise(control, len, MADV_MERGEABLE));
+	EXPECT_FALSE(smaps_flag(p, " mg"));
+	EXPECT_TRUE(smaps_flag(control, " mg"));
+	pages_to_scan = exchange(KSM "pages_to_scan", 10000);
+	sleep = exchange(KSM "sleep_millisecs", 10);
+	run = exchange(KSM "run", 1);
+	EXPECT_TRUE(let_ksmd_work());
+	exchange(KSM "run", run);
+	exchange(KSM "sleep_millisecs", sleep);
+	exchange(KSM "pages_to_scan", pages_to_scan);
+
+	for (size_t at = 0; at < len; at += page)
+		merged += !!(page_flags(control + at) & KPF_KSM);
+	EXPECT_EQ(PAGES, merged);
+	EXPECT_EQ(0, count_dropped(p, len));
+	EXPECT_EQ(PAGES, count_droppable(p, len));
+	/* It may be swapped, and looks the same. */
+	munmap(control, len);
+	EXPECT_STREQ("", trouble_with(p, len, PAGES));
+	munmap(p, len);
+}
+
+/* For all of a process: kernels before 6.4 do not know that. */
+TEST(merging_a_process_leaves_droppable_pages_alone)
+{
+	size_t len = getpagesize();
+	uint8_t *p = map_pages(MAP_DROPPABLE, len);
+
+	if (prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0)) {
+		EXPECT_EQ(EINVAL, errno);
+	} else {
+		EXPECT_FALSE(smaps_flag(p, " mg"));
+		munmap(p, len);
+		p = map_pages(MAP_DROPPABLE, len);
+		EXPECT_FALSE(smaps_flag(p, " mg"));
+	}
+	munmap(p, len);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE reserves no memory, also where the administrator has forbidden to
+ * promise more than there is: MAP_NORESERVE is not honoured then, and each private
+ * page that is writable, or becomes so, counts. Apart from droppable.c, because it
+ * is a setting of the whole machine.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_util.h"
+
+#define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
+
+static void *map(int type, int prot, size_t len)
+{
+	return mmap(NULL, len, prot, type | MAP_ANONYMOUS, -1, 0);
+}
+
+FIXTURE(never_overcommit) {
+	char before[4];
+	size_t limit;
+};
+
+FIXTURE_SETUP(never_overcommit)
+{
+	snprintf(self->before, sizeof(self->before), "%ld", file_number(OVERCOMMIT, "", NULL));
+	if (!write_file(OVERCOMMIT, "2"))
+		SKIP(_exit(KSFT_SKIP), "%s: %s", OVERCOMMIT, strerror(errno));
+	self->limit = file_number("/proc/meminfo", "CommitLimit:", NULL) * 1024;
+}
+
+FIXTURE_TEARDOWN(never_overcommit)
+{
+	ASSERT_TRUE(write_file(OVERCOMMIT, self->before));
+}
+
+TEST_F(never_overcommit, mmap_reserves_nothing)
+{
+	EXPECT_EQ(MAP_FAILED, map(MAP_PRIVATE | MAP_NORESERVE, PROT_READ | PROT_WRITE,
+				  self->limit));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_NE(MAP_FAILED, map(MAP_DROPPABLE, PROT_READ | PROT_WRITE, self->limit));
+}
+
+TEST_F(never_overcommit, mprotect_reserves_nothing)
+{
+	void *p = map(MAP_PRIVATE, PROT_NONE, self->limit);
+
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(-1, mprotect(p, self->limit, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(ENOMEM, errno);
+	p = map(MAP_DROPPABLE, PROT_NONE, self->limit);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0, mprotect(p, self->limit, PROT_READ | PROT_WRITE));
+	EXPECT_FALSE(smaps_flag(p, " ac"));
+}
+
+TEST_F(never_overcommit, mremap_reserves_nothing)
+{
+	size_t page = getpagesize();
+
+	EXPECT_EQ(MAP_FAILED, mremap(map_pages(MAP_PRIVATE, page), page, self->limit,
+				     MREMAP_MAYMOVE));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_NE(MAP_FAILED, mremap(map_pages(MAP_DROPPABLE, page), page, self->limit,
+				     MREMAP_MAYMOVE));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,852 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MAP_DROPPABLE: every way of reclaim drops a page, dirty or not, with swap or
+ * without, and none leaves anything of it on the swap.
+ *
+ * Each test runs under the LRU and with the swap that it finds: whoever runs it
+ * chooses. Needs root, for memory pressure and to look at the pages.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../kselftest_harness.h"
+#include "droppable_util.h"
+
+#define CGROUP		"droppable_reclaim"
+#define LEN		(4UL << 20)
+/* A page now and then is in somebody's hands, most often in a per-CPU list. */
+#define NEARLY(pages)	((long)(pages) * 15 / 16)
+
+/* To look for pages all over the swap takes long in an emulator. */
+#define TIMEOUT_S	120
+
+#define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define HUGE_PAGES	THP "enabled"
+#define HUGE_EFFORT	THP "defrag"
+
+/* A return from the setup would go on with the test. */
+#define SKIP_ALL(...)	SKIP(_exit(KSFT_SKIP), __VA_ARGS__)
+
+static size_t page;
+
+static void pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Of the pages that are there: are all droppable? Does not touch them. */
+static bool all_droppable(const uint8_t *p, size_t len)
+{
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < len; i += page) {
+		uint64_t frame = page_frame(p + i);
+		/* It says what the one before it said, and there are many. */
+		bool same = frame == last + 1 && (page_flags(p + i) & KPF_COMPOUND_TAIL);
+
+		/* At the limit, looking takes memory too, and drops a page or another. */
+		if (frame && !same && !is_droppable_page(p + i) && page_frame(p + i) == frame)
+			return false;
+		last = frame;
+	}
+	return true;
+}
+
+static long resident(const uint8_t *p)
+{
+	return smaps_kb(p, "Rss:") * 1024 / page;
+}
+
+/* Where a page has gone is looked at before it is touched, which brings it back. */
+static void expect_dropped(struct __test_metadata *_metadata, const uint8_t *p, size_t len,
+			   long at_least)
+{
+	EXPECT_EQ(0, smaps_kb(p, "Swap:"));
+	EXPECT_EQ(0, count_on_swap());
+	EXPECT_TRUE(all_droppable(p, len));
+	EXPECT_LE(at_least, count_dropped(p, len));
+}
+
+static void reclaim_until(const uint8_t *p, long pages)
+{
+	for (int i = 0; i < 10 && resident(p) > pages; i++)
+		reclaim_cgroup(CGROUP, resident(p) * page);
+}
+
+/* The word of a setting of transparent huge pages that is in force. */
+static void save_setting(const char *file, char word[16])
+{
+	FILE *f = fopen(file, "re");
+
+	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
+		word[0] = '\0';
+	if (f)
+		fclose(f);
+}
+
+/* They are off by default in a small machine. */
+struct huge_settings {
+	char pages[16];
+	char effort[16];
+};
+
+static void allow_huge(struct huge_settings *saved)
+{
+	save_setting(HUGE_PAGES, saved->pages);
+	save_setting(HUGE_EFFORT, saved->effort);
+	write_file(HUGE_PAGES, "madvise");
+	write_file(HUGE_EFFORT, "madvise");
+}
+
+static void restore_huge(const struct huge_settings *saved)
+{
+	write_file(HUGE_PAGES, saved->pages);
+	write_file(HUGE_EFFORT, saved->effort);
+}
+
+static void *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_t))
+{
+	uint8_t *p;
+
+	page = getpagesize();
+	/* So that its pages are in this CPU's lists, which reclaim empties. */
+	pin_to_cpu(0);
+	if (!enter_cgroup(CGROUP, "max"))
+		return NULL;
+	p = map(MAP_DROPPABLE, LEN);
+	fill_pages(p, LEN);
+	/* Nothing presses yet. */
+	EXPECT_LE(NEARLY(LEN / page), resident(p));
+	return p;
+}
+
+FIXTURE(reclaim) {
+	uint8_t *p;
+	long pages;
+	long swapped;
+};
+
+FIXTURE_SETUP(reclaim)
+{
+	self->p = start_test(_metadata, map_pages);
+	if (!self->p)
+		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+	self->pages = LEN / page;
+	self->swapped = vm_counter("pswpout");
+}
+
+FIXTURE_TEARDOWN(reclaim)
+{
+	munmap(self->p, LEN);
+	leave_cgroup(CGROUP);
+}
+
+/* Other pages of this process are few. */
+static bool hardly_swapped(long before)
+{
+	return vm_counter("pswpout") - before < (long)(LEN / page / 16);
+}
+
+TEST_F_TIMEOUT(reclaim, lower_cgroup_limit_drops, TIMEOUT_S)
+{
+	long now = cgroup_number(CGROUP, "memory.current", "");
+	char limit[32];
+
+	snprintf(limit, sizeof(limit), "%lu", now - LEN * 3 / 4);
+	ASSERT_TRUE(set_cgroup(CGROUP, "memory.max", limit));
+	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, self->pages / 2);
+}
+
+TEST_F_TIMEOUT(reclaim, ordinary_memory_at_the_cgroup_limit_drops, TIMEOUT_S)
+{
+	long now = cgroup_number(CGROUP, "memory.current", "");
+	uint8_t *other = map_pages(MAP_PRIVATE, 2 * LEN);
+	char limit[32];
+
+	/* Without swap all of it has to go, or somebody is killed. */
+	snprintf(limit, sizeof(limit), "%lu", now + LEN + LEN / 4);
+	ASSERT_TRUE(set_cgroup(CGROUP, "memory.max", limit));
+	memset(other, 1, 2 * LEN);
+	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
+	EXPECT_LT(0, cgroup_number(CGROUP, "memory.events", "max "));
+	expect_dropped(_metadata, self->p, LEN, self->pages / 2);
+	munmap(other, 2 * LEN);
+}
+
+TEST_F_TIMEOUT(reclaim, memory_reclaim_drops, TIMEOUT_S)
+{
+	reclaim_until(self->p, self->pages / 32);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(reclaim, madvise_pageout_drops, TIMEOUT_S)
+{
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(reclaim, process_madvise_by_another_drops, TIMEOUT_S)
+{
+	struct iovec range = { self->p, LEN };
+	int pidfd = syscall(SYS_pidfd_open, getpid(), 0), status;
+	pid_t pid;
+
+	ASSERT_LE(0, pidfd);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(syscall(SYS_process_madvise, pidfd, &range, 1, MADV_PAGEOUT, 0) != LEN);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	close(pidfd);
+}
+
+TEST_F_TIMEOUT(reclaim, cold_pages_are_dropped, TIMEOUT_S)
+{
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_COLD));
+	EXPECT_TRUE(all_droppable(self->p, LEN));
+	reclaim_until(self->p, self->pages / 32);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(reclaim, clean_pages_are_dropped, TIMEOUT_S)
+{
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
+	EXPECT_TRUE(all_droppable(self->p, LEN));
+	EXPECT_LE(NEARLY(self->pages), resident(self->p));
+	reclaim_until(self->p, self->pages / 32);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(reclaim, pages_freed_and_written_again_are_dropped, TIMEOUT_S)
+{
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
+	fill_pages(self->p, LEN);
+	EXPECT_TRUE(all_droppable(self->p, LEN));
+	reclaim_until(self->p, self->pages / 32);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+/* Who only reads gets the page of zeros that all share: nothing to reclaim there. */
+TEST_F_TIMEOUT(reclaim, pages_read_after_a_drop_stay_zeros, TIMEOUT_S)
+{
+	long was = resident(self->p), kept;
+
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	kept = self->pages - count_dropped(self->p, LEN);
+	EXPECT_GE(was - NEARLY(self->pages), kept);
+	EXPECT_EQ(kept, resident(self->p));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	reclaim_until(self->p, 0);
+	EXPECT_EQ(0, count_on_swap());
+	EXPECT_LE(self->pages - kept, count_dropped(self->p, LEN));
+
+	/* And it can be written, and dropped again. */
+	fill_pages(self->p, LEN);
+	EXPECT_LE(NEARLY(self->pages), resident(self->p));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(reclaim, read_only_pages_are_dropped, TIMEOUT_S)
+{
+	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ));
+	ASSERT_EQ(0, madvise(self->p, LEN / 2, MADV_PAGEOUT));
+	reclaim_until(self->p, self->pages / 32);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(reclaim, inaccessible_pages_are_dropped, TIMEOUT_S)
+{
+	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_NONE));
+	ASSERT_EQ(0, madvise(self->p, LEN / 2, MADV_PAGEOUT));
+	reclaim_until(self->p, self->pages / 32);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	EXPECT_EQ(0, count_on_swap());
+	EXPECT_TRUE(all_droppable(self->p, LEN));
+	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ));
+	EXPECT_LE(NEARLY(self->pages), count_dropped(self->p, LEN));
+}
+
+/* A pipe is somebody who holds pages, at the end of a cheap system call. */
+static bool hold(int fd, uint8_t *p, size_t len)
+{
+	struct iovec pages = { p, len };
+
+	return vmsplice(fd, &pages, 1, SPLICE_F_NONBLOCK) == (ssize_t)len;
+}
+
+#define HELD	8
+
+TEST_F_TIMEOUT(reclaim, held_page_stays_droppable_and_is_dropped_later, TIMEOUT_S)
+{
+	size_t len = HELD * page;
+	uint8_t *got = malloc(len);
+	uint64_t frame;
+	int fds[2];
+
+	ASSERT_NE(NULL, got);
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_TRUE(hold(fds[1], self->p, len));
+	frame = page_frame(self->p);
+	ASSERT_NE(0UL, frame);
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+		reclaim_cgroup(CGROUP, LEN);
+		EXPECT_EQ(0, count_on_swap());
+		for (size_t at = 0; at < len; at += page)
+			EXPECT_TRUE(is_droppable_page(self->p + at));
+	}
+	EXPECT_EQ(frame, page_frame(self->p));
+	EXPECT_EQ(0, count_dropped(self->p, len));
+	EXPECT_LE(NEARLY(self->pages - HELD), count_dropped(self->p + len, LEN - len));
+	/* It is the same page still: what is written is seen at both ends. */
+	fill_pages(got, len);
+	self->p[page - 1] = 'x';
+	got[page - 1] = 'x';
+	ASSERT_EQ((ssize_t)len, read(fds[0], self->p + LEN - len, len));
+	EXPECT_EQ(0, memcmp(got, self->p + LEN - len, len));
+	self->p[page - 1] = 0;
+
+	fill_pages(self->p, LEN);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+		reclaim_until(self->p, 0);
+	}
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	EXPECT_EQ(HELD, count_dropped(self->p, len));
+	close(fds[0]);
+	close(fds[1]);
+	free(got);
+}
+
+/*
+ * That the tests above can fail: the same reclaim takes ordinary memory too where
+ * there is swap to take it to, and loses nothing of it.
+ */
+TEST_F_TIMEOUT(reclaim, ordinary_memory_is_kept, TIMEOUT_S)
+{
+	uint8_t *other = map_pages(MAP_PRIVATE, LEN);
+
+	fill_pages(other, LEN);
+	for (int i = 0; i < 10; i++)
+		reclaim_cgroup(CGROUP, LEN);
+	if (swap_is_on()) {
+		EXPECT_LT(self->pages / 2, smaps_kb(other, "Swap:") * 1024 / (long)page);
+		EXPECT_LT(self->pages / 2, count_on_swap());
+		EXPECT_LT(self->pages / 2, vm_counter("pswpout") - self->swapped);
+	}
+	EXPECT_EQ(0, count_dropped(other, LEN));
+	EXPECT_LE(NEARLY(self->pages), count_dropped(self->p, LEN));
+
+	/* Freed places on the swap keep what they held until some more are freed. */
+	munmap(other, LEN);
+	for (int i = 0; i < 10 && count_on_swap(); i++) {
+		other = map_pages(MAP_PRIVATE, LEN / 8);
+		memset(other, 1, LEN / 8);
+		madvise(other, LEN / 8, MADV_PAGEOUT);
+		munmap(other, LEN / 8);
+	}
+	EXPECT_EQ(0, count_on_swap());
+}
+
+/* Huge pages, mapped as such or by page table entries of their small pages. */
+
+FIXTURE(huge) {
+	uint8_t *p;
+	long pages;
+	struct huge_settings settings;
+};
+
+FIXTURE_VARIANT(huge) {
+	bool by_ptes;
+};
+
+FIXTURE_VARIANT_ADD(huge, mapped_whole) {
+	.by_ptes = false,
+};
+
+FIXTURE_VARIANT_ADD(huge, mapped_by_ptes) {
+	.by_ptes = true,
+};
+
+static bool all_huge(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i += 32 * page)
+		if (!(page_flags(p + i) & KPF_THP))
+			return false;
+	return true;
+}
+
+FIXTURE_SETUP(huge)
+{
+	allow_huge(&self->settings);
+	self->p = start_test(_metadata, map_huge);
+	if (!self->p)
+		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+	self->pages = LEN / page;
+	if (smaps_kb(self->p, "AnonHugePages:") != LEN / 1024)
+		SKIP_ALL("no huge pages to be had");
+	for (size_t i = 0; variant->by_ptes && i < LEN; i += HUGE_SIZE) {
+		ASSERT_EQ(0, mprotect(self->p + i, page, PROT_READ));
+		ASSERT_EQ(0, mprotect(self->p + i, page, PROT_READ | PROT_WRITE));
+	}
+	ASSERT_EQ(variant->by_ptes ? 0 : (long)LEN / 1024, smaps_kb(self->p, "AnonHugePages:"));
+	ASSERT_TRUE(all_huge(self->p, LEN));
+	ASSERT_TRUE(all_droppable(self->p, LEN));
+}
+
+FIXTURE_TEARDOWN(huge)
+{
+	restore_huge(&self->settings);
+	munmap(self->p, LEN);
+	leave_cgroup(CGROUP);
+}
+
+TEST_F_TIMEOUT(huge, madvise_pageout_drops, TIMEOUT_S)
+{
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(huge, memory_reclaim_drops, TIMEOUT_S)
+{
+	reclaim_until(self->p, self->pages / 32);
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(huge, clean_pages_are_dropped, TIMEOUT_S)
+{
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
+	reclaim_until(self->p, self->pages / 32);
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+/* This splits the huge page; the parts that stay are what it was. */
+TEST_F_TIMEOUT(huge, pageout_of_a_half_drops_that_half, TIMEOUT_S)
+{
+	size_t half = HUGE_SIZE / 2;
+
+	for (size_t i = 0; i < LEN; i += HUGE_SIZE)
+		ASSERT_EQ(0, madvise(self->p + i, half, MADV_PAGEOUT));
+	EXPECT_EQ(0, count_on_swap());
+	for (size_t i = 0; i < LEN; i += HUGE_SIZE) {
+		for (size_t at = i + half; at < i + HUGE_SIZE; at += page)
+			EXPECT_TRUE(is_droppable_page(self->p + at));
+		EXPECT_LE(NEARLY(half / page), count_dropped(self->p + i, half));
+		EXPECT_EQ(0, count_dropped(self->p + i + half, half));
+	}
+	fill_pages(self->p, LEN);
+	reclaim_until(self->p, self->pages / 32);
+	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+}
+
+TEST_F_TIMEOUT(huge, held_page_stays_droppable_and_is_dropped_later, TIMEOUT_S)
+{
+	/* In the middle: those before it must not be lost on the way either. */
+	uint8_t *held = self->p + HUGE_SIZE / 2;
+	int fds[2];
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_TRUE(hold(fds[1], held, page));
+	for (int i = 0; i < 3; i++) {
+		reclaim_cgroup(CGROUP, LEN);
+		ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+		EXPECT_EQ(0, count_on_swap());
+		EXPECT_TRUE(is_droppable_page(held));
+	}
+	EXPECT_EQ(0, count_dropped(held, page));
+	EXPECT_TRUE(all_droppable(self->p, LEN));
+	EXPECT_LE(NEARLY(self->pages - HUGE_SIZE / page),
+		  count_dropped(self->p + HUGE_SIZE, LEN - HUGE_SIZE));
+
+	close(fds[0]);
+	close(fds[1]);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
+		reclaim_until(self->p, 0);
+	}
+	EXPECT_EQ(0, count_on_swap());
+	EXPECT_EQ(1, count_dropped(held, page));
+	EXPECT_LE(NEARLY(HUGE_SIZE / page), count_dropped(self->p, HUGE_SIZE));
+}
+
+/* The whole machine short of memory. */
+
+#define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
+#define NODE_RECLAIM	"/proc/sys/vm/zone_reclaim_mode"
+#define MIN_UNMAPPED	"/proc/sys/vm/min_unmapped_ratio"
+#define HOG_STEP	HUGE_SIZE
+
+FIXTURE(pressure) {
+	uint8_t *p;
+	long pages;
+	struct huge_settings settings;
+	long min_free, node_reclaim, min_unmapped;
+	long direct, kswapd, stalls, swapped;
+};
+
+static bool write_number(const char *file, long number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", number);
+	return write_file(file, text);
+}
+
+/* How often somebody had to reclaim for itself, because kswapd was not fast enough. */
+static long stalls(void)
+{
+	/* For whichever zone an allocation may take from. */
+	return vm_counter("allocstall_dma32") + vm_counter("allocstall_normal") +
+	       vm_counter("allocstall_movable");
+}
+
+/* Where kswapd may run: on CPU 0 alone, or on all. */
+static void place_kswapd(bool alone)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	char file[300], name[16];
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int cpu = 0; cpu < (alone ? 1 : CPU_SETSIZE); cpu++)
+		CPU_SET(cpu, &set);
+	while (proc && (entry = readdir(proc))) {
+		FILE *f;
+
+		snprintf(file, sizeof(file), "/proc/%s/comm", entry->d_name);
+		f = fopen(file, "re");
+		if (f && fgets(name, sizeof(name), f) && !strncmp(name, "kswapd", 6))
+			sched_setaffinity(atoi(entry->d_name), sizeof(set), &set);
+		if (f)
+			fclose(f);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+FIXTURE_SETUP(pressure)
+{
+	self->min_free = file_number(MIN_FREE, "", NULL);
+	self->node_reclaim = file_number(NODE_RECLAIM, "", NULL);
+	self->min_unmapped = file_number(MIN_UNMAPPED, "", NULL);
+	allow_huge(&self->settings);
+	self->p = start_test(_metadata, map_pages);
+	if (!self->p)
+		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+	self->pages = LEN / page;
+	self->direct = vm_counter("pgsteal_direct");
+	self->kswapd = vm_counter("pgsteal_kswapd");
+	self->stalls = stalls();
+	self->swapped = vm_counter("pswpout");
+}
+
+FIXTURE_TEARDOWN(pressure)
+{
+	write_number(MIN_FREE, self->min_free);
+	if (self->node_reclaim >= 0)
+		write_number(NODE_RECLAIM, self->node_reclaim);
+	if (self->min_unmapped >= 0)
+		write_number(MIN_UNMAPPED, self->min_unmapped);
+	restore_huge(&self->settings);
+	place_kswapd(false);
+	munmap(self->p, LEN);
+	leave_cgroup(CGROUP);
+}
+
+/*
+ * Takes ordinary memory until it is killed, on the CPU that the test has its memory
+ * from. Others shall not be killed for it.
+ */
+static void hog(bool greedy, unsigned int pause_us)
+{
+	struct sched_param first = { .sched_priority = 1 };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	write_file("/proc/self/oom_score_adj", "1000");
+	leave_cgroup(CGROUP);
+	if (greedy)
+		sched_setscheduler(0, SCHED_FIFO, &first);
+	for (;;) {
+		/* Huge pages while there are any: that is faster. */
+		uint8_t *p = map_huge(MAP_PRIVATE, HOG_STEP);
+
+		for (size_t i = 0; i < HOG_STEP; i += page)
+			p[i] = 1;
+		usleep(pause_us);
+	}
+}
+
+/* False if the kernel killed the hog before it dropped most of what it could. */
+static bool press(const uint8_t *p, bool greedy, unsigned int pause_us)
+{
+	long enough = LEN / page / 8;
+	pid_t pid = fork();
+	bool alive;
+
+	if (!pid)
+		hog(greedy, pause_us);
+	pin_to_cpu(1);
+	do {
+		usleep(10000);
+		alive = !waitpid(pid, NULL, WNOHANG);
+	} while (alive && resident(p) > enough);
+	if (alive) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return alive;
+}
+
+TEST_F_TIMEOUT(pressure, direct_reclaim_drops, TIMEOUT_S)
+{
+	/* The hog leaves it hardly any time. */
+	place_kswapd(true);
+	EXPECT_TRUE(press(self->p, true, 0));
+	EXPECT_LT(0, stalls() - self->stalls);
+	EXPECT_LT(self->pages / 16, vm_counter("pgsteal_direct") - self->direct);
+	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+}
+
+TEST_F_TIMEOUT(pressure, kswapd_drops, TIMEOUT_S)
+{
+	/*
+	 * It starts a quarter above what others must leave free, which is long
+	 * before they are short of memory themselves.
+	 */
+	ASSERT_TRUE(write_number(MIN_FREE, file_number("/proc/meminfo", "MemFree:", NULL) * 3 / 4));
+	EXPECT_TRUE(press(self->p, false, 50000));
+	EXPECT_GT(self->pages / 8, vm_counter("pgsteal_direct") - self->direct);
+	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_kswapd") - self->kswapd);
+	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+}
+
+/*
+ * For a page of this node while another has some left. It may not write, so it is
+ * the one that looks before it takes a page off the list whether it would have to.
+ */
+TEST_F_TIMEOUT(pressure, node_reclaim_drops, TIMEOUT_S)
+{
+	if (self->node_reclaim < 0)
+		SKIP(return, "this kernel has no NUMA");
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "this machine has only one node");
+	ASSERT_TRUE(write_number(MIN_UNMAPPED, 0));
+	/* RECLAIM_ZONE and RECLAIM_UNMAP, but not RECLAIM_WRITE. */
+	ASSERT_TRUE(write_number(NODE_RECLAIM, 1 | 4));
+	EXPECT_TRUE(press(self->p, false, 0));
+	EXPECT_EQ(0, stalls() - self->stalls);
+	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_direct") - self->direct);
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+}
+
+/*
+ * A drop is told by zeros, so whoever has seen zeros must not see the old contents
+ * again, on no CPU. Each page holds the number of the round. In a round all are
+ * written, then dropped in one go, and all the while looked at: most of all while
+ * the dropper is halfway, as page tables say that a page is gone, and a TLB may not
+ * know it yet.
+ */
+#define RACE_PAGES	512
+#define RACE_NS		2000000000ULL
+
+static struct {
+	uint8_t *p;
+	/* The last round in which zeros were seen in the page. */
+	atomic_ulong dropped[RACE_PAGES];
+	atomic_ulong written, to_drop, done;
+	atomic_bool stop;
+	atomic_int front;
+	unsigned long seen, undone, wrong;
+} race;
+
+static unsigned long read_page(int i)
+{
+	return atomic_load((atomic_ulong *)(race.p + i * page));
+}
+
+static void write_round(unsigned long round)
+{
+	for (int i = 0; i < RACE_PAGES; i++)
+		atomic_store((atomic_ulong *)(race.p + i * page), round);
+	atomic_store(&race.written, round);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void *dropper(void *unused)
+{
+	(void)unused;
+	pin_to_cpu(1);
+	while (!atomic_load(&race.stop)) {
+		unsigned long round = atomic_load(&race.to_drop);
+
+		if (round != atomic_load(&race.done)) {
+			madvise(race.p, RACE_PAGES * page, MADV_PAGEOUT);
+			atomic_store(&race.done, round);
+		}
+		usleep(50);
+	}
+	return NULL;
+}
+
+/*
+ * Note which pages are gone. They go one after the other, but for those that were
+ * used meanwhile, so this reads only few of those that are still to go: race.front
+ * is as far as it has come.
+ */
+static void look(int patience)
+{
+	unsigned long round = atomic_load(&race.written);
+	int i;
+
+	while ((i = atomic_load(&race.front)) < RACE_PAGES && patience) {
+		bool zeros = !read_page(i);
+
+		/* Else these may be the zeros of the round before. */
+		if (atomic_load(&race.written) != round)
+			break;
+		if (zeros)
+			atomic_store(&race.dropped[i], round);
+		else
+			patience--;
+		/* Unless the next round has begun. */
+		atomic_compare_exchange_strong(&race.front, &i, i + 1);
+	}
+}
+
+/* Compare with what was noted before; or look at all. */
+static void compare(unsigned long round, bool all)
+{
+	for (int i = 0; i < RACE_PAGES; i++) {
+		bool dropped = atomic_load(&race.dropped[i]) == round;
+		unsigned long value = dropped || all ? read_page(i) : 0;
+
+		race.undone += dropped && value;
+		race.wrong += value && value != round;
+	}
+}
+
+/* On the dropper's CPU, so that each time it wakes up it interrupts a drop. */
+static void *watcher(void *unused)
+{
+	(void)unused;
+	pin_to_cpu(1);
+	while (!atomic_load(&race.stop)) {
+		if (atomic_load(&race.done) != atomic_load(&race.to_drop))
+			look(2);
+		usleep(200);
+	}
+	return NULL;
+}
+
+/* The address space stays in use on this CPU: nothing else flushes the TLB. */
+static void *idler(void *unused)
+{
+	(void)unused;
+	pin_to_cpu(0);
+	while (!atomic_load(&race.stop))
+		sched_yield();
+	return NULL;
+}
+
+static void stay(unsigned long round)
+{
+	compare(round, false);
+}
+
+static void move(unsigned long round)
+{
+	pin_to_cpu(1);
+	look(2);
+	pin_to_cpu(0);
+	compare(round, false);
+}
+
+static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
+		     void (*check)(unsigned long round))
+{
+	uint64_t end = now_ns() + RACE_NS;
+	pthread_t threads[2];
+	unsigned long round;
+
+	page = getpagesize();
+	/* Small pages, all in one page table: reclaimed in one go. */
+	race.p = map_huge(MAP_DROPPABLE, RACE_PAGES * page);
+	ASSERT_EQ(0, madvise(race.p, RACE_PAGES * page, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, pthread_create(&threads[0], NULL, dropper, NULL));
+	ASSERT_EQ(0, pthread_create(&threads[1], NULL, other, NULL));
+
+	pin_to_cpu(0);
+	for (round = 1; now_ns() < end; round++) {
+		write_round(round);
+		compare(round, true);
+		atomic_store(&race.front, 0);
+		atomic_store(&race.to_drop, round);
+		while (atomic_load(&race.done) != round)
+			check(round);
+		compare(round, true);
+		for (int i = 0; i < RACE_PAGES; i++)
+			race.seen += atomic_load(&race.dropped[i]) == round;
+	}
+	atomic_store(&race.stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	munmap(race.p, RACE_PAGES * page);
+
+	TH_LOG("%lu rounds, %lu drops seen", round, race.seen);
+	EXPECT_EQ(0UL, race.wrong);
+	EXPECT_EQ(0UL, race.undone);
+	EXPECT_LT(RACE_PAGES * (round - 1) / 16, race.seen);
+}
+
+TEST(drop_seen_on_one_cpu_is_not_undone_on_another)
+{
+	run_race(_metadata, watcher, stay);
+}
+
+TEST(drop_seen_is_not_undone_by_moving_to_another_cpu)
+{
+	run_race(_metadata, idler, move);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For the tests of droppable and lazily freed memory: pages that can be told from
+ * all others wherever they turn up, and what the kernel says about them.
+ *
+ * What fails for a reason that no test is about (no memory, no /proc) ends the
+ * program with a message; what depends on the kernel or on rights is told by the
+ * return value.
+ */
+#ifndef _DROPPABLE_UTIL_H
+#define _DROPPABLE_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE		0x08
+#endif
+#ifndef MADV_COLD
+#define MADV_COLD		20
+#endif
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT		21
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
+
+/* Of /proc/kpageflags: Documentation/admin-guide/mm/pagemap.rst. */
+#define KPF(number)		(1ULL << (number))
+#define KPF_DIRTY		KPF(4)
+#define KPF_LRU			KPF(5)
+#define KPF_ANON		KPF(12)
+#define KPF_SWAPCACHE		KPF(13)
+#define KPF_SWAPBACKED		KPF(14)
+#define KPF_COMPOUND_HEAD	KPF(15)
+#define KPF_COMPOUND_TAIL	KPF(16)
+#define KPF_KSM			KPF(21)
+#define KPF_THP			KPF(22)
+
+#define HUGE_SIZE		(2UL << 20)
+
+/*
+ * Memory. map_pages() with MAP_DROPPABLE or MAP_PRIVATE; map_huge() aligned to a
+ * huge page, with MADV_HUGEPAGE.
+ */
+uint8_t *map_pages(int type, size_t len);
+uint8_t *map_huge(int type, size_t len);
+
+/* Write a pattern into each page that no other page of the machine starts with. */
+void fill_pages(uint8_t *p, size_t len);
+
+/*
+ * How many of the pages hold zeros; -1 if one holds something that is neither
+ * zeros nor what fill_pages() wrote.
+ */
+long count_dropped(const uint8_t *p, size_t len);
+
+/* How many pages of the swap devices that are in use start with the pattern. */
+long count_on_swap(void);
+bool swap_is_on(void);
+
+/* A number after @key in a file of lines; of smaps, @p's mapping's. -1: not there. */
+long file_number(const char *file, const char *key, const void *p);
+long vm_counter(const char *key);				/* of /proc/vmstat */
+long smaps_kb(const void *p, const char *key);		/* "LazyFree:", in kB */
+bool smaps_flag(const void *p, const char *flag);	/* " dp", of VmFlags: */
+
+/* Of the page that is mapped at @p; 0 if there is none. Needs root. */
+uint64_t page_frame(const void *p);
+uint64_t page_flags(const void *p);
+
+/* Is a page mapped at @p that is anonymous and not swap backed? */
+bool is_droppable_page(const void *p);
+
+/* Write @text to a file of /proc or /sys: false and errno if that fails. */
+bool write_file(const char *file, const char *text);
+
+/*
+ * Memory cgroups, limited to @max ("64M", "max"). Need root, and version 2.
+ * enter_cgroup() makes one and puts this process into it; leave_cgroup() goes back
+ * and removes it. cgroup_number() reads one of its files ("memory.events", "oom ";
+ * key "" for a file of one number); reclaim_cgroup() writes @bytes to its
+ * memory.reclaim, which gets as far as it gets.
+ */
+bool make_cgroup(const char *name, const char *max);
+bool move_to_cgroup(const char *name, pid_t pid);
+bool enter_cgroup(const char *name, const char *max);
+bool set_cgroup(const char *name, const char *file, const char *value);
+long cgroup_number(const char *name, const char *file, const char *key);
+void reclaim_cgroup(const char *name, size_t bytes);
+void leave_cgroup(const char *name);
+
+#endif /* _DROPPABLE_UTIL_H */
