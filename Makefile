@@ -47,8 +47,18 @@ bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) kernel selftests
 	@bench/run guest
 
+bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
+	@bench/lazyfree-run
+
 test: deps	## run every test
 	@scripts/run-tests $(TESTS)
+
+# What runs in the guest, in a kernel that looks for its own mistakes.
+DEBUG_TESTS := *-guest readiness generation timens reclaim unwind memory-* model-*
+test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (slow)
+	@scripts/build kernel-debug
+	@VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \
+		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
 boot: kernel	## a shell in the guest
 	@scripts/vm -- /bin/sh
@@ -65,6 +75,6 @@ check: tree	## no warnings at W=1, and checkpatch --strict on the series
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests bench test boot series series-check \
+.PHONY: help deps tree vdso kernel selftests bench bench-lazyfree test test-debug boot series series-check \
 	check clean
 .NOTPARALLEL:
