@@ -5,9 +5,23 @@
 #ifndef _MM_LAZYFREE_H
 #define _MM_LAZYFREE_H
 
+#include <linux/mm.h>
 #include <linux/pagewalk.h>
 
 struct mmu_gather;
+
+/**
+ * lazyfree_is_others - does this small folio belong to somebody else too?
+ * @folio: mapped here; the lock of its page table is held, so that a fork waits
+ *
+ * A page that was read from swap may be clean, in no swap cache, and the only copy:
+ * its place on swap is given back at once if the device is fast. A child that frees
+ * it would free its parent's.
+ */
+static inline bool lazyfree_is_others(struct folio *folio)
+{
+	return IS_ENABLED(CONFIG_DROPPABLE_MEMORY) && folio_mapcount(folio) != 1;
+}
 
 #ifdef CONFIG_LAZYFREE_LARGE_FOLIO
 
