@@ -20,7 +20,7 @@ struct mmu_gather;
  */
 static inline bool lazyfree_is_others(struct folio *folio)
 {
-	return IS_ENABLED(CONFIG_DROPPABLE_MEMORY) && folio_mapcount(folio) != 1;
+	return folio_mapcount(folio) != 1;
 }
 
 #ifdef CONFIG_LAZYFREE_LARGE_FOLIO
@@ -50,19 +50,7 @@ unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
 #else /* !CONFIG_LAZYFREE_LARGE_FOLIO */
 
 #define lazyfree_walk_private(tlb, end)	(tlb)
-
-static inline struct mmu_gather *lazyfree_walk_tlb(const struct mm_walk *walk)
-{
-	return walk->private;
-}
-
-static inline unsigned int lazyfree_large_folio(const struct mm_walk *walk,
-						struct page *page,
-						unsigned long addr, unsigned long end,
-						pte_t *pte, spinlock_t *ptl)
-{
-	return 0;
-}
+#define lazyfree_walk_tlb(walk)		((walk)->private)
 
 #endif /* !CONFIG_LAZYFREE_LARGE_FOLIO */
 
