@@ -75,6 +75,6 @@ check: tree	## no warnings at W=1, and checkpatch --strict on the series
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests bench bench-lazyfree test test-debug boot series series-check \
-	check clean
+.PHONY: help deps tree vdso kernel selftests bench bench-lazyfree test test-debug \
+	boot series series-check check clean
 .NOTPARALLEL:

@@ -74,8 +74,7 @@ FIXTURE_SETUP(droppable)
 	len = PAGES * getpagesize();
 	self->p = try_map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
 	if (self->p == MAP_FAILED && errno != ENOMEM)
-		SKIP(_exit(KSFT_SKIP), "this kernel has no MAP_DROPPABLE: %s",
-		     strerror(errno));
+		SKIP_ALL("this kernel has no MAP_DROPPABLE: %s", strerror(errno));
 	ASSERT_NE(MAP_FAILED, self->p);
 	memset(self->p, 0x5a, len);
 }

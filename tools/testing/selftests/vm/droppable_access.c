@@ -41,7 +41,7 @@ static __attribute__((constructor)) void init(void)
 {
 	page = getpagesize();
 	len = PAGES * page;
-	stay_on_cpu(0);
+	pin_to_cpu(0);
 }
 
 /* Writes by a tracer. The tracee checks. */
@@ -346,7 +346,7 @@ static void *read_directly(void *arg)
 	struct reader *r = arg;
 
 	/* Not where reclaim runs. */
-	stay_on_cpu(1);
+	pin_to_cpu(1);
 	for (time_t end = time(NULL) + 3; time(NULL) < end && !r->failed;)
 		r->failed = pread(r->fd, r->p, len, 0) != (ssize_t)len ||
 			    !are_patterns_then_zeros(r->p, r->pattern);
@@ -418,11 +418,7 @@ static int poisoning_raises_sigbus(uint8_t *p)
 
 static bool frame_is_poisoned(uint64_t frame)
 {
-	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	uint64_t flags = frame_flags(kpageflags, frame);
-
-	close(kpageflags);
-	return flags & KPF_HWPOISON;
+	return frame_flags(frame) & KPF_HWPOISON;
 }
 
 FIXTURE(poison) {

@@ -26,55 +26,7 @@
 #define SLACK_PAGES	256
 #define CYCLES		1000000
 
-#define THP		"/sys/kernel/mm/transparent_hugepage/"
-#define HUGE_PAGES	THP "enabled"
-#define HUGE_EFFORT	THP "defrag"
-
-/* A return from the setup would go on with the test. */
-#define SKIP_ALL(...)	SKIP(_exit(KSFT_SKIP), __VA_ARGS__)
-
 static size_t page;
-
-/* The word of a setting of transparent huge pages that is in force. */
-static void save_setting(const char *file, char word[16])
-{
-	FILE *f = fopen(file, "re");
-
-	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
-		word[0] = '\0';
-	if (f)
-		fclose(f);
-}
-
-/* They are off by default in a small machine. */
-struct huge_settings {
-	char pages[16];
-	char effort[16];
-};
-
-static void allow_huge(struct huge_settings *saved)
-{
-	save_setting(HUGE_PAGES, saved->pages);
-	save_setting(HUGE_EFFORT, saved->effort);
-	write_file(HUGE_PAGES, "madvise");
-	write_file(HUGE_EFFORT, "madvise");
-}
-
-static void restore_huge(const struct huge_settings *saved)
-{
-	write_file(HUGE_PAGES, saved->pages);
-	write_file(HUGE_EFFORT, saved->effort);
-}
-
-/* Per-CPU lists hold references to the newest pages; reclaim empties this CPU's. */
-static void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 FIXTURE(account) {
 	uint8_t *p;
@@ -349,6 +301,20 @@ static void run_cycles(long pages)
 	}
 }
 
+static void expect_as_before(struct __test_metadata *_metadata, const long before[COUNTERS],
+			     const long after[COUNTERS], const struct usage *was,
+			     const struct usage *is)
+{
+	for (size_t i = 0; i < COUNTERS; i++) {
+		EXPECT_NEAR(before[i], after[i])
+			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
+	}
+	EXPECT_NEAR(was->current, is->current);
+	EXPECT_NEAR(was->anon, is->anon);
+	EXPECT_NEAR(was->file_lists, is->file_lists);
+	EXPECT_NEAR(was->anon_lists, is->anon_lists);
+}
+
 FIXTURE(cycles) {
 	struct huge_settings settings;
 };
@@ -382,14 +348,7 @@ TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 240)
 	is = usage();
 	EXPECT_GE(64 * KB(page), labs(rss - rss_anon()));
 	read_counters(after);
-	for (size_t i = 0; i < COUNTERS; i++) {
-		EXPECT_NEAR(before[i], after[i])
-			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
-	}
-	EXPECT_NEAR(was.current, is.current);
-	EXPECT_NEAR(was.anon, is.anon);
-	EXPECT_NEAR(was.file_lists, is.file_lists);
-	EXPECT_NEAR(was.anon_lists, is.anon_lists);
+	expect_as_before(_metadata, before, after, &was, &is);
 }
 
 /* What a process may leave behind for its exit to clear up. */
@@ -519,14 +478,7 @@ TEST_F(account, exit_in_any_state_leaves_nothing)
 	}
 	read_counters(after);
 	is = usage();
-	for (size_t i = 0; i < COUNTERS; i++) {
-		EXPECT_NEAR(before[i], after[i])
-			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
-	}
-	EXPECT_NEAR(was.current, is.current);
-	EXPECT_NEAR(was.anon, is.anon);
-	EXPECT_NEAR(was.file_lists, is.file_lists);
-	EXPECT_NEAR(was.anon_lists, is.anon_lists);
+	expect_as_before(_metadata, before, after, &was, &is);
 	close(kmsg);
 }
 

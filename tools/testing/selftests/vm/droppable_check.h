@@ -7,8 +7,6 @@
 #ifndef _DROPPABLE_CHECK_H
 #define _DROPPABLE_CHECK_H
 
-#include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,70 +15,28 @@
 
 #include "droppable_util.h"
 
-#define HUGE_PAGES_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
-
-/*
- * A machine with less than 512 MB has huge pages switched off. The program has
- * them on while it runs; its tests, which are children of it, end without this.
- */
-static bool huge_pages_were_off;
+/* While the program runs: its tests, which are children of it, end without this. */
+static struct huge_settings huge_before;
 
 static __attribute__((constructor)) void allow_huge_pages(void)
 {
-	FILE *f = fopen(HUGE_PAGES_ENABLED, "re");
-	char line[64] = "";
-
-	if (!f)
-		return;
-	huge_pages_were_off = fgets(line, sizeof(line), f) && strstr(line, "[never]");
-	fclose(f);
-	if (huge_pages_were_off)
-		write_file(HUGE_PAGES_ENABLED, "madvise");
+	allow_huge(&huge_before);
 }
 
 static __attribute__((destructor)) void disallow_huge_pages(void)
 {
-	if (huge_pages_were_off)
-		write_file(HUGE_PAGES_ENABLED, "never");
-}
-
-/* A new page waits on its CPU's own list first, where MADV_PAGEOUT leaves it. */
-static inline bool stay_on_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
+	restore_huge(&huge_before);
 }
 
 /*
- * And those of other CPUs, where kernel threads have put pages: empties all such
- * lists, because it has to, and then finds that there is nothing to move.
+ * The lists of other CPUs too, where kernel threads have put pages: this empties
+ * all of them, because it has to, and then finds that there is nothing to move.
  */
 static inline void drain_lists(void)
 {
 	unsigned long nodes = 1;
 
 	syscall(SYS_migrate_pages, 0, 8 * sizeof(nodes), &nodes, &nodes);
-}
-
-/* Do flags of a head page, of /proc/kpageflags, say that the page is droppable? */
-static inline bool are_droppable(uint64_t flags)
-{
-	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | KPF_KSM));
-}
-
-/* The flags of a frame; of a tail page's head, whose they all are. */
-static inline uint64_t frame_flags(int kpageflags, uint64_t frame)
-{
-	uint64_t flags;
-
-	do {
-		if (pread(kpageflags, &flags, sizeof(flags), frame-- * sizeof(flags)) < 0)
-			return 0;
-	} while (flags & KPF_COMPOUND_TAIL);
-	return flags;
 }
 
 /*
@@ -90,7 +46,6 @@ static inline uint64_t frame_flags(int kpageflags, uint64_t frame)
 static inline long count_droppable(const uint8_t *p, size_t len)
 {
 	size_t page = getpagesize(), huge = HUGE_SIZE / page;
-	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	uint64_t flags = 0, first = 0, frame;
 	long found = 0;
 
@@ -99,14 +54,13 @@ static inline long count_droppable(const uint8_t *p, size_t len)
 		if (!frame)
 			continue;
 		if (!(flags & KPF_THP) || frame / huge != first / huge)
-			flags = frame_flags(kpageflags, frame);
+			flags = frame_flags(frame);
 		first = frame;
 		if (are_droppable(flags))
 			found++;
 		else if (flags & KPF_ANON)
 			found = -1;
 	}
-	close(kpageflags);
 	return found;
 }
 

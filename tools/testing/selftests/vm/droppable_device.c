@@ -34,7 +34,7 @@ FIXTURE_SETUP(device)
 	self->fd = open("/dev/hmm_dmirror0", O_RDWR | O_CLOEXEC);
 	if (self->fd < 0)
 		SKIP(return, "/dev/hmm_dmirror0: %s", strerror(errno));
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	self->p = map_pages(MAP_DROPPABLE, len);
 	self->ordinary = map_pages(MAP_PRIVATE, len);
 	/* What the device has, which is not to be found on the swap either. */

@@ -103,7 +103,7 @@ FIXTURE_SETUP(no_memory)
 	self->zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, self->zeros);
 	if (!make_cgroup(GROUP, "0"))
-		SKIP(_exit(KSFT_SKIP), "no memory cgroup: %s", strerror(errno));
+		SKIP_ALL("no memory cgroup: %s", strerror(errno));
 	self->killed = vm_counter("oom_kill");
 	klogctl(KLOG_CLEAR, NULL, 0);
 }
@@ -341,7 +341,7 @@ FIXTURE(full_node) {
 FIXTURE_SETUP(full_node)
 {
 	if (access("/sys/devices/system/node/node1", F_OK))
-		SKIP(_exit(KSFT_SKIP), "this machine has one memory node");
+		SKIP_ALL("this machine has one memory node");
 	self->filler = (struct shared *)map_pages(MAP_SHARED, 2 * sizeof(*self->filler));
 	memset(self->filler, 0, 2 * sizeof(*self->filler));
 	self->user = self->filler + 1;

@@ -56,7 +56,7 @@ FIXTURE_SETUP(mlock)
 {
 	self->p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
 	if (self->p == MAP_FAILED)
-		SKIP(_exit(KSFT_SKIP), "this kernel has no MAP_DROPPABLE: %s", strerror(errno));
+		SKIP_ALL("this kernel has no MAP_DROPPABLE: %s", strerror(errno));
 	fill_pages(self->p, SIZE);
 	self->ordinary = map_pages(MAP_PRIVATE, LIMIT / 2);
 }

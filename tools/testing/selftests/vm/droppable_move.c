@@ -155,7 +155,7 @@ FIXTURE_SETUP(move)
 	page = getpagesize();
 	if (access("/sys/devices/system/node/node1", F_OK))
 		SKIP(return, "this machine has one memory node only");
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	self->len = variant->huge ? HUGE_SIZE : PAGES * page;
 	self->p = map_filled(variant->huge, self->len);
 	ASSERT_EQ(variant->huge, is_huge(self->p));
@@ -277,7 +277,7 @@ TEST(compaction_keeps_them_droppable)
 
 	page = getpagesize();
 	len = 4 * PAGES * page;
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	p = map_pages(MAP_DROPPABLE, len);
 	scatter_pages(p, len);
 	for (size_t at = 0; at < len; at += page)
@@ -313,7 +313,7 @@ static void soft_offline(struct __test_metadata *_metadata, bool huge)
 TEST(soft_offline_keeps_them_droppable)
 {
 	page = getpagesize();
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	soft_offline(_metadata, false);
 	soft_offline(_metadata, true);
 }
@@ -327,7 +327,7 @@ FIXTURE(huge) {
 FIXTURE_SETUP(huge)
 {
 	page = getpagesize();
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	self->p = map_filled(true, HUGE_SIZE);
 	ASSERT_TRUE(is_huge(self->p));
 }
@@ -395,7 +395,7 @@ TEST(madv_collapse_makes_a_droppable_page)
 	uint8_t *p;
 
 	page = getpagesize();
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	p = map_collapsible(HUGE_SIZE);
 	ASSERT_FALSE(is_huge(p));
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
@@ -411,7 +411,7 @@ TEST(collapse_of_a_half_makes_a_droppable_page)
 	uint8_t *p;
 
 	page = getpagesize();
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	p = map_collapsible(HUGE_SIZE);
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE / 2, MADV_DONTNEED));
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
@@ -429,7 +429,7 @@ TEST(khugepaged_makes_a_droppable_page)
 	long sleep;
 
 	page = getpagesize();
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	p = map_collapsible(HUGE_SIZE);
 	drain_lists();
 	ASSERT_FALSE(is_huge(p));
@@ -468,7 +468,7 @@ TEST(ksm_leaves_droppable_pages_alone)
 
 	page = getpagesize();
 	len = PAGES * page;
-	ASSERT_TRUE(stay_on_cpu(0));
+	ASSERT_TRUE(pin_to_cpu(0));
 	p = map_filled(false, len);
 	control = map_pages(MAP_PRIVATE, len);
 	fill_pages(control, len);

@@ -30,7 +30,7 @@ FIXTURE_SETUP(never_overcommit)
 {
 	snprintf(self->before, sizeof(self->before), "%ld", file_number(OVERCOMMIT, "", NULL));
 	if (!write_file(OVERCOMMIT, "2"))
-		SKIP(_exit(KSFT_SKIP), "%s: %s", OVERCOMMIT, strerror(errno));
+		SKIP_ALL("%s: %s", OVERCOMMIT, strerror(errno));
 	self->limit = file_number("/proc/meminfo", "CommitLimit:", NULL) * 1024;
 }
 

@@ -35,23 +35,7 @@
 /* To look for pages all over the swap takes long in an emulator. */
 #define TIMEOUT_S	120
 
-#define THP		"/sys/kernel/mm/transparent_hugepage/"
-#define HUGE_PAGES	THP "enabled"
-#define HUGE_EFFORT	THP "defrag"
-
-/* A return from the setup would go on with the test. */
-#define SKIP_ALL(...)	SKIP(_exit(KSFT_SKIP), __VA_ARGS__)
-
 static size_t page;
-
-static void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 /* Of the pages that are there: are all droppable? Does not touch them. */
 static bool all_droppable(const uint8_t *p, size_t len)
@@ -90,37 +74,6 @@ static void reclaim_until(const uint8_t *p, long pages)
 {
 	for (int i = 0; i < 10 && resident(p) > pages; i++)
 		reclaim_cgroup(CGROUP, resident(p) * page);
-}
-
-/* The word of a setting of transparent huge pages that is in force. */
-static void save_setting(const char *file, char word[16])
-{
-	FILE *f = fopen(file, "re");
-
-	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
-		word[0] = '\0';
-	if (f)
-		fclose(f);
-}
-
-/* They are off by default in a small machine. */
-struct huge_settings {
-	char pages[16];
-	char effort[16];
-};
-
-static void allow_huge(struct huge_settings *saved)
-{
-	save_setting(HUGE_PAGES, saved->pages);
-	save_setting(HUGE_EFFORT, saved->effort);
-	write_file(HUGE_PAGES, "madvise");
-	write_file(HUGE_EFFORT, "madvise");
-}
-
-static void restore_huge(const struct huge_settings *saved)
-{
-	write_file(HUGE_PAGES, saved->pages);
-	write_file(HUGE_EFFORT, saved->effort);
 }
 
 static void *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_t))

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 
 #define CGROUPS		"/sys/fs/cgroup"
 #define PATTERN_SIZE	32
+
+#define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define HUGE_PAGES	THP "enabled"
+#define HUGE_EFFORT	THP "defrag"
 
 #define must(condition, ...) do {			\
 	if (!(condition))				\
@@ -187,17 +192,6 @@ static uint64_t word_of(const char *file, uint64_t index)
 	return word;
 }
 
-/* The flags of a huge page are those of its first; the others have few. */
-static uint64_t flags_of_whole(uint64_t frame)
-{
-	uint64_t flags = word_of("/proc/kpageflags", frame);
-
-	if (flags & KPF_COMPOUND_TAIL)
-		flags = word_of("/proc/kpageflags",
-				frame & ~(HUGE_SIZE / getpagesize() - 1));
-	return flags;
-}
-
 uint64_t page_frame(const void *p)
 {
 	const uint64_t present = 1ULL << 63, frame = (1ULL << 55) - 1;
@@ -213,14 +207,61 @@ uint64_t page_flags(const void *p)
 	return frame ? word_of("/proc/kpageflags", frame) : 0;
 }
 
+uint64_t frame_flags(uint64_t frame)
+{
+	uint64_t flags = word_of("/proc/kpageflags", frame);
+
+	if (flags & KPF_COMPOUND_TAIL)
+		flags = word_of("/proc/kpageflags", frame & ~(HUGE_SIZE / getpagesize() - 1));
+	return flags;
+}
+
+bool are_droppable(uint64_t flags)
+{
+	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | KPF_KSM));
+}
+
 bool is_droppable_page(const void *p)
 {
-	uint64_t frame = page_frame(p), flags;
+	uint64_t frame = page_frame(p);
 
-	if (!frame)
-		return false;
-	flags = flags_of_whole(frame);
-	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | KPF_KSM));
+	return frame && are_droppable(frame_flags(frame));
+}
+
+bool pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* The word of a setting of transparent huge pages that is in force. */
+static void save_setting(const char *file, char word[16])
+{
+	FILE *f = fopen(file, "re");
+
+	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
+		word[0] = '\0';
+	if (f)
+		fclose(f);
+}
+
+bool allow_huge(struct huge_settings *saved)
+{
+	bool allowed;
+
+	save_setting(HUGE_PAGES, saved->pages);
+	save_setting(HUGE_EFFORT, saved->effort);
+	allowed = write_file(HUGE_PAGES, "madvise");
+	return write_file(HUGE_EFFORT, "madvise") && allowed;
+}
+
+void restore_huge(const struct huge_settings *saved)
+{
+	write_file(HUGE_PAGES, saved->pages);
+	write_file(HUGE_EFFORT, saved->effort);
 }
 
 bool write_file(const char *file, const char *text)

@@ -75,8 +75,35 @@ bool smaps_flag(const void *p, const char *flag);	/* " dp", of VmFlags: */
 uint64_t page_frame(const void *p);
 uint64_t page_flags(const void *p);
 
-/* Is a page mapped at @p that is anonymous and not swap backed? */
+/* Of a frame, and of the huge page that it is in: those are in its first. */
+uint64_t frame_flags(uint64_t frame);
+
+/* Do flags of a whole page say that it is anonymous and not swap backed? */
+bool are_droppable(uint64_t flags);
+
+/* Is such a page mapped at @p? */
 bool is_droppable_page(const void *p);
+
+/*
+ * New pages wait in lists of their CPU for a while, where reclaim does not see
+ * them; MADV_PAGEOUT empties those of the CPU that it is called on.
+ */
+bool pin_to_cpu(int cpu);
+
+/*
+ * Huge pages where MADV_HUGEPAGE asks for them: the kernel switches them off on a
+ * machine with little memory. @saved is what there was, for restore_huge().
+ */
+struct huge_settings {
+	char pages[16];
+	char effort[16];
+};
+
+bool allow_huge(struct huge_settings *saved);
+void restore_huge(const struct huge_settings *saved);
+
+/* For a fixture's setup, where SKIP(return, ...) would go on with the test. */
+#define SKIP_ALL(...)	SKIP(_exit(KSFT_SKIP), __VA_ARGS__)
 
 /* Write @text to a file of /proc or /sys: false and errno if that fails. */
 bool write_file(const char *file, const char *text);

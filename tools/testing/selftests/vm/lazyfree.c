@@ -59,11 +59,7 @@ static void pressure(void)
 /* Memory that is touched from now on counts for the cgroup. */
 static bool begin(void)
 {
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	return !sched_setaffinity(0, sizeof(one), &one) && enter_cgroup(CGROUP, "max");
+	return pin_to_cpu(0) && enter_cgroup(CGROUP, "max");
 }
 
 static long memcg_event(const char *key)
@@ -422,12 +418,10 @@ TEST_F(pages, of_files_and_locked_ones_are_refused)
  * table or two.
  */
 
-#define HUGE_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
-
 FIXTURE(huge) {
 	uint8_t *p;
 	long splits;
-	bool were_off;
+	struct huge_settings settings;
 };
 
 /* first: which entry of its page table is the first one's; -1: mapped as such. */
@@ -508,23 +502,10 @@ static uint8_t *make_huge(long len, long first)
 }
 
 /* A machine with less than 512 MB has them switched off. */
-static bool huge_pages_are_off(void)
-{
-	FILE *f = fopen(HUGE_ENABLED, "re");
-	char line[64] = "";
-	bool off = f && fgets(line, sizeof(line), f) && strstr(line, "[never]");
-
-	if (f)
-		fclose(f);
-	return off;
-}
-
 FIXTURE_SETUP(huge)
 {
 	ASSERT_TRUE(begin());
-	self->were_off = huge_pages_are_off();
-	if (self->were_off)
-		ASSERT_TRUE(write_file(HUGE_ENABLED, "madvise"));
+	ASSERT_TRUE(allow_huge(&self->settings));
 	self->p = make_huge(HUGE_LEN, variant->first);
 	ASSERT_NE(MAP_FAILED, self->p);
 	ASSERT_TRUE(is_huge(self->p));
@@ -536,8 +517,7 @@ FIXTURE_SETUP(huge)
 FIXTURE_TEARDOWN(huge)
 {
 	munmap(self->p, HUGE_LEN);
-	if (self->were_off)
-		write_file(HUGE_ENABLED, "never");
+	restore_huge(&self->settings);
 	leave_cgroup(CGROUP);
 }
 
@@ -966,8 +946,18 @@ static struct race {
 	long		safe, lost, wrong;
 } race;
 
+/* The writer has its own: see below. */
+static void run_on_any_cpu(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 static void *advise_all_the_time(void *unused)
 {
+	run_on_any_cpu();
 	while (!race.stop) {
 		race.begun++;
 		madvise(race.p, HUGE_LEN, MADV_FREE);
@@ -979,6 +969,7 @@ static void *advise_all_the_time(void *unused)
 
 static void *reclaim_all_the_time(void *unused)
 {
+	run_on_any_cpu();
 	while (!race.stop)
 		reclaim_cgroup(CGROUP, 256 << 10);
 	return unused;
@@ -1024,11 +1015,13 @@ static void write_all_the_time(unsigned int ms)
 TEST_F_TIMEOUT(huge, written_after_the_call_is_kept, 90)
 {
 	long before = vm_counter("pglazyfreed"), freed = 0;
-	cpu_set_t all, one;
 
-	memset(&all, 0xff, sizeof(all));
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
+	/*
+	 * The writer stays where it is all the time: reclaim flushes the TLBs of other
+	 * CPUs a while after it has dropped an ordinary page, and one that moves there
+	 * meanwhile may see what was in it before.
+	 */
+	ASSERT_TRUE(pin_to_cpu(0));
 	/* It would prove nothing if the threads did not meet. */
 	for (unsigned int ms = 0; ms < RACE_MAX_MS; ms += ROUND_MS) {
 		pthread_t adviser, reclaimer;
@@ -1038,15 +1031,8 @@ TEST_F_TIMEOUT(huge, written_after_the_call_is_kept, 90)
 		ASSERT_NE(MAP_FAILED, self->p);
 		race.p = self->p;
 		race.stop = false;
-		ASSERT_EQ(0, sched_setaffinity(0, sizeof(all), &all));
 		ASSERT_EQ(0, pthread_create(&adviser, NULL, advise_all_the_time, NULL));
 		ASSERT_EQ(0, pthread_create(&reclaimer, NULL, reclaim_all_the_time, NULL));
-		/*
-		 * The writer stays where it is: reclaim flushes the TLBs of other CPUs a
-		 * while after it has dropped an ordinary page, and one that moves there
-		 * meanwhile may see what was in it before.
-		 */
-		ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
 		write_all_the_time(ROUND_MS);
 		race.stop = true;
 		pthread_join(adviser, NULL);
