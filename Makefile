@@ -54,7 +54,7 @@ test: deps	## run every test
 	@scripts/run-tests $(TESTS)
 
 # What runs in the guest, in a kernel that looks for its own mistakes.
-DEBUG_TESTS := *-guest readiness generation timens reclaim unwind memory-* model-*
+DEBUG_TESTS := *-guest cores readiness generation timens reclaim unwind memory-* model-*
 test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (slow)
 	@scripts/build kernel-debug
 	@VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \

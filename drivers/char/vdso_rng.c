@@ -46,6 +46,17 @@ void vdso_rng_publish(unsigned long generation)
 	WRITE_ONCE(rng->is_ready, 1);
 }
 
+/**
+ * vdso_rng_set_core - choose the code that the generators use
+ * @core: a number that the architecture's part of the vDSO knows
+ *
+ * Any time, and as often as it likes: see struct vdso_rng_data.
+ */
+void vdso_rng_set_core(u8 core)
+{
+	WRITE_ONCE(_vdso_rng_data[0].core, core);
+}
+
 /*
  * The kernel reseeds its RNG when somebody asks it for bytes and its key has
  * reached a certain age. A system on which everybody is served by the vDSO never

@@ -6,8 +6,11 @@
 #ifndef _LINUX_VDSO_RNG_H
 #define _LINUX_VDSO_RNG_H
 
+#include <linux/types.h>
+
 #ifdef CONFIG_VDSO_GETRANDOM
 void vdso_rng_publish(unsigned long generation);
+void vdso_rng_set_core(u8 core);
 
 /* In drivers/char/random.c. */
 unsigned long crng_reseed_due(void);

@@ -11,34 +11,51 @@
 #ifndef _VDSO_GETRANDOM_H
 #define _VDSO_GETRANDOM_H
 
-#include <linux/types.h>
-
 #define VGETRANDOM_KEY_SIZE	32	/* a ChaCha20 key, RFC 8439 section 2.3 */
 #define VGETRANDOM_BLOCK_SIZE	64	/* one ChaCha20 block, ibid. */
 
-/* Blocks of key stream in a refill: what one pass of the SSE2 core makes. */
-#define VGETRANDOM_REFILL_BLOCKS	3
-#define VGETRANDOM_REFILL_SIZE	(VGETRANDOM_REFILL_BLOCKS * VGETRANDOM_BLOCK_SIZE)
-#define VGETRANDOM_BATCH_SIZE	(VGETRANDOM_REFILL_SIZE - VGETRANDOM_KEY_SIZE)
+/*
+ * A pass is what a core makes at a time: as many blocks as a vector register of it
+ * has words of 32 bits. A refill is one pass; so this is the widest core's.
+ */
+#define VGETRANDOM_MAX_PASS	16
+#define VGETRANDOM_RUN_SIZE	(VGETRANDOM_MAX_PASS * VGETRANDOM_BLOCK_SIZE)
+#define VGETRANDOM_BATCH_SIZE	(VGETRANDOM_RUN_SIZE - VGETRANDOM_KEY_SIZE)
+
+/* Four rows of the widest core that has fewer registers than it needs: AVX2. */
+#define VGETRANDOM_SCRATCH_SIZE	128
+
+/* Where the cores, which are assembly, find the fields of struct vgetrandom_state. */
+#define VGETRANDOM_OWNER	0
+#define VGETRANDOM_RUN		64
+#define VGETRANDOM_SCRATCH	(VGETRANDOM_RUN + VGETRANDOM_RUN_SIZE)
+
+#ifndef __ASSEMBLY__
+
+#include <linux/types.h>
 
 /**
  * struct vdso_rng_data - the kernel RNG's word to the generators in user space
  * @generation: changes at every reseed of the kernel's RNG. 0 means that there
  *		has been none, and is never the generation of a live state.
  * @is_ready:	nonzero once the kernel's RNG has been seeded; never goes back.
+ * @core:	which of its ChaCha20 cores the architecture wants to be used. All
+ *		make the same bytes, and 0 runs everywhere: so nobody minds when
+ *		this changes.
  *
- * Written by vdso_rng_publish() only. A reader that sees a generation and then
+ * Written by drivers/char/vdso_rng.c only. A reader that sees a generation and then
  * asks the kernel for bytes gets them from that generation's key or a later one.
  */
 struct vdso_rng_data {
 	__u64	generation;
 	__u8	is_ready;
+	__u8	core;
 };
 
 /**
  * struct vgetrandom_state - one thread's generator
  * @owner:	the lock: the call that is using the state, 0 when none is. A call
- *		is known by the address of its stack frame: calls that nest on one
+ *		is known by an address in its stack frame: calls that nest on one
  *		state come from signal handlers and have frames of their own. A
  *		call writes itself here again whenever it is about to write
  *		elsewhere in the state.
@@ -50,18 +67,28 @@ struct vdso_rng_data {
  *		making a key.
  * @available:	bytes of @batch, counted from its start, not handed out yet.
  *		Not a position, so that a state of zeros has nothing to give.
- * @batch:	key stream to hand out; all zeros from @available on.
+ * @unused:	puts the run on a cache line, so that no vector of it is on two
  * @key:	the key of the next refill, which overwrites it.
+ * @batch:	key stream to hand out; all zeros from @available on.
+ * @scratch:	where a core that runs out of registers puts what it is working on;
+ *		zeros when it has returned. Apart from the rest, so that a call that
+ *		has lost the state unawares does no harm to the next one's.
  *
- * @batch and @key are adjacent: a refill is a single run of key stream.
+ * @key and @batch are adjacent: what a refill makes is a single run of key stream,
+ * that may end before the batch does. What all small requests read and write, but
+ * for the bytes themselves, shares the first cache line.
  */
 struct vgetrandom_state {
 	unsigned long	owner;
 	unsigned long	witness;
 	__u64		generation;
 	__u64		available;
-	__u8		batch[VGETRANDOM_BATCH_SIZE];
+	__u8		unused[32];
 	__u8		key[VGETRANDOM_KEY_SIZE];
+	__u8		batch[VGETRANDOM_BATCH_SIZE];
+	__u8		scratch[VGETRANDOM_SCRATCH_SIZE];
 };
+
+#endif /* !__ASSEMBLY__ */
 
 #endif /* _VDSO_GETRANDOM_H */

@@ -23,8 +23,8 @@
  * it. If a signal handler has made a new state there in the meantime, that one
  * must not be used as long as it is being written to. So a call locks the state
  * not only when it begins, but before each of the few places where it writes. What
- * remains is a page that is dropped within such a place, a few dozen instructions
- * long, and two handlers that both call before its last store. Nothing can be done
+ * remains is a page that is dropped within such a place, a hundred instructions or so
+ * at the most, and two handlers that both call before its last store. Nothing can be done
  * about it here: there is no memory to leave word in but the page itself.
  */
 
@@ -40,18 +40,23 @@
 #include <asm/vdso/getrandom.h>
 #include <vdso/getrandom.h>
 
-/* The first attempt, and one more after the state was lost in the middle. */
+/*
+ * Attempts to serve a request that the batch alone could not: the first, and one
+ * more after the state was lost in the middle of it.
+ */
 #define VGETRANDOM_ATTEMPTS 2
 
-/*
- * A refill is one run of key stream over the batch and the key behind it, and
- * a page must be able to hold a state.
- */
-static_assert(offsetof(struct vgetrandom_state, key) ==
-	      offsetof(struct vgetrandom_state, batch) + VGETRANDOM_BATCH_SIZE);
+/* Cores, and consumers that cut a page into states, rely on these. */
+static_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER);
+static_assert(offsetof(struct vgetrandom_state, key) == VGETRANDOM_RUN);
+static_assert(offsetof(struct vgetrandom_state, batch) ==
+	      VGETRANDOM_RUN + VGETRANDOM_KEY_SIZE);
+static_assert(offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH);
 static_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE);
-/* The rest of any request that is not whole blocks comes from one refill. */
-static_assert(VGETRANDOM_BATCH_SIZE >= VGETRANDOM_BLOCK_SIZE);
+/* As vgetrandom_erase() goes. */
+static_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_RUN) % VGETRANDOM_BLOCK_SIZE == 0);
+/* What vgetrandom_flags_known() compares with. */
+static_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4);
 
 static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params *params)
 {
@@ -66,19 +71,34 @@ static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params 
 	return 0;
 }
 
+/*
+ * Known is each of the three bits. GRND_RANDOM and GRND_INSECURE are not to be had
+ * together; the system call knows the answer.
+ */
 static __always_inline bool vgetrandom_flags_known(unsigned int flags)
 {
-	if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE))
-		return false;
-
-	/* Known, but not to be had together; the system call knows the answer. */
-	return (flags & (GRND_RANDOM | GRND_INSECURE)) != (GRND_RANDOM | GRND_INSECURE);
+	return flags < (GRND_RANDOM | GRND_INSECURE);
 }
 
 /* Not a generation: those count reseeds, and begin at 1. */
 static __always_inline u64 vgetrandom_rekey_mark(unsigned long call)
 {
 	return call | BIT_ULL(63);
+}
+
+/*
+ * Erase key, batch and scratch. In steps, each of which locks the state again, so
+ * that none is long enough for much to happen in it.
+ */
+static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
+					     unsigned long call)
+{
+	u8 *p;
+
+	for (p = state->key; p < (u8 *)(state + 1); p += VGETRANDOM_BLOCK_SIZE) {
+		WRITE_ONCE(state->owner, call);
+		__arch_vgetrandom_erase_64(p);
+	}
 }
 
 /*
@@ -98,6 +118,8 @@ static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
 
 	WRITE_ONCE(state->generation, mark);
 	WRITE_ONCE(state->available, 0);
+	/* The next batch may be shorter than what was left of the last one. */
+	vgetrandom_erase(state, call);
 
 	return getrandom_syscall(state->key, sizeof(state->key), 0) == sizeof(state->key) &&
 	       __arch_vgetrandom_replace(&state->generation, mark, generation);
@@ -107,14 +129,10 @@ static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
 static __always_inline void vgetrandom_forget(struct vgetrandom_state *state,
 					      unsigned long call)
 {
-	u64 *word = (u64 *)state->batch;
-	size_t i;
-
 	WRITE_ONCE(state->owner, call);
 	WRITE_ONCE(state->generation, 0);
 	WRITE_ONCE(state->available, 0);
-	for (i = 0; i < VGETRANDOM_REFILL_SIZE / sizeof(*word); i++)
-		WRITE_ONCE(word[i], 0);
+	vgetrandom_erase(state, call);
 	WRITE_ONCE(state->owner, 0);
 }
 
@@ -124,43 +142,113 @@ static __always_inline void vgetrandom_forget(struct vgetrandom_state *state,
  * be less than was to be had before, and point outside of the state.
  */
 static __always_inline void vgetrandom_take(struct vgetrandom_state *state,
-					    unsigned long call, u8 *dst,
+					    const struct vdso_rng_data *rng, u8 *dst,
 					    size_t available, size_t len)
 {
-	WRITE_ONCE(state->owner, call);
-	__arch_vgetrandom_take(dst, state->batch + available - len, len);
 	WRITE_ONCE(state->available, available - len);
+	__arch_vgetrandom_take(dst, state->batch + available - len, len, rng);
 }
 
 /*
- * Fill @dst: with what the batch has, then with whole blocks made in place, then
- * from the batch that comes after them, out of the same run as the next key.
+ * Fill @dst: with what the batch has; then with whole blocks made in place, and
+ * from the batch that what is left of the last pass makes. That is enough for the
+ * rest but for some sizes of request, whose rest takes another key.
  */
 static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
+					    const struct vdso_rng_data *rng,
 					    unsigned long call, u8 *dst, size_t len)
 {
 	size_t available = READ_ONCE(state->available);
-	size_t first = min(len, available);
-	u64 counter = 0;
-	size_t blocks;
+	size_t blocks, kept, part;
 
-	vgetrandom_take(state, call, dst, available, first);
-	dst += first;
-	len -= first;
-	if (likely(!len))
-		return;
+	for (;;) {
+		part = min(len, available);
+		/* Lost meanwhile it may be another's: see the top of this file. */
+		WRITE_ONCE(state->owner, call);
+		vgetrandom_take(state, rng, dst, available, part);
+		dst += part;
+		len -= part;
+		if (!len)
+			return;
 
-	blocks = len / VGETRANDOM_BLOCK_SIZE;
-	if (blocks) {
-		vgetrandom_chacha20_blocks(dst, state->key, &counter, blocks,
-					   &state->owner, call);
+		blocks = len / VGETRANDOM_BLOCK_SIZE;
+		kept = __arch_vgetrandom_generate(state, dst, blocks, call,
+						  READ_ONCE(rng->core));
+		available = kept * VGETRANDOM_BLOCK_SIZE - VGETRANDOM_KEY_SIZE;
 		dst += blocks * VGETRANDOM_BLOCK_SIZE;
 		len -= blocks * VGETRANDOM_BLOCK_SIZE;
 	}
+}
 
-	vgetrandom_chacha20_blocks(state->batch, state->key, &counter,
-				   VGETRANDOM_REFILL_BLOCKS, &state->owner, call);
-	vgetrandom_take(state, call, dst, VGETRANDOM_BATCH_SIZE, len);
+/*
+ * Has a call that has filled its buffer done it right? The bytes are good if they
+ * are not stale, and if the page has been this call's all the time, neither dropped
+ * nor wiped, nor since taken by a signal handler that found it so. The last look is
+ * at the page: a drop or a fork after it finds a call that is over.
+ */
+static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *state,
+					       const struct vdso_rng_data *rng,
+					       unsigned long call, u64 generation)
+{
+	barrier();
+	if (unlikely(!__arch_vgetrandom_holds(&rng->generation, generation)))
+		return false;
+	return __arch_vgetrandom_holds(&state->witness, call);
+}
+
+/* The state is @call's from here on, and to be seen as such before it is touched. */
+static __always_inline void vgetrandom_lock(struct vgetrandom_state *state,
+					    unsigned long call)
+{
+	WRITE_ONCE(state->owner, call);
+	WRITE_ONCE(state->witness, call);
+	barrier();
+}
+
+/*
+ * A call that needs a key, or more than the batch has; or that has lost its state
+ * while it took from the batch.
+ */
+static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int flags,
+					struct vgetrandom_state *state,
+					unsigned long this_call)
+{
+	const size_t clipped_len = min_t(size_t, len, MAX_RW_COUNT);
+	const struct vdso_rng_data *rng;
+	unsigned int attempt;
+	u64 generation;
+
+	for (attempt = 0; attempt < VGETRANDOM_ATTEMPTS; attempt++) {
+		rng = __arch_find_vdso_rng_data();
+		/* Before any key is asked for: see vgetrandom_rekey(). */
+		generation = smp_load_acquire(&rng->generation);
+		vgetrandom_lock(state, this_call);
+
+		/*
+		 * A lost attempt may have left its mark on a state that is not
+		 * its own: when the page is dropped and then a signal handler
+		 * makes a new state in it, what the attempt still had to write
+		 * lands there. Hence a new key for every second attempt.
+		 *
+		 * A generation of 0 is that of a time namespace's page, joined
+		 * since the last look at it, and of a state of zeros.
+		 */
+		if (unlikely(!generation))
+			continue;
+		if (unlikely(attempt || READ_ONCE(state->generation) != generation) &&
+		    !vgetrandom_rekey(state, this_call, generation))
+			continue;
+
+		vgetrandom_fill(state, rng, this_call, buffer, clipped_len);
+
+		if (likely(vgetrandom_is_good(state, rng, this_call, generation))) {
+			WRITE_ONCE(state->owner, 0);
+			return clipped_len;
+		}
+	}
+
+	vgetrandom_forget(state, this_call);
+	return getrandom_syscall(buffer, len, flags);
 }
 
 /**
@@ -188,16 +276,10 @@ static __always_inline ssize_t
 __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		  void *opaque_state, size_t opaque_len)
 {
-	/*
-	 * Names this call among those that can be under way on the same state:
-	 * they are nested in one another by signals, each in a frame of its own.
-	 */
-	const unsigned long this_call = (unsigned long)__builtin_frame_address(0);
-	const size_t clipped_len = min_t(size_t, len, MAX_RW_COUNT);
+	const unsigned long this_call = __arch_vgetrandom_call();
 	struct vgetrandom_state *state = opaque_state;
 	const struct vdso_rng_data *rng;
-	unsigned int attempt;
-	u64 generation;
+	u64 generation, available;
 
 	if (unlikely(opaque_len != sizeof(*state))) {
 		if (opaque_len == ~0UL && !buffer && !len && !flags)
@@ -207,70 +289,52 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 	}
 
 	/* The kernel drops whole pages: half a state of zeros would go unnoticed. */
-	if (unlikely(offset_in_page(state) + sizeof(*state) > PAGE_SIZE))
+	if (unlikely(offset_in_page(state) > PAGE_SIZE - sizeof(*state)))
 		return -EFAULT;
 
 	if (unlikely(!vgetrandom_flags_known(flags)))
 		goto syscall;
 
-	/* Whether to block, fail or give insecure bytes is the kernel's to say. */
+	/*
+	 * Whether to block, fail or give insecure bytes is the kernel's to say. In a
+	 * time namespace the data is elsewhere, and here are zeros, a generation that
+	 * is nobody's: so vgetrandom_slow() is where such calls end up.
+	 */
 	rng = __arch_get_vdso_rng_data();
-	if (unlikely(!READ_ONCE(rng->is_ready)))
+	if (unlikely(!READ_ONCE(rng->is_ready)) &&
+	    !READ_ONCE(__arch_find_vdso_rng_data()->is_ready))
 		goto syscall;
 
 	if (unlikely(!len))
 		return 0;
 
 	/* In a signal handler, that interrupted another call on this state. */
-	if (unlikely(READ_ONCE(state->owner)))
+	if (unlikely(!__arch_vgetrandom_holds(&state->owner, 0)))
 		goto syscall;
 
-	for (attempt = 0; attempt < VGETRANDOM_ATTEMPTS; attempt++) {
-		rng = __arch_get_vdso_rng_data();
-		/* Before any key is asked for: see vgetrandom_rekey(). */
-		generation = smp_load_acquire(&rng->generation);
+	/*
+	 * From here on a signal handler must keep out. What most calls do is this
+	 * one place where they write, a few dozen instructions until it is free again.
+	 */
+	vgetrandom_lock(state, this_call);
+	/* Before any key is asked for: see vgetrandom_rekey(). */
+	generation = smp_load_acquire(&rng->generation);
 
-		/*
-		 * From here on the state is ours, and to be seen as such before
-		 * it is touched: a signal handler that comes now must keep out.
-		 */
-		WRITE_ONCE(state->owner, this_call);
-		WRITE_ONCE(state->witness, this_call);
-		barrier();
+	if (unlikely(!__arch_vgetrandom_holds(&state->generation, generation)))
+		goto slow;
+	available = READ_ONCE(state->available);
+	if (unlikely(len > available))
+		goto slow;
 
-		/*
-		 * A lost attempt may have left its mark on a state that is not
-		 * its own: when the page is dropped and then a signal handler
-		 * makes a new state in it, what the attempt still had to write
-		 * lands there. Hence a new key for every second attempt.
-		 *
-		 * A generation of 0 is that of a time namespace's page, joined
-		 * since the last look at it, and of a state of zeros.
-		 */
-		if (unlikely(!generation))
-			continue;
-		if (unlikely(attempt || READ_ONCE(state->generation) != generation) &&
-		    !vgetrandom_rekey(state, this_call, generation))
-			continue;
-
-		vgetrandom_fill(state, this_call, buffer, clipped_len);
-
-		/*
-		 * The bytes are good if they are not stale, and if the page has
-		 * been this call's all the time, neither dropped nor wiped, nor
-		 * since taken by a signal handler that found it so. The last look
-		 * is at the page: a drop or a fork after it finds a call that is
-		 * over.
-		 */
-		barrier();
-		if (likely(READ_ONCE(rng->generation) == generation &&
-			   READ_ONCE(state->witness) == this_call)) {
-			WRITE_ONCE(state->owner, 0);
-			return clipped_len;
-		}
+	vgetrandom_take(state, rng, buffer, available, len);
+	if (likely(vgetrandom_is_good(state, rng, this_call, generation))) {
+		WRITE_ONCE(state->owner, 0);
+		return len;
 	}
-
-	vgetrandom_forget(state, this_call);
+	/* What has been written may be in another's state: as above. */
+	WRITE_ONCE(state->generation, 0);
+slow:
+	return vgetrandom_slow(buffer, len, flags, state, this_call);
 syscall:
 	return getrandom_syscall(buffer, len, flags);
 }

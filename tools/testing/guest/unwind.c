@@ -131,8 +131,8 @@ int main(void)
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t stack = { .ss_size = STACK_SIZE };
-	/* From the batch, with a refill, and with each kind of pass before it. */
-	static const size_t lens[] = { 1, 1, 33, 64, 128, 200, 500 };
+	/* With a refill, out of the batch in all ways that there are, and in passes. */
+	static const size_t lens[] = { 1, 1, 2, 4, 5, 8, 9, 16, 17, 33, 65, 500, 1000 };
 
 	guest_open();
 	guest_wait_ready();

@@ -28,7 +28,7 @@ struct gate_request {
 	void *buffer;
 	size_t len;
 	unsigned int flags;
-	uint8_t bytes[2048];	/* the first of those that were the answer */
+	uint8_t bytes[4096];	/* the first of those that were the answer */
 };
 
 #define GATE_REQUESTS 256

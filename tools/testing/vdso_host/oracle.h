@@ -16,6 +16,9 @@ struct oracle {
 	size_t available;
 };
 
+/* From now on the generators' core makes a multiple of @blocks with a key. */
+void oracle_set_pass(size_t blocks);
+
 /* Go on from where @state is. */
 void oracle_load(struct oracle *o, const struct vgetrandom_state *state);
 
@@ -25,7 +28,10 @@ void oracle_rekey(struct oracle *o, const uint8_t *key);
 /* The next @len bytes. */
 void oracle_take(struct oracle *o, uint8_t *out, size_t len);
 
-/* Is @state what it has to be now: the rest of the batch, zeros, the next key? */
+/*
+ * Is @state what it has to be now: the rest of the batch, the next key, and zeros in
+ * the remainder of the batch and in what a core has scribbled on?
+ */
 bool oracle_agrees(const struct oracle *o, const struct vgetrandom_state *state);
 
 /* @len bytes of the key stream of @key, from block 0 on. */

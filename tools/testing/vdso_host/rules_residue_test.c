@@ -3,9 +3,14 @@
  * Rule (j): after a call no key material is on the stack or in a register.
  *
  * A stub clears registers and stack, makes the call, and copies both away before
- * anything else can run. Then every eight bytes in a row of every secret of the
- * call are looked for in the copies: keys old and new, the batch, and the whole
- * key stream, also what has been handed out.
+ * anything else can run. Vector and mask registers have to be as clear then as they
+ * were. In the other copies, every eight bytes in a row of every secret of the call
+ * are looked for: keys old and new, the batch, and the whole key stream, also what has
+ * been handed out; and what a core has in its registers on the way there, as it would
+ * write it if it ran out of them: a word of the key many times, or the same word of
+ * consecutive blocks, at the end and after each round.
+ *
+ * VDSO_CORE in the environment names the core.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -22,6 +27,9 @@
 #define XSAVE_ROOM	16384
 #define MXCSR_DEFAULT	0x1f80
 #define MXCSR_OFFSET	24	/* in the legacy region */
+#define XMM_OFFSET	160
+#define XMM_SIZE	256
+#define IN_USE_OFFSET	512	/* XSTATE_BV */
 
 /* The stub's, which finds them by name. */
 uint64_t residue_regs[16];
@@ -105,7 +113,10 @@ static ssize_t residue_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned
 	    "ret");
 }
 
-#define MAX_SECRETS	65536
+#define STREAM_BLOCKS	64	/* of a key, more than any call here uses up */
+#define WORDS		16	/* of a block */
+#define ROUNDS		20
+#define MAX_SECRETS	(1 << 20)
 
 static uint64_t secrets[MAX_SECRETS];
 static size_t nsecrets;
@@ -119,20 +130,104 @@ static bool mostly_zero(const uint8_t *p)
 	return zeros > 3;
 }
 
-static void add_secret(const uint8_t *p, size_t len)
+static void add_secret(const void *p, size_t len)
 {
 	for (size_t i = 0; i + 8 <= len && nsecrets < MAX_SECRETS; i++)
 		if (!mostly_zero(p + i))
 			memcpy(&secrets[nsecrets++], p + i, 8);
 }
 
+static void add_pair(uint32_t word, uint32_t next)
+{
+	const uint32_t pair[] = { word, next };
+
+	add_secret(pair, sizeof(pair));
+}
+
+static void add_multiply(uint32_t *a, const uint32_t *b, uint32_t *d, unsigned int rotation)
+{
+	*a += *b;
+	*d ^= *a;
+	*d = *d << rotation | *d >> (32 - rotation);
+}
+
+/* RFC 8439 section 2.1. */
+static void quarter_round(uint32_t *s, int a, int b, int c, int d)
+{
+	add_multiply(&s[a], &s[b], &s[d], 16);
+	add_multiply(&s[c], &s[d], &s[b], 12);
+	add_multiply(&s[a], &s[b], &s[d], 8);
+	add_multiply(&s[c], &s[d], &s[b], 7);
+}
+
+static void one_round(uint32_t *s, unsigned int round)
+{
+	const int turn = round & 1;
+
+	for (int i = 0; i < 4; i++)
+		quarter_round(s, i, 4 + (i + turn) % 4, 8 + (i + 2 * turn) % 4,
+			      12 + (i + 3 * turn) % 4);
+}
+
+/* The working state of each block after each round: row by row, and word by word. */
+static void add_rounds(const uint8_t *key)
+{
+	uint32_t s[STREAM_BLOCKS][WORDS];
+
+	for (uint32_t i = 0; i < STREAM_BLOCKS; i++) {
+		memset(s[i], 0, sizeof(s[i]));
+		memcpy(s[i], "expand 32-byte k", 16);
+		memcpy(s[i] + 4, key, VGETRANDOM_KEY_SIZE);
+		s[i][12] = i;
+	}
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < STREAM_BLOCKS; i++)
+			one_round(s[i], round);
+		for (size_t i = 0; i < STREAM_BLOCKS; i++) {
+			for (size_t w = 0; w < WORDS; w++) {
+				if (i)
+					add_pair(s[i - 1][w], s[i][w]);
+				if (w % 2 == 0)
+					add_pair(s[i][w], s[i][w + 1]);
+			}
+		}
+	}
+}
+
+static void add_key(const uint8_t *key)
+{
+	for (size_t i = 0; i < VGETRANDOM_KEY_SIZE; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, key + i, sizeof(word));
+		add_pair(word, word);
+	}
+	add_secret(key, VGETRANDOM_KEY_SIZE);
+}
+
 static void add_stream(const uint8_t *key)
 {
-	uint8_t stream[2048];
+	uint32_t stream[STREAM_BLOCKS][WORDS];
 
-	add_secret(key, VGETRANDOM_KEY_SIZE);
-	oracle_stream(stream, sizeof(stream), key);
+	oracle_stream((uint8_t *)stream, sizeof(stream), key);
 	add_secret(stream, sizeof(stream));
+	for (size_t i = 1; i < STREAM_BLOCKS; i++)
+		for (size_t w = 0; w < WORDS; w++)
+			add_pair(stream[i - 1][w], stream[i][w]);
+	add_key(key);
+	add_rounds(key);
+}
+
+/* All that a call can get out of @key: with it, and with the keys that replace it. */
+static void add_streams(const uint8_t *key, size_t len)
+{
+	uint8_t stream[STREAM_BLOCKS * VGETRANDOM_BLOCK_SIZE];
+
+	add_stream(key);
+	oracle_stream(stream, sizeof(stream), key);
+	/* The next one, used up at once, if the rest of the last block asks for it. */
+	if (len % VGETRANDOM_BLOCK_SIZE > VGETRANDOM_KEY_SIZE)
+		add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE);
 }
 
 static int cmp_secret(const void *a, const void *b)
@@ -148,7 +243,8 @@ static bool holds_secret(const void *area, size_t len, size_t *where)
 
 	for (size_t i = 0; i + 8 <= len; i++) {
 		memcpy(&word, area + i, 8);
-		if (bsearch(&word, secrets, nsecrets, 8, cmp_secret)) {
+		if (!mostly_zero(area + i) &&
+		    bsearch(&word, secrets, nsecrets, 8, cmp_secret)) {
 			*where = i;
 			return true;
 		}
@@ -158,6 +254,81 @@ static bool holds_secret(const void *area, size_t len, size_t *where)
 
 static char found_in[64];
 
+static bool all_zero(const uint8_t *p, size_t len)
+{
+	while (len--)
+		if (*p++)
+			return false;
+	return true;
+}
+
+/* In use are registers that have been written to: upper halves make SSE slower then. */
+static uint64_t in_use_known;
+
+/* Where in the copy a register is not zero, or its upper half in use. */
+static bool registers_clean(void)
+{
+	static const unsigned int components[] = { 2, 5, 6, 7 };
+	uint64_t in_use;
+
+	if (!all_zero(residue_xsave + XMM_OFFSET, XMM_SIZE)) {
+		snprintf(found_in, sizeof(found_in), "an xmm register");
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(components); i++) {
+		unsigned int size, offset, c, d;
+
+		__cpuid_count(0xd, components[i], size, offset, c, d);
+		if (all_zero(residue_xsave + offset, size))
+			continue;
+		snprintf(found_in, sizeof(found_in), "a register of XSAVE's component %u",
+			 components[i]);
+		return false;
+	}
+	memcpy(&in_use, residue_xsave + IN_USE_OFFSET, sizeof(in_use));
+	if (in_use & in_use_known) {
+		snprintf(found_in, sizeof(found_in), "upper halves that are in use");
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Does the processor know that upper halves are out of use when they have been cleared?
+ * An emulator may say of all that they are in use always.
+ */
+static ssize_t use_ymm(void *buffer, size_t len, unsigned int flags, void *state,
+		       size_t state_len)
+{
+	asm volatile("vpcmpeqd %ymm9, %ymm9, %ymm9\n\tvzeroall");
+	return (void)buffer, (void)flags, (void)state, (void)state_len, (ssize_t)len;
+}
+
+static ssize_t use_zmm(void *buffer, size_t len, unsigned int flags, void *state,
+		       size_t state_len)
+{
+	asm volatile("vpternlogd $0xff, %zmm9, %zmm9, %zmm9\n\tvzeroall");
+	return (void)buffer, (void)flags, (void)state, (void)state_len, (ssize_t)len;
+}
+
+static void find_in_use(void)
+{
+	static const struct {
+		vgetrandom_fn fn;
+		uint64_t bit;
+	} probes[] = { { use_ymm, 1 << 2 }, { use_zmm, 1 << 6 } };
+	uint64_t in_use;
+
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+		if (!(i ? __builtin_cpu_supports("avx512f") : __builtin_cpu_supports("avx2")))
+			return;
+		residue_call(probes[i].fn, NULL, 0, 0, NULL, 0);
+		memcpy(&in_use, residue_xsave + IN_USE_OFFSET, sizeof(in_use));
+		if (!(in_use & probes[i].bit))
+			in_use_known |= probes[i].bit;
+	}
+}
+
 /* Makes a call, then looks for what it should have kept to itself. */
 static bool leaves_nothing(uint8_t *out, size_t len)
 {
@@ -165,22 +336,28 @@ static bool leaves_nothing(uint8_t *out, size_t len)
 	size_t where;
 
 	nsecrets = 0;
-	add_secret(world.state->batch, BATCH);
-	add_stream(world.state->key);
+	add_secret(world.state->batch, sizeof(world.state->batch));
+	/* What the batch gives is not made. */
+	add_streams(world.state->key, len - (len < world.state->available ? len :
+					     world.state->available));
 	memset(residue_xsave, 0, sizeof(residue_xsave));
 	if (residue_call(world.fn, out, len, 0, world.state, STATE_SIZE) != (ssize_t)len) {
 		snprintf(found_in, sizeof(found_in), "nothing: the call failed");
 		return false;
 	}
 	add_secret(out, len);
-	add_secret(world.state->batch, BATCH);
-	add_stream(world.state->key);
+	add_secret(world.state->batch, sizeof(world.state->batch));
+	add_key(world.state->key);
 	for (; from < gate_count(); from++)
 		if (gate_request(from)->is_key)
-			add_stream(gate_request(from)->bytes);
+			add_streams(gate_request(from)->bytes, len);
 	qsort(secrets, nsecrets, sizeof(secrets[0]), cmp_secret);
 
-	if (holds_secret(residue_regs, sizeof(residue_regs), &where))
+	if (nsecrets == MAX_SECRETS)
+		snprintf(found_in, sizeof(found_in), "nothing: there are too many secrets");
+	else if (!registers_clean())
+		return false;
+	else if (holds_secret(residue_regs, sizeof(residue_regs), &where))
 		snprintf(found_in, sizeof(found_in), "general register %zu", where / 8);
 	else if (holds_secret(residue_xsave, sizeof(residue_xsave), &where))
 		snprintf(found_in, sizeof(found_in), "XSAVE area, offset %zu", where);
@@ -193,8 +370,10 @@ static bool leaves_nothing(uint8_t *out, size_t len)
 }
 
 FIXTURE(residue) {
-	uint8_t out[2048];
+	uint8_t out[MAX_REPLAY];
 };
+
+static size_t lens[24];
 
 FIXTURE_SETUP(residue)
 {
@@ -208,18 +387,26 @@ FIXTURE_SETUP(residue)
 	a = MXCSR_DEFAULT;
 	memcpy(residue_init + MXCSR_OFFSET, &a, sizeof(a));
 	ASSERT_TRUE(world_open());
+	find_in_use();
+
+	const size_t all[] = {
+		1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 40, 64, 100, BATCH - 1, BATCH, BATCH + 1,
+		PASS_SIZE / 2, SECOND_KEY, PASS_SIZE, BATCH + 33, 500, 1500, BATCH + PASS_SIZE + 50,
+	};
+
+	ASSERT_EQ(sizeof(all), sizeof(lens));
+	memcpy(lens, all, sizeof(lens));
 }
 
 FIXTURE_TEARDOWN(residue)
 {
 }
 
-static const size_t lens[] = { 1, 7, 8, 15, 16, 31, 32, 40, 64, 100, BATCH,
-			       BATCH + 1, 192, 224, 333, 500, 1000, 1500 };
-
 TEST_F(residue, rule_j_from_batch)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(lens) && lens[i] <= BATCH; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		if (lens[i] > BATCH)
+			continue;
 		world_start(FULL_BATCH);
 		EXPECT_TRUE(leaves_nothing(self->out, lens[i])) {
 			TH_LOG("%zu bytes: %s", lens[i], found_in);
@@ -284,6 +471,23 @@ TEST_F(residue, rule_j_second_attempt_and_fallback)
 			gate->hook = NULL;
 		}
 	}
+}
+
+/* What has been looked for is what a core computes on its way to the key stream. */
+TEST_F(residue, the_rounds_are_right)
+{
+	uint32_t start[WORDS] = { 0 }, s[WORDS], want[WORDS];
+	uint8_t key[VGETRANDOM_KEY_SIZE] = "rounds";
+
+	memcpy(start, "expand 32-byte k", 16);
+	memcpy(start + 4, key, sizeof(key));
+	memcpy(s, start, sizeof(s));
+	for (unsigned int round = 0; round < ROUNDS; round++)
+		one_round(s, round);
+	for (size_t w = 0; w < WORDS; w++)
+		s[w] += start[w];
+	oracle_stream((uint8_t *)want, sizeof(want), key);
+	EXPECT_EQ(0, memcmp(s, want, sizeof(want)));
 }
 
 /* The search finds what is there: the address that the call returns to. */

@@ -7,6 +7,9 @@
  * child, which has the state as it is, the event of the test happens, and the
  * call goes on to its end. Then the child makes one more call. Both results are
  * compared with what the oracle makes of the keys that were asked for.
+ *
+ * STEP_EVERY in the environment thins the points out: to every so manieth of those that
+ * are to be examined. VDSO_CORE names the core.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +24,7 @@
 #include "kselftest_harness.h"
 #include "world.h"
 
-#define MAX_CALL	1024	/* longest request */
+#define MAX_CALL	2304	/* longest request */
 #define INNER_CALL	40	/* length of a call in a signal handler */
 #define NEXT_CALL	50	/* length of the call after it all */
 
@@ -69,7 +72,7 @@ static struct {
 	enum start start;
 	size_t len;
 	unsigned int flags;
-	unsigned long every;
+	unsigned long every;		/* of the points inside of a core */
 
 	/* The call. */
 	struct vgetrandom_state before;
@@ -400,16 +403,45 @@ static void judge(unsigned long point, const struct vgetrandom_state *at,
 		judge_lost(point, child, out_at_event);
 }
 
+static const char * const functions[] = {
+	"vgetrandom_chacha20_sse2", "vgetrandom_chacha20_avx2",
+	"vgetrandom_chacha20_avx512vl", "vgetrandom_chacha20_avx512",
+	"vgetrandom_slow", "__vdso_getrandom",
+};
+
+#define CORES 4		/* the first of them */
+
+/* Is the last function that begins before @ip, or there, a core? */
+static bool in_chacha(const void *ip)
+{
+	static const void *start[ARRAY_SIZE(functions)];
+	size_t last = ARRAY_SIZE(functions);
+
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		if (!start[i])
+			start[i] = vdso_host_sym(world.host, functions[i]);
+		if (start[i] && start[i] <= ip &&
+		    (last == ARRAY_SIZE(functions) || start[i] > start[last]))
+			last = i;
+	}
+	return last < CORES;
+}
+
+/* 1, or STEP_EVERY; not the same points for each length. */
+static unsigned long thin = 1;
+
+static bool thinned_out(unsigned long point, unsigned long every)
+{
+	return (point + x.len) % (every * thin);
+}
+
 /*
  * Most of a long call is arithmetic on registers; of that, every x.every-th point
  * stands for the others.
  */
-static bool in_chacha(const void *ip)
+static bool is_left_out(unsigned long point, const void *ip)
 {
-	const void *chacha = vdso_host_sym(world.host, "vgetrandom_chacha20_blocks");
-	const void *fn = (void *)world.fn;
-
-	return ip >= chacha && (chacha > fn || ip < fn);
+	return thinned_out(point, in_chacha(ip) ? x.every : 1);
 }
 
 /* The record of requests is a ring, in which children soon leave no trace of it. */
@@ -460,7 +492,7 @@ static bool explore_point(unsigned long point, const void *ip, void *arg)
 
 	(void)arg;
 	remember_key();
-	if (in_chacha(ip) && point % x.every)
+	if (is_left_out(point, ip))
 		return true;
 	if (try_here(point))
 		judge(point, &at, x.out);
@@ -509,7 +541,7 @@ static bool explore(enum event event, enum start start, size_t len,
 	return !x.nfailed;
 }
 
-static const size_t lens[] = { 1, 32, 33, BATCH, BATCH + 1, 500 };
+static size_t lens[8];
 static const char * const start_names[] = { "empty state", "part-used batch", "full batch" };
 
 FIXTURE(step) {
@@ -517,7 +549,23 @@ FIXTURE(step) {
 
 FIXTURE_SETUP(step)
 {
+	const char *every = getenv("STEP_EVERY");
+	size_t n = 0;
+
 	ASSERT_TRUE(world_open());
+	lens[n++] = 1;
+	lens[n++] = 32;
+	lens[n++] = 33;
+	lens[n++] = BATCH - 1;
+	lens[n++] = BATCH;
+	lens[n++] = BATCH + 1;
+	lens[n++] = SECOND_KEY;
+	lens[n++] = BATCH + PASS_SIZE + 50;	/* all of a batch, two passes, and a part */
+	ASSERT_EQ(n, ARRAY_SIZE(lens));
+	ASSERT_GE(MAX_CALL, lens[n - 1]);
+	if (every)
+		thin = strtoul(every, NULL, 10);
+	ASSERT_LT(0, thin);
 	reports = mmap(NULL, 2 * sizeof(*reports), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, reports);
@@ -635,7 +683,7 @@ static bool drop_twice(unsigned long point, const void *ip, void *arg)
 	remember_key();
 	if (point == twice.first)
 		memset(world.state, 0, STATE_SIZE);
-	if (point <= twice.first || (in_chacha(ip) && point % x.every))
+	if (point <= twice.first || is_left_out(point, ip))
 		return true;
 	if (try_here(point))
 		judge_twice(point);
@@ -688,6 +736,12 @@ static struct {
  */
 #define MAX_PLACE 200
 
+/*
+ * Of all pairs of points, one in so many is tried: for each first point other second
+ * ones, so that each has its turn as either.
+ */
+#define PAIRS 3
+
 /* Does @out consist of pieces of @stream? Returns how much of it does. */
 static size_t matching(const uint8_t *out, size_t len, const uint8_t *stream,
 		       size_t stream_len)
@@ -706,15 +760,13 @@ static size_t matching(const uint8_t *out, size_t len, const uint8_t *stream,
 static size_t matching_key(const uint8_t *out, size_t len, const uint8_t *key,
 			   unsigned int replacements)
 {
-	uint8_t stream[MAX_CALL + VGETRANDOM_REFILL_SIZE];
-	size_t n, best;
+	uint8_t stream[MAX_CALL + VGETRANDOM_RUN_SIZE];
+	size_t n, best, made = x.len + PASS_SIZE;
 
-	oracle_stream(stream, sizeof(stream), key);
-	best = matching(out, len, stream, sizeof(stream));
-	for (size_t run = VGETRANDOM_REFILL_SIZE;
-	     replacements && run <= x.len + VGETRANDOM_REFILL_SIZE;
-	     run += VGETRANDOM_BLOCK_SIZE) {
-		n = matching_key(out, len, stream + run - VGETRANDOM_KEY_SIZE, replacements - 1);
+	oracle_stream(stream, made, key);
+	best = matching(out, len, stream, made);
+	for (size_t run = 0; replacements && run <= x.len; run += VGETRANDOM_BLOCK_SIZE) {
+		n = matching_key(out, len, stream + run, replacements - 1);
 		best = n > best ? n : best;
 	}
 	return best;
@@ -792,7 +844,7 @@ static bool pair_of_events(unsigned long point, const void *ip, void *arg)
 			make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
 	requests = gate_count();
-	if (point < pair.first || (in_chacha(ip) && point % x.every))
+	if (point < pair.first || (point + pair.first) % PAIRS || is_left_out(point, ip))
 		return true;
 	if (!try_here(point))
 		return !x.mine;
@@ -815,7 +867,7 @@ static bool weigh(unsigned long point, const void *ip, void *arg)
 
 	if (point >= ARRAY_SIZE(worth_it))
 		return false;
-	worth_it[point] = !(point % (in_chacha(ip) ? x.every : *every));
+	worth_it[point] = !thinned_out(point, in_chacha(ip) ? x.every : *every);
 	return true;
 }
 
@@ -869,7 +921,7 @@ static bool drop_always(unsigned long point, const void *ip, void *arg)
 	(void)arg;
 	memset(world.state, 0, STATE_SIZE);
 	/* So that a call without an end is a failure of the test, not a hang. */
-	return point < 100000;
+	return point < 200000;
 }
 
 static bool reseed_always(unsigned long point, const void *ip, void *arg)
@@ -877,7 +929,7 @@ static bool reseed_always(unsigned long point, const void *ip, void *arg)
 	(void)ip;
 	(void)arg;
 	world.rng->generation++;
-	return point < 100000;
+	return point < 200000;
 }
 
 /* Whatever happens, however often, the call ends: with the system call. */
@@ -903,7 +955,7 @@ TEST_F_TIMEOUT(step, rule_g_every_call_ends, 300)
 						    STATE_SIZE, always[k], NULL,
 						    &points));
 				gate->hook = NULL;
-				EXPECT_GT(50000, points);
+				EXPECT_GT(100000, points);
 				last = gate_request(gate_count() - 1);
 				EXPECT_FALSE(last->is_key);
 				EXPECT_EQ(GRND_NONBLOCK, last->flags);
@@ -939,7 +991,7 @@ static bool jump_point(unsigned long point, const void *ip, void *arg)
 	pid_t pid;
 
 	(void)arg;
-	if (in_chacha(ip) && point % x.every)
+	if (is_left_out(point, ip))
 		return true;
 	memset(reports, 0, sizeof(*reports));
 	pid = fork();

@@ -4,7 +4,7 @@
  * happen in the middle of a call is in rules_step_test.c, and what a call leaves
  * behind in rules_residue_test.c.
  *
- * VDSO_IMAGE in the environment names the image to test.
+ * VDSO_IMAGE in the environment names the image to test, VDSO_CORE the core.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,12 +27,15 @@
 
 #define MAX_LEN		0x7ffff000UL	/* of a system call: INT_MAX & PAGE_MASK */
 
+/* Of requests up to this there is every kind: from a batch, and of several passes. */
+#define MAX_LEN_OF_INTEREST (BATCH + 2 * PASS_SIZE + 100)
+
 struct params {
 	uint32_t size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
 };
 
 FIXTURE(rules) {
-	uint8_t out[4096];
+	uint8_t out[MAX_REPLAY];
 };
 
 FIXTURE_SETUP(rules)
@@ -188,7 +191,7 @@ TEST_F(rules, rule_d_not_ready)
 	static const unsigned int flags[] = {
 		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE,
 	};
-	static const size_t lens[] = { 0, 1, 16, BATCH, 500, INT_MAX, SIZE_MAX };
+	const size_t lens[] = { 0, 1, 16, BATCH, 500, INT_MAX, SIZE_MAX };
 	struct vgetrandom_state before;
 	struct oracle o;
 
@@ -199,7 +202,7 @@ TEST_F(rules, rule_d_not_ready)
 		vdso_host_set_rng(world.host, start == EMPTY ? 0 : 1, false);
 		for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 			for (size_t j = 0; j < ARRAY_SIZE(lens); j++) {
-				gate->refuse_with = lens[j] > 500 ? -EAGAIN : 0;
+				gate->refuse_with = lens[j] > MAX_REPLAY ? -EAGAIN : 0;
 				EXPECT_TRUE(falls_back(self->out, lens[j], flags[i],
 						       world.state, STATE_SIZE))
 					TH_LOG("%zu bytes, flags %#x", lens[j], flags[i]);
@@ -273,7 +276,7 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
 	(void)sig;
 	fault_address = info->si_addr;
-	fault_blocks = ((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RCX];
+	fault_blocks = ((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RDX];
 	siglongjmp(after_fault, 1);
 }
 
@@ -298,7 +301,7 @@ static bool faults(void *buffer, size_t len, void *state)
 
 /*
  * How far a call goes is seen in the first pass of ChaCha20, which faults on a
- * buffer that is not there: what it has yet to make is in its fourth argument.
+ * buffer that is not there: what it has yet to make is in its third argument.
  */
 TEST_F(rules, rule_e_clip_of_all_lengths)
 {
@@ -313,10 +316,9 @@ TEST_F(rules, rule_e_clip_of_all_lengths)
 
 		world_start(EMPTY);
 		ASSERT_TRUE(faults(world.page + PAGE, lens[i], world.state));
-		EXPECT_EQ(world.page + PAGE, fault_address);
-		/* A pass is made of 3 blocks, which are not counted any more. */
-		EXPECT_LE(len / 64 - 16, (size_t)fault_blocks);
-		EXPECT_GE(len / 64, (size_t)fault_blocks)
+		EXPECT_LE(world.page + PAGE, (uint8_t *)fault_address);
+		EXPECT_GT(world.page + PAGE + PASS_SIZE, (uint8_t *)fault_address);
+		EXPECT_EQ(len / VGETRANDOM_BLOCK_SIZE, (size_t)fault_blocks)
 			TH_LOG("length %#zx: %#llx blocks", lens[i], fault_blocks);
 	}
 }
@@ -393,6 +395,21 @@ TEST_F(rules, rule_g_stale)
 	}
 }
 
+/* Nor may any of the old batch be left behind a new one, which may be shorter. */
+TEST_F(rules, rule_g_stale_batch)
+{
+	for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len++) {
+		struct oracle o;
+
+		vdso_host_set_rng(world.host, 1, true);
+		world_start(FULL_BATCH);
+		oracle_load(&o, world.state);
+		vdso_host_set_rng(world.host, 2, true);
+		ASSERT_TRUE(is_served(self->out, len, 0, &o))
+			TH_LOG("%zu bytes", len);
+	}
+}
+
 /* A state of zeros is not one of generation 0. */
 TEST_F(rules, rule_g_generation_zero)
 {
@@ -437,7 +454,7 @@ TEST_F(rules, rule_g_no_key_to_be_had)
 TEST_F(rules, rule_h_erasure)
 {
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
-		for (size_t len = 1; len <= 700; len++) {
+		for (size_t len = 1; len <= MAX_LEN_OF_INTEREST; len++) {
 			uint8_t key[VGETRANDOM_KEY_SIZE];
 			struct oracle o;
 			bool used;
@@ -449,7 +466,8 @@ TEST_F(rules, rule_h_erasure)
 			ASSERT_TRUE(is_served(self->out, len, 0, &o))
 				TH_LOG("%zu bytes", len);
 			ASSERT_EQ(used, !!memcmp(key, world.state->key, sizeof(key)));
-			for (size_t i = world.state->available; i < BATCH; i++)
+			for (size_t i = world.state->available;
+			     i < sizeof(world.state->batch); i++)
 				ASSERT_EQ(0, world.state->batch[i]);
 		}
 	}
@@ -462,7 +480,7 @@ TEST_F(rules, rule_h_runs_of_calls)
 
 	world_start(EMPTY);
 	oracle_load(&o, world.state);
-	for (int i = 0; i < 20000; i++, len = (len * 7 + i) % 613 + 1) {
+	for (int i = 0; i < 20000; i++, len = (len * 7 + i) % (3 * PASS_SIZE) + 1) {
 		ASSERT_TRUE(is_served(self->out, len, 0, &o))
 			TH_LOG("call %d, %zu bytes", i, len);
 	}
@@ -483,6 +501,38 @@ TEST_F(rules, unaligned_buffers)
 				ASSERT_EQ(CANARY, self->out[shift + len + i]);
 			ASSERT_EQ(CANARY, self->out[shift - 1]);
 		}
+	}
+}
+
+/* The core can change between any two calls. All go on with what the others left. */
+TEST_F(rules, core_changes)
+{
+	static const char * const names[] = { "sse2", "avx2", "avx512vl", "avx512" };
+	struct oracle o;
+
+	world_start(EMPTY);
+	oracle_load(&o, world.state);
+	for (unsigned int i = 0; i < 4000; i++) {
+		world_set_core(names[(i * i / 3) % ARRAY_SIZE(names)]);
+		ASSERT_TRUE(is_served(self->out, i * 37 % (2 * VGETRANDOM_RUN_SIZE) + 1, 0, &o))
+			TH_LOG("call %u, core %s", i, vdso_host_core(world.host));
+		if (i % 50 == 49)
+			vdso_host_set_rng(world.host, i, true);
+	}
+}
+
+/* One that nobody knows is the one that runs everywhere. */
+TEST_F(rules, unknown_core)
+{
+	struct oracle o;
+
+	world_set_core("sse2");
+	world_start(EMPTY);
+	oracle_load(&o, world.state);
+	for (unsigned int core = 4; core < 256; core++) {
+		world.rng->core = core;
+		ASSERT_TRUE(is_served(self->out, 7 * core, 0, &o))
+			TH_LOG("core %u", core);
 	}
 }
 
@@ -515,14 +565,13 @@ TEST_F(rules, rule_k_timens)
 	EXPECT_EQ(before, gate_count());
 }
 
-static const size_t bad_lens[] = { 1, 16, 100, BATCH, 500, SSIZE_MAX, SIZE_MAX };
-
 /* The caller's own fault; afterwards there are bytes, none of them twice. */
 TEST_F(rules, bad_buffer)
 {
 	uint8_t *ro = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *bad[] = { NULL, (void *)8, ro, world.page + PAGE };
-	uint8_t pending[3 * BATCH];
+	const size_t bad_lens[] = { 1, 16, 100, BATCH, 500, SSIZE_MAX, SIZE_MAX };
+	uint8_t pending[3 * VGETRANDOM_BATCH_SIZE];
 
 	ASSERT_NE(MAP_FAILED, ro);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -531,7 +580,7 @@ TEST_F(rules, bad_buffer)
 			ASSERT_TRUE(faults(bad[i], bad_lens[j], world.state));
 			/* In the buffer, at most a copy's or a pass's length into it. */
 			ASSERT_LE((uintptr_t)bad[i], (uintptr_t)fault_address);
-			ASSERT_GT((uintptr_t)bad[i] + 200, (uintptr_t)fault_address);
+			ASSERT_GT((uintptr_t)bad[i] + PASS_SIZE, (uintptr_t)fault_address);
 			ASSERT_TRUE(world_canaries_ok());
 
 			for (int k = 0; k < 3; k++) {
@@ -567,7 +616,7 @@ TEST_F(rules, misaligned_state)
 		memset(world.page, CANARY, PAGE);
 		world.state = (void *)(world.page + PAGE / 2 + shift);
 		memset(world.state, 0, STATE_SIZE);
-		for (size_t len = 1; len < 800; len = len * 3 + 1) {
+		for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len = len * 3 + 1) {
 			ASSERT_TRUE(is_served(self->out, len, 0, &o))
 				TH_LOG("state at offset %zu", shift);
 		}
@@ -582,7 +631,7 @@ TEST_F(rules, first_and_last_state_of_a_page)
 	for (int place = FIRST_IN_PAGE; place <= LAST_IN_PAGE; place++) {
 		world_place(place);
 		oracle_load(&o, world.state);
-		for (size_t len = 1; len < 800; len++)
+		for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len++)
 			ASSERT_TRUE(is_served(self->out, len, 0, &o));
 		ASSERT_TRUE(world_canaries_ok());
 	}

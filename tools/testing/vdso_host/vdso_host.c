@@ -31,6 +31,7 @@
 #define PAGE_BYTES		4096L
 #define MAX_DATA_PAGES		64	/* far more than any kernel has had */
 #define MAX_IMAGE_BYTES		(64L << 20)
+#define ARRAY_SIZE(x)		(sizeof(x) / sizeof((x)[0]))
 #define TABLE_ALIGN		sizeof(__u64)	/* of all of ELF64's tables */
 
 /* The start of the kernel's struct vdso_data; nothing else of it matters here. */
@@ -440,6 +441,45 @@ struct vdso_rng_data *vdso_host_rng(struct vdso_host *host)
 {
 	return (struct vdso_rng_data *)(host->data + KERNEL_PAGE * PAGE_BYTES +
 					host->rng_offset);
+}
+
+/*
+ * In the order of enum vgetrandom_core. The compiler's runtime asks the processor,
+ * and XGETBV for what the kernel lets programs use.
+ */
+static const char * const core_names[] = { "sse2", "avx2", "avx512vl", "avx512" };
+
+static bool runs_here(size_t core)
+{
+	switch (core) {
+	case 0:
+		return true;
+	case 1:
+		return __builtin_cpu_supports("avx2");
+	default:
+		return __builtin_cpu_supports("avx512f") &&
+		       __builtin_cpu_supports("avx512vl");
+	}
+}
+
+const char *vdso_host_set_core(struct vdso_host *host, const char *name)
+{
+	size_t core = ARRAY_SIZE(core_names);
+
+	while (core--) {
+		if (name ? strcmp(name, core_names[core]) : !runs_here(core))
+			continue;
+		if (!runs_here(core))
+			return "this processor, or its kernel, cannot run it";
+		__atomic_store_n(&vdso_host_rng(host)->core, core, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	return "there is no core of this name";
+}
+
+const char *vdso_host_core(struct vdso_host *host)
+{
+	return core_names[vdso_host_rng(host)->core];
 }
 
 /* The generation first: who sees "ready" must not see the generation of before. */

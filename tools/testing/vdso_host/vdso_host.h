@@ -104,6 +104,25 @@ void vdso_host_text(const struct vdso_host *host, const void **start, size_t *le
 void vdso_host_set_rng(struct vdso_host *host, __u64 generation, bool is_ready);
 
 /**
+ * vdso_host_set_core - choose the ChaCha20 code that the image uses
+ * @host: the hosted image
+ * @name: "sse2", "avx2", "avx512vl" (AVX-512 with ymm registers only) or "avx512"
+ *	  (with zmm); or NULL for the widest that this processor can run
+ *
+ * The image starts with "sse2", which is all that it can take for granted.
+ *
+ * Return: NULL; or why not: the name is unknown, or the processor or its kernel
+ * lack what it takes.
+ */
+const char *vdso_host_set_core(struct vdso_host *host, const char *name);
+
+/**
+ * vdso_host_core - the name of the core that is in use
+ * @host: the hosted image
+ */
+const char *vdso_host_core(struct vdso_host *host);
+
+/**
  * vdso_host_rng - the RNG's data itself, writable
  * @host: the hosted image
  *

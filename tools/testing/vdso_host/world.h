@@ -18,12 +18,20 @@
 
 #define PAGE		4096
 #define STATE_SIZE	sizeof(struct vgetrandom_state)
-#define BATCH		VGETRANDOM_BATCH_SIZE
+#define PASS		world.pass	/* the core makes a multiple of that many blocks */
+#define PASS_SIZE	(PASS * VGETRANDOM_BLOCK_SIZE)
+#define BATCH		(PASS_SIZE - VGETRANDOM_KEY_SIZE)	/* the most that is in one */
+
+/* From a state without a batch: what is left of the last block needs another key. */
+#define SECOND_KEY	(PASS_SIZE - 10)
+
+#define MAX_REPLAY	4096	/* the longest request that is compared with the oracle */
 #define CANARY		0x5a
 
 extern struct world {
 	struct vdso_host *host;
 	vgetrandom_fn fn;
+	size_t pass;
 	struct vdso_rng_data *rng;
 	uint8_t *page;			/* where states are */
 	struct vgetrandom_state *state;
@@ -32,7 +40,11 @@ extern struct world {
 /* Where the state is. The page's other bytes are canaries. */
 enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
 
-/* Once in a process. Says why on stderr if it returns false. */
+/*
+ * Once in a process. Says why on stderr if it returns false. The core is the one that
+ * VDSO_CORE in the environment names, or the widest that this machine runs; where it
+ * does not run the one that is asked for, the program skips all of its tests.
+ */
 bool world_open(void);
 
 /* Take this place for the state, all zeros. */
@@ -41,8 +53,13 @@ void world_place(enum place place);
 /* Are all bytes of the page but the state's as world_place() left them? */
 bool world_canaries_ok(void);
 
-/* The state as it is before a call. */
+/* The core that is in use from now on; false if it does not run here. */
+bool world_set_core(const char *name);
+
+/* The state as it is before a call; partly used, there are 179 bytes left. */
 enum start { EMPTY, PARTLY_USED, FULL_BATCH };
+
+#define PART_LEFT	179
 
 void world_start(enum start start);
 

@@ -1,63 +1,223 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vDSO's ChaCha20 against libsodium's, and against RFC 8439.
+ * The vDSO's ChaCha20 cores against libsodium's, and against RFC 8439.
  *
- * Every buffer given to the function lies against an inaccessible page: once
- * with the page right after it, once with the page right before it, so that an
- * access of one byte too many is a crash and not luck.
+ * usage: vdso_test_chacha [CORE]...	(default: all of them)
+ *
+ * Both buffers given to a core lie against an inaccessible page: once with the page
+ * right after it, once with the page right before it, so that an access of one byte
+ * too many is a crash and not luck. And each call has a stack of one word, starts
+ * with all vector registers zero, and has to end with them zero.
  */
+#include <cpuid.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sodium.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 #include "../kselftest.h"
 #include "vdso_test_chacha.h"
 
-#define KEY_SIZE	32
-#define BLOCK_SIZE	64
-#define MAX_BLOCKS	32
+#define KEY_SIZE	VGETRANDOM_KEY_SIZE
+#define BLOCK_SIZE	VGETRANDOM_BLOCK_SIZE
+#define MAX_BLOCKS	70
+#define MANY_BLOCKS	65600		/* a counter of 16 bits is not enough */
 #define PAGE		4096
 #define ROOM		(2 * PAGE)	/* of a guarded buffer */
+#define UNTOUCHED	0xa5
 
-static uint8_t *map_guarded(void)
+/* What a core is to write where it locks a state. */
+#define CALL		0x1122334455667788UL
+
+#define XSAVE_ROOM	16384
+#define XMM_OFFSET	160		/* in the legacy region */
+#define XMM_SIZE	(16 * 16)
+#define MXCSR_OFFSET	24
+#define MXCSR_DEFAULT	0x1f80
+
+void *one_word_stack;
+alignas(64) uint8_t saved_registers[XSAVE_ROOM];
+alignas(64) uint8_t initial_registers[XSAVE_ROOM];
+uint32_t has_xsave, has_in_use, saved_in_use;
+
+/*
+ * 0xe7: x87, SSE, AVX, and AVX-512's masks, upper halves and upper registers. XRSTOR
+ * from an area that says that they are all unused makes them zero.
+ */
+asm(".text\n"
+	".globl call_core\n\t"
+	".type call_core, @function\n"
+	"call_core:\n\t"
+	"push %rbp\n\t"
+	"push %rbx\n\t"
+	"push %r12\n\t"
+	"push %r13\n\t"
+	"push %r14\n\t"
+	"push %r15\n\t"
+	"mov %rsp, saved_rsp(%rip)\n\t"
+	"mov %rdx, %rbx\n\t"
+	"cmpl $0, has_xsave(%rip)\n\t"
+	"je 1f\n\t"
+	"mov $0xe7, %eax\n\t"
+	"xor %edx, %edx\n\t"
+	"xrstor initial_registers(%rip)\n\t"
+	"jmp 2f\n"
+	"1:\n\t"
+	"fxrstor initial_registers(%rip)\n"
+	"2:\n\t"
+	"mov %rbx, %rdx\n\t"
+	"mov one_word_stack(%rip), %rsp\n\t"
+	"add $8, %rsp\n\t"
+	"mov $0x1111, %ebp\n\t"
+	"mov $0x2222, %ebx\n\t"
+	"mov $0x3333, %r12d\n\t"
+	"mov $0x4444, %r13d\n\t"
+	"mov $0x5555, %r14d\n\t"
+	"mov $0x6666, %r15d\n\t"
+	"call *%r8\n\t"
+	"cmpl $0, has_in_use(%rip)\n\t"
+	"je 3f\n\t"
+	"mov $1, %ecx\n\t"
+	"xgetbv\n\t"
+	"mov %eax, saved_in_use(%rip)\n"
+	"3:\n\t"
+	"cmpl $0, has_xsave(%rip)\n\t"
+	"je 4f\n\t"
+	"mov $0xe7, %eax\n\t"
+	"xor %edx, %edx\n\t"
+	"xsave saved_registers(%rip)\n\t"
+	"jmp 5f\n"
+	"4:\n\t"
+	"fxsave saved_registers(%rip)\n"
+	"5:\n\t"
+	"sub $8, %rsp\n\t"
+	"xor %eax, %eax\n\t"
+	"cmp %rsp, one_word_stack(%rip)\n\t"
+	"jne 6f\n\t"
+	"cmp $0x1111, %rbp\n\t"
+	"jne 6f\n\t"
+	"cmp $0x2222, %rbx\n\t"
+	"jne 6f\n\t"
+	"cmp $0x3333, %r12\n\t"
+	"jne 6f\n\t"
+	"cmp $0x4444, %r13\n\t"
+	"jne 6f\n\t"
+	"cmp $0x5555, %r14\n\t"
+	"jne 6f\n\t"
+	"cmp $0x6666, %r15\n\t"
+	"jne 6f\n\t"
+	"inc %eax\n"
+	"6:\n\t"
+	"mov saved_rsp(%rip), %rsp\n\t"
+	"pop %r15\n\t"
+	"pop %r14\n\t"
+	"pop %r13\n\t"
+	"pop %r12\n\t"
+	"pop %rbx\n\t"
+	"pop %rbp\n\t"
+	"ret\n\t"
+	".size call_core, . - call_core\n\t"
+	".local saved_rsp\n\t"
+	".comm saved_rsp, 8, 8\n");
+
+asm(".text\n"
+	"leave_xmm15:\n\t"
+	"pcmpeqd %xmm15, %xmm15\n\t"
+	"ret\n"
+	"leave_upper_ymm0:\n\t"
+	"pcmpeqd %xmm1, %xmm1\n\t"
+	"vinserti128 $1, %xmm1, %ymm0, %ymm0\n\t"
+	"pxor %xmm1, %xmm1\n\t"
+	"ret\n"
+	"leave_upper_zmm9:\n\t"
+	"vpcmpeqd %ymm1, %ymm1, %ymm1\n\t"
+	"vinserti64x4 $1, %ymm1, %zmm9, %zmm9\n\t"
+	"vpxor %xmm1, %xmm1, %xmm1\n\t"
+	"ret\n"
+	"leave_zmm16:\n\t"
+	"mov $1, %eax\n\t"
+	"vmovd %eax, %xmm16\n\t"
+	"ret\n"
+	"leave_zmm31:\n\t"
+	"vpternlogd $0xff, %zmm31, %zmm31, %zmm31\n\t"
+	"ret\n"
+	"leave_mask:\n\t"
+	"kxnorw %k7, %k7, %k7\n\t"
+	"ret\n"
+	"leave_r15:\n\t"
+	"mov %rsi, %r15\n\t"
+	"ret\n"
+	"leave_stack:\n\t"
+	"mov %rsi, -8(%rsp)\n\t"
+	"ret\n"
+	"use_ymm:\n\t"
+	"vpcmpeqd %ymm9, %ymm9, %ymm9\n\t"
+	"vzeroall\n\t"
+	"ret\n"
+	"use_zmm:\n\t"
+	"vpternlogd $0xff, %zmm9, %zmm9, %zmm9\n\t"
+	"vzeroall\n\t"
+	"ret\n");
+
+static const struct core {
+	const char *name;
+	core_fn fn;
+	size_t pass;		/* blocks that it makes at a time */
+	size_t run;		/* what it makes in a call is a multiple of that many */
+} cores[] = {
+	{ "sse2", vgetrandom_chacha20_sse2, 4, 8 },
+	{ "avx2", vgetrandom_chacha20_avx2, 8, 8 },
+	{ "avx512vl", vgetrandom_chacha20_avx512vl, 8, 8 },
+	{ "avx512", vgetrandom_chacha20_avx512, 16, 16 },
+};
+
+/* The compiler's runtime asks the processor, and XGETBV for what the kernel allows. */
+static const char *why_not(const struct core *core)
 {
-	uint8_t *p = mmap(NULL, ROOM + 2 * PAGE, PROT_NONE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (core->fn == vgetrandom_chacha20_sse2)
+		return NULL;
+	if (core->fn == vgetrandom_chacha20_avx2)
+		return __builtin_cpu_supports("avx2") ? NULL :
+			"the processor has no AVX2, or its kernel does not let it be used";
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") ? NULL :
+		"the processor has no AVX-512VL, or its kernel does not let it be used";
+}
 
-	if (p == MAP_FAILED || mprotect(p + PAGE, ROOM, PROT_READ | PROT_WRITE))
+static uint8_t *map_guarded(size_t size)
+{
+	uint8_t *p = mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	if (p == MAP_FAILED || mprotect(p + PAGE, size, PROT_READ | PROT_WRITE))
 		ksft_exit_fail_msg("mapping a guarded buffer: %s\n",
 				   strerror(errno));
 	return p + PAGE;
 }
 
-static uint8_t *dst_room, *key_room, *counter_room, *owner_room;
+static uint8_t *dst_room, *state_room;
+static uint8_t key[KEY_SIZE];
+static char trouble[256];
 
-/* What the function is to write where it locks a state. */
-#define CALL		0x1122334455667788UL
-
-/* Where in its room a buffer lies: against the page after it, or before it. */
-static uint8_t *place(uint8_t *room, size_t len, bool high)
+/* Where in its room a buffer lies: @shift bytes from the page after it, or before it. */
+static uint8_t *place(uint8_t *room, size_t len, bool high, size_t shift)
 {
-	return high ? room + ROOM - len : room;
+	return high ? room + ROOM - len - shift : room + shift;
 }
 
-/* One block at a time, so that libsodium's own carrying is not at work. */
-static void reference(uint8_t *out, const uint8_t *key, uint64_t counter,
-		      size_t nblocks)
+/* One block at a time, so that libsodium's own counting is not at work. */
+static void reference(uint8_t *out, uint64_t counter, size_t nblocks)
 {
 	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
 
-	for (size_t i = 0; i < nblocks; i++) {
-		memset(out + i * BLOCK_SIZE, 0, BLOCK_SIZE);
-		crypto_stream_chacha20_xor_ic(out + i * BLOCK_SIZE,
-					      out + i * BLOCK_SIZE, BLOCK_SIZE,
-					      nonce, counter + i, key);
-	}
+	memset(out, 0, nblocks * BLOCK_SIZE);
+	for (size_t i = 0; i < nblocks; i++, out += BLOCK_SIZE)
+		crypto_stream_chacha20_xor_ic(out, out, BLOCK_SIZE, nonce, counter + i, key);
 }
 
 static bool all_bytes(const uint8_t *p, size_t len, uint8_t value)
@@ -69,65 +229,198 @@ static bool all_bytes(const uint8_t *p, size_t len, uint8_t value)
 }
 
 /*
- * Makes the blocks from @counter on in calls of parts[0..nparts) blocks, and
- * checks bytes, counter, key, lock, and the bytes of the page that were not asked
- * for.
+ * The registers that user code can read, after a call.
  */
-static bool run_parts(const uint8_t *key, uint64_t counter,
-		      const size_t *parts, size_t nparts, bool high,
-		      size_t dst_shift, size_t key_shift)
+
+static const struct {
+	unsigned int number;
+	const char *name;
+} components[] = {
+	{ 2, "upper half of a ymm register" },
+	{ 5, "mask register" },
+	{ 6, "upper half of a zmm register" },
+	{ 7, "zmm register from 16 on" },
+};
+
+/* Those that this processor can show to be out of use again. */
+static uint32_t in_use_known;
+
+static const char *left_in_registers(void)
 {
-	uint8_t want[MAX_BLOCKS * BLOCK_SIZE];
-	size_t total = 0, len, done = 0;
-	uint8_t *dst, *k, *c;
-	unsigned long *owner;
-	uint64_t counter_end;
-	bool locked = true;
+	unsigned int size, offset, c, d;
 
-	for (size_t i = 0; i < nparts; i++)
-		total += parts[i];
-	len = total * BLOCK_SIZE;
-	reference(want, key, counter, total);
-
-	dst = place(dst_room, len + dst_shift, high) + (high ? 0 : dst_shift);
-	k = place(key_room, KEY_SIZE + key_shift, high) + (high ? 0 : key_shift);
-	c = place(counter_room, sizeof(counter), high);
-	memset(dst_room, 0xa5, ROOM);
-	memcpy(k, key, KEY_SIZE);
-	memcpy(c, &counter, sizeof(counter));
-
-	owner = (unsigned long *)place(owner_room, sizeof(*owner), high);
-	for (size_t i = 0; i < nparts; i++) {
-		*owner = 0;
-		vgetrandom_chacha20_blocks(dst + done, k, (uint64_t *)c,
-					   parts[i], owner, CALL + i);
-		locked &= *owner == (parts[i] ? CALL + i : 0);
-		done += parts[i] * BLOCK_SIZE;
+	if (!all_bytes(saved_registers + XMM_OFFSET, XMM_SIZE, 0))
+		return "an xmm register is not zero";
+	for (size_t i = 0; has_xsave && i < ARRAY_SIZE(components); i++) {
+		__cpuid_count(0xd, components[i].number, size, offset, c, d);
+		if (!all_bytes(saved_registers + offset, size, 0)) {
+			snprintf(trouble, sizeof(trouble), "the %s is not zero",
+				 components[i].name);
+			return trouble;
+		}
 	}
-	memcpy(&counter_end, c, sizeof(counter_end));
-	return locked && !memcmp(dst, want, len) && !memcmp(k, key, KEY_SIZE) &&
-	       counter_end == counter + total &&
-	       all_bytes(dst_room, dst - dst_room, 0xa5) &&
-	       all_bytes(dst + len, dst_room + ROOM - dst - len, 0xa5);
+	if (saved_in_use & in_use_known)
+		return "registers are zero, but still in use";
+	return NULL;
 }
 
-static bool run(const uint8_t *key, uint64_t counter, size_t nblocks)
+static void find_registers(void)
 {
-	return run_parts(key, counter, &nblocks, 1, true, 0, 0) &&
-	       run_parts(key, counter, &nblocks, 1, false, 0, 0);
+	unsigned int a, b, c, d, mxcsr = MXCSR_DEFAULT;
+
+	memcpy(initial_registers + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
+	__cpuid(1, a, b, c, d);
+	if (!(c & bit_OSXSAVE))
+		return;
+	__cpuid_count(0xd, 0, a, b, c, d);
+	if (b > XSAVE_ROOM)
+		ksft_exit_fail_msg("XSAVE needs %u bytes\n", b);
+	has_xsave = true;
+	__cpuid_count(0xd, 1, a, b, c, d);
+	has_in_use = a & 1 << 2;
+	if (!has_in_use || why_not(&cores[1]))
+		return;
+	/* An emulator may say of all that they are in use always. */
+	call_core(NULL, NULL, 0, 0, use_ymm);
+	if (!(saved_in_use & 1 << 2))
+		in_use_known |= 1 << 2;
+	if (why_not(&cores[2]))
+		return;
+	call_core(NULL, NULL, 0, 0, use_zmm);
+	if (!(saved_in_use & 1 << 6))
+		in_use_known |= 1 << 6;
+}
+
+/*
+ * Faults: of the stack, or next to a buffer. A handler that runs on a stack of its own
+ * leaves the call; or, where a test wants to know what a core does first, goes on.
+ */
+
+static sigjmp_buf after_fault;
+static void *fault_address;
+static bool (*on_dst_fault)(uint8_t *where);
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	(void)sig;
+	(void)ucontext;
+	if (on_dst_fault && on_dst_fault(info->si_addr))
+		return;
+	fault_address = info->si_addr;
+	siglongjmp(after_fault, 1);
+}
+
+static void catch_faults(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	stack_t stack = { .ss_size = 65536 };
+
+	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) ||
+	    sigaction(SIGSEGV, &sa, NULL))
+		ksft_exit_fail_msg("catching faults: %s\n", strerror(errno));
+}
+
+static const char *name_fault(void)
+{
+	const uint8_t *p = fault_address;
+	const char *where = "far from all that it is given";
+
+	if (p >= (uint8_t *)one_word_stack - PAGE && p < (uint8_t *)one_word_stack + ROOM + PAGE)
+		where = "on the stack";
+	else if (p >= dst_room - PAGE && p < dst_room + ROOM + PAGE)
+		where = "next to the destination";
+	else if (p >= state_room - PAGE && p < state_room + ROOM + PAGE)
+		where = "next to the state";
+	snprintf(trouble, sizeof(trouble), "an access %s", where);
+	return trouble;
+}
+
+static const char *call_checked(core_fn fn, struct vgetrandom_state *state, uint8_t *dst,
+				size_t nblocks)
+{
+	if (sigsetjmp(after_fault, 1))
+		return name_fault();
+	if (!call_core(state, dst, nblocks, CALL, fn))
+		return "a register that the callee must save has changed";
+	return left_in_registers();
+}
+
+/*
+ * One call: what is at @dst, what is in the state, and that everything else in both
+ * rooms is as it was. Returns NULL, or what is wrong.
+ */
+static const char *run(const struct core *core, uint8_t *state_at, uint8_t *dst,
+		       size_t nblocks)
+{
+	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_PASS) * BLOCK_SIZE], state_want[ROOM];
+	size_t kept = core->run - nblocks % core->run, len = nblocks * BLOCK_SIZE;
+	const size_t at = state_at - state_room;
+	unsigned long call = CALL;
+	const char *why;
+
+	memset(dst_room, UNTOUCHED, ROOM);
+	memset(state_room, UNTOUCHED, ROOM);
+	memset(state_at + offsetof(struct vgetrandom_state, owner), 0, sizeof(call));
+	memset(state_at + offsetof(struct vgetrandom_state, scratch), 0,
+	       VGETRANDOM_SCRATCH_SIZE);
+	memcpy(state_at + offsetof(struct vgetrandom_state, key), key, KEY_SIZE);
+
+	reference(want, 0, nblocks + kept);
+	memcpy(state_want, state_room, ROOM);
+	memcpy(state_want + at + offsetof(struct vgetrandom_state, owner), &call, sizeof(call));
+	memcpy(state_want + at + offsetof(struct vgetrandom_state, key), want + len,
+	       kept * BLOCK_SIZE);
+
+	why = call_checked(core->fn, (struct vgetrandom_state *)state_at, dst, nblocks);
+	if (why)
+		return why;
+	if (memcmp(dst, want, len))
+		return "the blocks at the destination are wrong";
+	if (!all_bytes(dst_room, dst - dst_room, UNTOUCHED) ||
+	    !all_bytes(dst + len, dst_room + ROOM - dst - len, UNTOUCHED))
+		return "bytes around the destination have changed";
+	for (size_t i = 0; i < ROOM; i++) {
+		if (state_room[i] == state_want[i])
+			continue;
+		snprintf(trouble, sizeof(trouble), "byte %zd of the state (of %zu) is wrong",
+			 (ssize_t)(i - at), sizeof(struct vgetrandom_state));
+		return trouble;
+	}
+	return NULL;
+}
+
+/* The same, at one of the four ways to put the buffers at the edges of their rooms. */
+static bool run_at(const struct core *core, size_t nblocks, size_t state_shift,
+		   size_t dst_shift)
+{
+	for (unsigned int edges = 0; edges < 4; edges++) {
+		uint8_t *state = place(state_room, sizeof(struct vgetrandom_state), edges & 1,
+				       state_shift);
+		uint8_t *dst = place(dst_room, nblocks * BLOCK_SIZE, edges & 2, dst_shift);
+		const char *why = run(core, state, dst, nblocks);
+
+		if (!why)
+			continue;
+		ksft_print_msg("%zu blocks, state %zu from the page %s, dst %zu from %s: %s\n",
+			       nblocks, state_shift, edges & 1 ? "after" : "before",
+			       dst_shift, edges & 2 ? "after" : "before", why);
+		return false;
+	}
+	return true;
 }
 
 /*
  * RFC 8439 splits the 128 bits after the key into a 32-bit counter and a 96-bit
- * nonce; here they are a 64-bit counter and a nonce of zero. So of appendix A.1
- * vectors 1 to 4 apply. Vector 5, section 2.3.2 and all of appendix A.2 but its
- * first vector (which is A.1's first again) have bits set in the last two words
- * of the nonce, which this function cannot express.
+ * nonce; here the nonce is zero. So of appendix A.1 vectors 1 to 4 apply. Vector 5,
+ * section 2.3.2 and all of appendix A.2 but its first vector (which is A.1's first
+ * again) have bits set in the last words of the nonce, which a core cannot express.
  */
 static const struct {
 	uint8_t key_index, key_byte;	/* the key's only byte that is not 0 */
-	uint64_t counter;
-	const char *block;
+	size_t block;
+	const char *bytes;
 } rfc8439[] = {
 	{
 		0, 0x00, 0,
@@ -147,307 +440,209 @@ static const struct {
 	},
 };
 
-static bool test_rfc8439(void)
+/* Each once at the destination, and once in the state. */
+static bool test_rfc8439(const struct core *core)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rfc8439); i++) {
-		uint8_t want[BLOCK_SIZE], got[BLOCK_SIZE], key[KEY_SIZE] = { 0 };
-		uint64_t counter = rfc8439[i].counter;
-		unsigned long owner;
+		const size_t block = rfc8439[i].block;
+		uint8_t want[BLOCK_SIZE];
 		size_t len;
 
-		sodium_hex2bin(want, sizeof(want), rfc8439[i].block,
-			       strlen(rfc8439[i].block), NULL, &len, NULL);
-		key[rfc8439[i].key_index] = rfc8439[i].key_byte;
-		vgetrandom_chacha20_blocks(got, key, &counter, 1, &owner, CALL);
-		if (len != BLOCK_SIZE || memcmp(got, want, BLOCK_SIZE)) {
-			ksft_print_msg("vector %zu differs\n", i + 1);
-			return false;
+		sodium_hex2bin(want, sizeof(want), rfc8439[i].bytes,
+			       strlen(rfc8439[i].bytes), NULL, &len, NULL);
+		for (size_t nblocks = 0; nblocks <= block + 1; nblocks += block + 1) {
+			struct vgetrandom_state state = { .owner = 0 };
+			uint8_t got[(MAX_BLOCKS + 1) * BLOCK_SIZE];
+			const uint8_t *at = nblocks ? got : state.key;
+
+			state.key[rfc8439[i].key_index] = rfc8439[i].key_byte;
+			if (call_checked(core->fn, &state, got, nblocks) || len != BLOCK_SIZE ||
+			    memcmp(at + block * BLOCK_SIZE, want, BLOCK_SIZE)) {
+				ksft_print_msg("vector %zu differs\n", i + 1);
+				return false;
+			}
 		}
 	}
 	return true;
 }
 
-static uint8_t key[KEY_SIZE];
-
-static bool test_lengths(void)
+static bool test_lengths(const struct core *core)
 {
 	for (size_t n = 0; n <= MAX_BLOCKS; n++) {
 		randombytes_buf(key, sizeof(key));
-		if (!run(key, 0, n)) {
-			ksft_print_msg("%zu blocks differ\n", n);
+		if (!run_at(core, n, 0, 0))
 			return false;
-		}
 	}
 	return true;
 }
 
-static bool split_ok(const size_t *parts, size_t nparts)
+/* Compared piece by piece with libsodium's own counting: it has been checked above. */
+static bool test_many(const struct core *core)
 {
-	for (int high = 0; high < 2; high++) {
-		if (!run_parts(key, 7, parts, nparts, high, 0, 0)) {
-			ksft_print_msg("%zu+%zu+%zu blocks differ\n", parts[0],
-				       parts[1], nparts > 2 ? parts[2] : 0);
-			return false;
-		}
+	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
+	const size_t len = MANY_BLOCKS * BLOCK_SIZE, step = PAGE;
+	struct vgetrandom_state state = { .owner = 0 };
+	uint8_t *dst = map_guarded(len), want[PAGE];
+	bool ok;
+
+	memcpy(state.key, key, KEY_SIZE);
+	ok = !call_checked(core->fn, &state, dst, MANY_BLOCKS);
+	for (size_t done = 0; ok && done < len; done += step) {
+		memset(want, 0, step);
+		crypto_stream_chacha20_xor_ic(want, want, step, nonce, done / BLOCK_SIZE, key);
+		ok = !memcmp(dst + done, want, step);
+		if (!ok)
+			ksft_print_msg("different from block %zu on, or before the %zuth\n",
+				       done / BLOCK_SIZE, (done + step) / BLOCK_SIZE);
 	}
-	return true;
+	munmap(dst - PAGE, len + 2 * PAGE);
+	return ok;
 }
 
-static bool test_splits(void)
+static bool test_unaligned(const struct core *core)
 {
-	size_t p[3];
-
-	for (size_t n = 1; n <= MAX_BLOCKS; n++) {
-		randombytes_buf(key, sizeof(key));
-		for (p[0] = 0; p[0] <= n; p[0]++) {
-			p[1] = n - p[0];
-			if (!split_ok(p, 2))
+	for (size_t shift = 0; shift < 64; shift++)
+		for (size_t n = 0; n <= 2 * core->run + 1; n += n < 3 ? 1 : core->run / 2 - 1)
+			if (!run_at(core, n, 0, shift))
 				return false;
-			if (n > 12)
-				continue;
-			for (p[1] = 0; p[0] + p[1] <= n; p[1]++) {
-				p[2] = n - p[0] - p[1];
-				if (!split_ok(p, 3))
-					return false;
-			}
-		}
-	}
 	return true;
 }
 
-/* The carry falls on every block of the run, and just outside of it. */
-static bool carries_at(uint64_t edge)
+static bool test_unaligned_state(const struct core *core)
 {
-	for (size_t n = 1; n <= MAX_BLOCKS; n++) {
-		for (size_t before = 0; before <= n + 1; before++) {
-			if (!run(key, edge - before, n)) {
-				ksft_print_msg("%zu blocks from %#llx differ\n",
-					       n, (unsigned long long)(edge - before));
+	for (size_t shift = 0; shift < 64; shift++)
+		for (size_t n = 0; n <= core->run; n += core->run / 2)
+			if (!run_at(core, n, shift, 0))
 				return false;
-			}
-		}
-	}
 	return true;
 }
 
-static bool test_carry_32(void)
+/*
+ * Two passes, each with its blocks on a page of its own that is not there yet: the
+ * first write of each pass's results tells what has been done until then.
+ */
+static struct {
+	struct vgetrandom_state *state;
+	unsigned int passes, locked;
+} order;
+
+static bool look_at_lock(uint8_t *where)
 {
-	static const uint64_t edges[] = {
-		1ULL << 31, 1ULL << 32, 1ULL << 33, 0xffffffffULL << 32, 1ULL << 63,
-	};
+	uint8_t *page = where - (uintptr_t)where % PAGE;
 
-	for (size_t i = 0; i < ARRAY_SIZE(edges); i++)
-		if (!carries_at(edges[i]))
-			return false;
-	return true;
-}
-
-static bool test_carry_64(void)
-{
-	return carries_at(0);	/* 0 - before: the last values of 64 bits */
-}
-
-static bool test_unaligned(void)
-{
-	size_t n;
-
-	for (size_t shift = 0; shift < 64; shift++) {
-		for (n = 0; n <= 13; n++) {
-			if (!run_parts(key, 0, &n, 1, true, shift, 0) ||
-			    !run_parts(key, 0, &n, 1, false, shift, 0)) {
-				ksft_print_msg("%zu blocks, destination at offset %zu\n",
-					       n, shift);
-				return false;
-			}
-		}
-	}
-	return true;
-}
-
-static bool test_unaligned_key(void)
-{
-	size_t n = 3;
-
-	for (size_t shift = 0; shift < 64; shift++) {
-		if (!run_parts(key, 0, &n, 1, true, 0, shift) ||
-		    !run_parts(key, 0, &n, 1, false, 0, shift)) {
-			ksft_print_msg("key at offset %zu\n", shift);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* As a refill does it: the run's last 32 bytes are the key it was made with. */
-static bool test_overlap(void)
-{
-	for (size_t n = 1; n <= MAX_BLOCKS; n++) {
-		for (int high = 0; high < 2; high++) {
-			uint8_t want[MAX_BLOCKS * BLOCK_SIZE];
-			size_t len = n * BLOCK_SIZE;
-			uint64_t counter = 3;
-			unsigned long owner;
-			uint8_t *dst;
-
-			randombytes_buf(key, sizeof(key));
-			reference(want, key, counter, n);
-			dst = place(dst_room, len, high);
-			memcpy(dst + len - KEY_SIZE, key, KEY_SIZE);
-			vgetrandom_chacha20_blocks(dst, dst + len - KEY_SIZE,
-						   &counter, n, &owner, CALL);
-			if (memcmp(dst, want, len) || counter != 3 + n) {
-				ksft_print_msg("%zu blocks differ\n", n);
-				return false;
-			}
-		}
-	}
-	return true;
-}
-
-/* The other half of "any place in the last block": the key is its first half. */
-static bool test_overlap_first_half(void)
-{
-	for (size_t n = 1; n <= MAX_BLOCKS; n++) {
-		uint8_t want[MAX_BLOCKS * BLOCK_SIZE];
-		size_t len = n * BLOCK_SIZE;
-		uint64_t counter = 0;
-		unsigned long owner;
-		uint8_t *dst = place(dst_room, len, true);
-
-		reference(want, key, counter, n);
-		memcpy(dst + len - BLOCK_SIZE, key, KEY_SIZE);
-		vgetrandom_chacha20_blocks(dst, dst + len - BLOCK_SIZE,
-					   &counter, n, &owner, CALL);
-		if (memcmp(dst, want, len)) {
-			ksft_print_msg("%zu blocks differ\n", n);
-			return false;
-		}
-	}
-	return true;
-}
-
-void *one_word_stack;
-
-#ifdef __x86_64__
-asm(".text\n"
-	".type call_without_stack, @function\n"
-	"call_without_stack:\n\t"
-	"push %rbp\n\t"
-	"push %rbx\n\t"
-	"push %r12\n\t"
-	"push %r13\n\t"
-	"push %r14\n\t"
-	"push %r15\n\t"
-	"mov %rsp, saved_rsp(%rip)\n\t"
-	"mov one_word_stack(%rip), %rsp\n\t"
-	"add $8, %rsp\n\t"
-	"mov $0x1111, %ebp\n\t"
-	"mov $0x2222, %ebx\n\t"
-	"mov $0x3333, %r12d\n\t"
-	"mov $0x4444, %r13d\n\t"
-	"mov $0x5555, %r14d\n\t"
-	"mov $0x6666, %r15d\n\t"
-	"call vgetrandom_chacha20_blocks\n\t"
-	"xor %eax, %eax\n\t"
-	"cmp $0x1111, %rbp\n\t"
-	"jne 1f\n\t"
-	"cmp $0x2222, %rbx\n\t"
-	"jne 1f\n\t"
-	"cmp $0x3333, %r12\n\t"
-	"jne 1f\n\t"
-	"cmp $0x4444, %r13\n\t"
-	"jne 1f\n\t"
-	"cmp $0x5555, %r14\n\t"
-	"jne 1f\n\t"
-	"cmp $0x6666, %r15\n\t"
-	"jne 1f\n\t"
-	"inc %eax\n\t"
-	"1:\n\t"
-	"mov saved_rsp(%rip), %rsp\n\t"
-	"pop %r15\n\t"
-	"pop %r14\n\t"
-	"pop %r13\n\t"
-	"pop %r12\n\t"
-	"pop %rbx\n\t"
-	"pop %rbp\n\t"
-	"ret\n\t"
-	".size call_without_stack, . - call_without_stack\n\t"
-	".local saved_rsp\n\t"
-	".comm saved_rsp, 8, 8\n\t");
-
-/* In a child, which a push, or a word below the stack pointer, crashes. */
-static bool test_no_stack(void)
-{
-	static const size_t blocks[] = { 0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 31, 32 };
-	uint8_t *stack = map_guarded();
-	unsigned long owner;
-	int status;
-	pid_t pid;
-
-	fflush(stdout);
-	one_word_stack = stack;
-	pid = fork();
-	if (!pid) {
-		for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
-			uint8_t want[MAX_BLOCKS * BLOCK_SIZE];
-			uint64_t counter = 0;
-
-			reference(want, key, 0, blocks[i]);
-			if (!call_without_stack(dst_room, key, &counter,
-						blocks[i], &owner, CALL))
-				_exit(1);
-			if (memcmp(dst_room, want, blocks[i] * BLOCK_SIZE))
-				_exit(2);
-		}
-		_exit(0);
-	}
-	munmap(stack - PAGE, ROOM + 2 * PAGE);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-		ksft_print_msg("fork or waitpid: %s\n", strerror(errno));
+	if (where < dst_room || where >= dst_room + ROOM)
 		return false;
-	}
-	if (WIFSIGNALED(status))
-		ksft_print_msg("a stack of one word: killed by signal %d\n",
-			       WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 1)
-		ksft_print_msg("a register that the callee must save has changed\n");
-	else if (WEXITSTATUS(status))
-		ksft_print_msg("wrong bytes\n");
-	return WIFEXITED(status) && !WEXITSTATUS(status);
+	order.passes++;
+	order.locked += order.state->owner == CALL;
+	order.state->owner = 0;
+	return !mprotect(page, PAGE, PROT_READ | PROT_WRITE);
 }
-#endif
+
+static bool test_lock(const struct core *core)
+{
+	uint8_t *dst = dst_room + PAGE - core->pass * BLOCK_SIZE;
+	const char *why;
+
+	memset(state_room, 0, ROOM);
+	memset(&order, 0, sizeof(order));
+	order.state = (struct vgetrandom_state *)state_room;
+	mprotect(dst_room, ROOM, PROT_NONE);
+	on_dst_fault = look_at_lock;
+	why = call_checked(core->fn, order.state, dst, 2 * core->pass);
+	on_dst_fault = NULL;
+	mprotect(dst_room, ROOM, PROT_READ | PROT_WRITE);
+	if (!why && order.passes == 2 && order.locked == 2 && order.state->owner == CALL)
+		return true;
+	ksft_print_msg("%s; %u passes of 2, %u of them locked\n", why ? why : "no lock",
+		       order.passes, order.locked);
+	return false;
+}
 
 static const struct {
 	const char *name;
-	bool (*fn)(void);
+	bool (*fn)(const struct core *core);
 } tests[] = {
 	{ "RFC 8439 vectors", test_rfc8439 },
-	{ "0 to 32 blocks", test_lengths },
-	{ "every split into two or three calls", test_splits },
-	{ "counter carries across 32 bits", test_carry_32 },
-	{ "counter wraps at 64 bits", test_carry_64 },
+	{ "0 to 70 blocks", test_lengths },
+	{ "65600 blocks", test_many },
 	{ "destination at all 64 offsets", test_unaligned },
-	{ "key at all 64 offsets", test_unaligned_key },
-	{ "key at the end of the destination", test_overlap },
-	{ "key in the last block's first half", test_overlap_first_half },
-#ifdef __x86_64__
-	{ "no stack, callee-saved registers kept", test_no_stack },
-#endif
+	{ "state at all 64 offsets", test_unaligned_state },
+	{ "locks before each pass's results", test_lock },
 };
 
-int main(void)
+/* Each of the things that calls are checked for is seen when it is there. */
+static bool test_checks(void)
 {
+	static const struct {
+		const char *name;
+		core_fn fn;
+		unsigned int core;	/* can run if this one can */
+	} culprits[] = {
+		{ "xmm15", leave_xmm15, 0 },
+		{ "r15", leave_r15, 0 },
+		{ "the stack", leave_stack, 0 },
+		{ "the upper half of ymm0", leave_upper_ymm0, 1 },
+		{ "the upper half of zmm9", leave_upper_zmm9, 2 },
+		{ "zmm16", leave_zmm16, 2 },
+		{ "zmm31", leave_zmm31, 2 },
+		{ "a mask register", leave_mask, 2 },
+	};
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(culprits); i++) {
+		if (why_not(&cores[culprits[i].core]))
+			continue;
+		if (call_checked(culprits[i].fn, NULL, NULL, 0))
+			continue;
+		ksft_print_msg("%s goes unnoticed\n", culprits[i].name);
+		ok = false;
+	}
+	return ok;
+}
+
+static void test_core(const struct core *core)
+{
+	const char *why = why_not(core);
+
+	if (why) {
+		ksft_test_result_skip("%s: %s\n", core->name, why);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
+		ksft_test_result(tests[i].fn(core), "%s: %s\n", core->name, tests[i].name);
+}
+
+int main(int argc, char **argv)
+{
+	const struct core *chosen[ARRAY_SIZE(cores)];
+	unsigned int nchosen = 0, plan = 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cores); i++) {
+		bool wanted = argc < 2;
+
+		for (int arg = 1; arg < argc; arg++)
+			wanted |= !strcmp(argv[arg], cores[i].name);
+		if (!wanted)
+			continue;
+		chosen[nchosen++] = &cores[i];
+		plan += why_not(&cores[i]) ? 1 : ARRAY_SIZE(tests);
+	}
+	if (argc > 1 && nchosen != (unsigned int)argc - 1)
+		ksft_exit_fail_msg("the cores are sse2, avx2, avx512vl and avx512\n");
+
 	if (sodium_init() < 0)
 		ksft_exit_fail_msg("libsodium does not initialize\n");
-	dst_room = map_guarded();
-	key_room = map_guarded();
-	counter_room = map_guarded();
-	owner_room = map_guarded();
+	dst_room = map_guarded(ROOM);
+	state_room = map_guarded(ROOM);
+	one_word_stack = map_guarded(ROOM);
 	randombytes_buf(key, sizeof(key));
+	find_registers();
+	catch_faults();
 
 	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(tests));
-	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
-		ksft_test_result(tests[i].fn(), "%s\n", tests[i].name);
+	ksft_set_plan(plan);
+	ksft_test_result(test_checks(), "the checks of each call work\n");
+	for (size_t i = 0; i < nchosen; i++)
+		test_core(chosen[i]);
 	ksft_finished();
 }

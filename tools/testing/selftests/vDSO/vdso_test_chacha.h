@@ -8,18 +8,57 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vdso/getrandom.h>
 
-/* arch/x86/entry/vdso/vgetrandom-chacha.S */
-void vgetrandom_chacha20_blocks(uint8_t *dst, const uint8_t *key,
-				uint64_t *counter, size_t nblocks,
-				unsigned long *owner, unsigned long call);
+typedef void (*core_fn)(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+			unsigned long call);
+
+/* arch/x86/entry/vdso/vgetrandom-chacha-*.S */
+void vgetrandom_chacha20_sse2(struct vgetrandom_state *state, uint8_t *dst,
+			      size_t nblocks, unsigned long call);
+void vgetrandom_chacha20_avx2(struct vgetrandom_state *state, uint8_t *dst,
+			      size_t nblocks, unsigned long call);
+void vgetrandom_chacha20_avx512vl(struct vgetrandom_state *state, uint8_t *dst,
+				  size_t nblocks, unsigned long call);
+void vgetrandom_chacha20_avx512(struct vgetrandom_state *state, uint8_t *dst,
+				size_t nblocks, unsigned long call);
 
 /*
- * Calls it with a stack of one word, for the return address, at @one_word_stack.
+ * Calls @core with all vector and mask registers in their initial state, and with a
+ * stack of one word, for the return address, at @one_word_stack. What is in these
+ * registers when it returns goes to @saved_registers, as XSAVE or FXSAVE lay it out;
+ * and to @saved_in_use, if @has_in_use, XGETBV's word on which are in use.
+ *
  * Returns whether the registers that a callee has to save are as before.
  */
-bool call_without_stack(uint8_t *dst, const uint8_t *key, uint64_t *counter,
-			size_t nblocks, unsigned long *owner, unsigned long call);
+bool call_core(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+	       unsigned long call, core_fn core);
 extern void *one_word_stack;
+extern uint8_t saved_registers[], initial_registers[];
+extern uint32_t has_xsave, has_in_use, saved_in_use;
+
+/* Stand-ins for a core, that leave something behind. */
+void leave_xmm15(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		 unsigned long call);
+void leave_upper_ymm0(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		      unsigned long call);
+void leave_upper_zmm9(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		      unsigned long call);
+void leave_zmm16(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		 unsigned long call);
+void leave_zmm31(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		 unsigned long call);
+void leave_mask(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		unsigned long call);
+void leave_r15(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+	       unsigned long call);
+void leave_stack(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		 unsigned long call);
+
+/* One that uses vector registers of 256 or 512 bits, and does leave none in use. */
+void use_ymm(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+	     unsigned long call);
+void use_zmm(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+	     unsigned long call);
 
 #endif /* VDSO_TEST_CHACHA_H */

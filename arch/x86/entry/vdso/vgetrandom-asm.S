@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * What the ChaCha20 cores, vgetrandom-chacha-*.S, have in common and include.
+ *
+ * A core is one function, in assembly because nothing of what it computes may touch
+ * the stack:
+ *
+ * void vgetrandom_chacha20_CORE(struct vgetrandom_state *state, u8 *dst,
+ *				 size_t nblocks, unsigned long call);
+ *
+ * It makes ChaCha20 blocks (RFC 8439 section 2.3) with the key in @state, in
+ * passes: as many blocks at a time as a vector register has words, a register for
+ * each of the 16 words of a block. The first @nblocks blocks go to @dst, at any
+ * alignment; those that the last pass has made besides go to the start of the run
+ * in @state, where the first 32 bytes of them are the next key. There is at least
+ * one: with nothing left over in the last pass, another one is made. (The SSE2 core
+ * makes two passes at a time: a key is an eighth of what is left of a single one.)
+ *
+ * The counter starts at 0 and the nonce is 0: every key makes one stream only. A
+ * stream is at most 2^32 blocks long; the longest request has 2^25.
+ *
+ * Each pass writes @call to the state's @owner when its rounds are done and before
+ * its results: see struct vgetrandom_state for what that is good for. If a core has
+ * too few registers it also writes to the state's @scratch, which is zeros again
+ * when it returns, and reads the key anew for each pass. When the state is dropped
+ * meanwhile that makes garbage, which the generator throws away like all else that
+ * comes from such a call.
+ *
+ * On return no register holds anything that was made from the key.
+ */
+#include <linux/linkage.h>
+#include <vdso/getrandom.h>
+
+#ifndef RET
+#define RET ret			/* user space has no return thunks */
+#endif
+
+#define STATE		%rdi
+#define DST		%rsi
+#define NBLOCKS		%rdx
+#define CALL		%rcx
+#define ROUNDS		%eax
+#define COUNTER		%r8d	/* number of the pass's first block */
+#define BASE		%r9
+#define KEPT		%r10
+
+/* Names for them, because a macro's argument may not have a space in it. */
+.set	.Lrun, VGETRANDOM_RUN
+.set	.Lscratch, VGETRANDOM_SCRATCH
+
+#define OWNER		VGETRANDOM_OWNER(STATE)
+#define KEY(word)	.Lrun+4*(word)(STATE)
+#define SCRATCH(at)	.Lscratch+(at)(STATE)
+
+/* First of all in a function: SYM_FUNC_START may begin with an instruction. */
+#define CORE_START(name)			\
+	SYM_START(name, SYM_L_GLOBAL, SYM_A_ALIGN)	\
+	.cfi_startproc
+#define CORE_END(name)				\
+	RET;					\
+	.cfi_endproc;				\
+	SYM_FUNC_END(name)
+
+/*
+ * Before results are written: lock, and find KEPT, where block 0 of the pass would
+ * be if blocks from NBLOCKS on are to start the run.
+ */
+.macro	begin_output
+	mov	CALL, OWNER
+	mov	NBLOCKS, BASE
+	shl	$6, BASE
+	lea	VGETRANDOM_RUN(STATE), KEPT
+	sub	BASE, KEPT
+.endm
+
+/* Block \i of the pass goes to 64 * \i bytes behind BASE. */
+.macro	choose_base	i
+	mov	DST, BASE
+	cmp	$\i, NBLOCKS
+	cmovle	KEPT, BASE
+.endm
+
+/* After a pass of \width blocks: to \again if it had nothing for the state yet. */
+.macro	end_output	width, again
+	add	$(\width * VGETRANDOM_BLOCK_SIZE), DST
+	add	$\width, COUNTER
+	sub	$\width, NBLOCKS
+	jns	\again
+.endm

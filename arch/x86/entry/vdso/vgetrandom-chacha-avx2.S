@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * The ChaCha20 core for AVX2: eight blocks a pass.
+ */
+
+#include "vgetrandom-asm.S"
+
+.section	.rodata.vgetrandom_chacha20_avx2, "a", @progbits
+.balign	32
+.Lrotate16:
+	.octa	0x0d0c0f0e09080b0a0504070601000302
+	.octa	0x0d0c0f0e09080b0a0504070601000302
+.Lrotate8:
+	.octa	0x0e0d0c0f0a09080b0605040702010003
+	.octa	0x0e0d0c0f0a09080b0605040702010003
+.Lnumbers:
+	.octa	0x00000003000000020000000100000000
+	.octa	0x00000007000000060000000500000004
+.Lconstant:
+	/* "expand 32-byte k", RFC 8439 section 2.3 */
+	.octa	0x6b20657479622d323320646e61707865
+
+.text
+
+/*
+ * A register for each word, but for two of row a: a rotation takes one besides, and
+ * so does a word that is in the state. All four quarter rounds go side by side, or
+ * the processor would wait for their results.
+ */
+#define B0		%ymm0
+#define B1		%ymm1
+#define B2		%ymm2
+#define B3		%ymm3
+#define C0		%ymm4
+#define C1		%ymm5
+#define C2		%ymm6
+#define C3		%ymm7
+#define D0		%ymm8
+#define D1		%ymm9
+#define D2		%ymm10
+#define D3		%ymm11
+#define A0		%ymm12
+#define A1		%ymm13
+#define A2		SCRATCH(0)
+#define A3		SCRATCH(32)
+#define TX		%ymm14
+#define TY		%ymm15
+
+.macro	rotate		n, x
+	vpslld	$\n, \x, TY
+	vpsrld	$(32 - \n), \x, \x
+	vpor	TY, \x, \x
+.endm
+
+/* Half of four quarter rounds (RFC 8439 section 2.1). */
+.macro	half_rounds	b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, shuffle, n
+	vpaddd	\b0, A0, A0
+	vpaddd	\b1, A1, A1
+	vpaddd	A2, \b2, TX
+	vpaddd	A3, \b3, TY
+	vpxor	A0, \d0, \d0
+	vpxor	A1, \d1, \d1
+	vpxor	TX, \d2, \d2
+	vpxor	TY, \d3, \d3
+	vmovdqu	TX, A2
+	vmovdqu	TY, A3
+	vpshufb	\shuffle, \d0, \d0
+	vpshufb	\shuffle, \d1, \d1
+	vpshufb	\shuffle, \d2, \d2
+	vpshufb	\shuffle, \d3, \d3
+	vpaddd	\d0, \c0, \c0
+	vpaddd	\d1, \c1, \c1
+	vpaddd	\d2, \c2, \c2
+	vpaddd	\d3, \c3, \c3
+	vpxor	\c0, \b0, \b0
+	rotate	\n, \b0
+	vpxor	\c1, \b1, \b1
+	rotate	\n, \b1
+	vpxor	\c2, \b2, \b2
+	rotate	\n, \b2
+	vpxor	\c3, \b3, \b3
+	rotate	\n, \b3
+.endm
+
+.macro	quarter_rounds	rows:vararg
+	half_rounds	\rows, .Lrotate16(%rip), 12
+	half_rounds	\rows, .Lrotate8(%rip), 7
+.endm
+
+/*
+ * All blocks' words \w0 to \w3: then \w3, \t, \w1 and \w0 have those of blocks 0 to 3
+ * in their lower halves, and of blocks 4 to 7 in the upper ones.
+ */
+.macro	transpose	w0, w1, w2, w3, t
+	vpunpckldq \w1, \w0, \t
+	vpunpckhdq \w1, \w0, \w0
+	vpunpckldq \w3, \w2, \w1
+	vpunpckhdq \w3, \w2, \w2
+	vpunpcklqdq \w1, \t, \w3
+	vpunpckhqdq \w1, \t, \t
+	vpunpcklqdq \w2, \w0, \w1
+	vpunpckhqdq \w2, \w0, \w0
+.endm
+
+/* Half of block \i and half of the one four further on: rows \x and \y. */
+.macro	store_halves	i, offset, x, y, t
+	vperm2i128 $0x20, \y, \x, \t
+	vperm2i128 $0x31, \y, \x, \x
+	choose_base \i
+	vmovdqu	\t, 64 * \i + \offset(BASE)
+	choose_base (\i + 4)
+	vmovdqu	\x, 64 * (\i + 4) + \offset(BASE)
+.endm
+
+/* A word of the key. Loads spread it for nothing. */
+.macro	add_key		word, x, t
+	vpbroadcastd KEY(\word), \t
+	vpaddd	\t, \x, \x
+.endm
+
+CORE_START(vgetrandom_chacha20_avx2)
+	xor	COUNTER, COUNTER
+
+.Lpass:
+	vpbroadcastd .Lconstant+0x0(%rip), A0
+	vpbroadcastd .Lconstant+0x4(%rip), A1
+	vpbroadcastd .Lconstant+0x8(%rip), TX
+	vpbroadcastd .Lconstant+0xc(%rip), TY
+	vmovdqu	TX, A2
+	vmovdqu	TY, A3
+	vpbroadcastd KEY(0), B0
+	vpbroadcastd KEY(1), B1
+	vpbroadcastd KEY(2), B2
+	vpbroadcastd KEY(3), B3
+	vpbroadcastd KEY(4), C0
+	vpbroadcastd KEY(5), C1
+	vpbroadcastd KEY(6), C2
+	vpbroadcastd KEY(7), C3
+	vmovd	COUNTER, %xmm8
+	vpbroadcastd %xmm8, D0
+	vpaddd	.Lnumbers(%rip), D0, D0
+	vpxor	D1, D1, D1
+	vpxor	D2, D2, D2
+	vpxor	D3, D3, D3
+
+	mov	$10, ROUNDS
+	.balign	32
+.Ldouble_round:
+	quarter_rounds	B0, B1, B2, B3, C0, C1, C2, C3, D0, D1, D2, D3
+	quarter_rounds	B1, B2, B3, B0, C2, C3, C0, C1, D3, D0, D1, D2
+	dec	ROUNDS
+	jnz	.Ldouble_round
+
+	/* The key is read for the last time before it is overwritten. */
+	add_key		0, B0, TX
+	add_key		1, B1, TY
+	add_key		2, B2, TX
+	add_key		3, B3, TY
+	add_key		4, C0, TX
+	add_key		5, C1, TY
+	add_key		6, C2, TX
+	add_key		7, C3, TY
+	vmovd		COUNTER, %xmm14
+	vpbroadcastd	%xmm14, TX
+	vpaddd		.Lnumbers(%rip), TX, TX
+	vpaddd		TX, D0, D0
+
+	begin_output
+	transpose	C0, C1, C2, C3, TX
+	transpose	D0, D1, D2, D3, TY
+	store_halves	0, 32, C3, D3, C2
+	store_halves	1, 32, TX, TY, C2
+	store_halves	2, 32, C1, D1, C2
+	store_halves	3, 32, C0, D0, C2
+	vmovdqu		A2, C2
+	vmovdqu		A3, C3
+	vpbroadcastd	.Lconstant+0x0(%rip), TX
+	vpbroadcastd	.Lconstant+0x4(%rip), TY
+	vpaddd		TX, A0, A0
+	vpaddd		TY, A1, A1
+	vpbroadcastd	.Lconstant+0x8(%rip), TX
+	vpbroadcastd	.Lconstant+0xc(%rip), TY
+	vpaddd		TX, C2, C2
+	vpaddd		TY, C3, C3
+	transpose	A0, A1, C2, C3, TX
+	transpose	B0, B1, B2, B3, TY
+	store_halves	0, 0, C3, B3, C2
+	store_halves	1, 0, TX, TY, C2
+	store_halves	2, 0, A1, B1, C2
+	store_halves	3, 0, A0, B0, C2
+	end_output	8, .Lpass
+
+	vpxor	B0, B0, B0
+	vmovdqu	B0, A2
+	vmovdqu	B0, A3
+	vzeroall
+CORE_END(vgetrandom_chacha20_avx2)

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel has picked the ChaCha20 core that it should, says so, and that is the one
+ * which runs.
+ *
+ * usage: guest_core CORE		sse2, avx2, avx512vl or avx512
+ *
+ * Which one runs shows in the registers that it uses: between any two instructions of
+ * a call, a signal handler is shown what is in them. And in how much a refill makes.
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define TRAP_FLAG	0x100
+#define LINES		10000		/* more than a boot logs */
+
+/* Of a frame as the kernel makes it: struct _fpx_sw_bytes, and XSAVE's area. */
+#define SW_MAGIC_OFFSET	464
+#define SW_MAGIC	0x46505853u	/* FP_XSTATE_MAGIC1 */
+#define XMM_OFFSET	160
+#define XMM_SIZE	256
+#define IN_USE_OFFSET	512		/* XSTATE_BV */
+
+static const struct core {
+	const char *name, *logged;
+	size_t blocks;			/* of a refill */
+	bool ymm, zmm;			/* uses registers of this kind */
+} cores[] = {
+	{ "sse2", "SSE2", 8, false, false },
+	{ "avx2", "AVX2", 8, true, false },
+	{ "avx512vl", "AVX-512 (ymm)", 8, true, false },
+	{ "avx512", "AVX-512 (zmm)", 16, true, true },
+};
+
+/* The kernel's own words. */
+static void check_log(const struct core *core)
+{
+	static const char intro[] = "vDSO: getrandom() uses ";
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char line[2048], *text = NULL;
+
+	check(fd >= 0, "opening /dev/kmsg: %s", strerror(errno));
+	for (int i = 0; !text && i < LINES; i++) {
+		ssize_t n = read(fd, line, sizeof(line) - 1);
+
+		if (n < 0 && errno == EAGAIN)
+			break;
+		line[n > 0 ? n : 0] = '\0';
+		text = strstr(line, intro);
+	}
+	close(fd);
+	check(text, "the kernel's log does not say which core it uses");
+	text += strlen(intro);
+	text[strcspn(text, "\n")] = '\0';
+	check(!strcmp(text, core->logged), "the kernel uses %s, not %s", text, core->logged);
+}
+
+static struct {
+	unsigned long steps;
+	bool xmm, ymm, zmm;		/* has seen such registers that are not zero */
+} seen;
+
+static bool any(const uint8_t *p, size_t len)
+{
+	while (len--)
+		if (*p++)
+			return true;
+	return false;
+}
+
+/* A component of XSAVE that the frame has, and in which there is something. */
+static bool any_of_component(const uint8_t *frame, unsigned int number)
+{
+	unsigned int size, offset, c, d;
+	uint64_t in_use;
+
+	memcpy(&in_use, frame + IN_USE_OFFSET, sizeof(in_use));
+	if (!(in_use >> number & 1))
+		return false;
+	__cpuid_count(0xd, number, size, offset, c, d);
+	return any(frame + offset, size);
+}
+
+static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
+{
+	const uint8_t *frame = (uint8_t *)((ucontext_t *)ucontext)->uc_mcontext.fpregs;
+	uint32_t magic;
+
+	(void)sig;
+	(void)info;
+	seen.steps++;
+	seen.xmm |= any(frame + XMM_OFFSET, XMM_SIZE);
+	memcpy(&magic, frame + SW_MAGIC_OFFSET, sizeof(magic));
+	if (magic != SW_MAGIC)
+		return;		/* without XSAVE there is no more */
+	seen.ymm |= any_of_component(frame, 2);
+	seen.zmm |= any_of_component(frame, 6);
+}
+
+static void set_trap_flag(unsigned long flag)
+{
+	/* Clear of the red zone. */
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "andq %0, (%%rsp)\n\t"
+		     "orq %1, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : "r" (~(unsigned long)TRAP_FLAG), "r" (flag) : "cc", "memory");
+}
+
+static void check_registers(const struct core *core, struct vgetrandom_state *state)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO };
+	static uint8_t out[2 * VGETRANDOM_RUN_SIZE];
+	ssize_t ret;
+
+	check(!sigaction(SIGTRAP, &sa, NULL), "sigaction: %s", strerror(errno));
+	/* What the C library has left in them is not the vDSO's. */
+	if (core->ymm)
+		asm volatile("vzeroall" : : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+			     "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+			     "xmm13", "xmm14", "xmm15");
+	memset(&seen, 0, sizeof(seen));
+	set_trap_flag(TRAP_FLAG);
+	ret = guest_getrandom(state, out, sizeof(out), 0);
+	set_trap_flag(0);
+	check(ret == sizeof(out), "no bytes, step by step");
+	check(seen.steps > 1000, "only %lu steps: this shows nothing", seen.steps);
+	check(seen.xmm, "no vector register has been used");
+	check(seen.ymm == core->ymm, "ymm registers have %sbeen used", seen.ymm ? "" : "not ");
+	check(seen.zmm == core->zmm, "zmm registers have %sbeen used", seen.zmm ? "" : "not ");
+}
+
+/* Every word of it has bits set and bits clear, but for a chance of 2^-32 in each. */
+static void check_bytes(struct vgetrandom_state *state)
+{
+	static uint8_t all[3][4096];
+
+	for (int i = 0; i < 3; i++) {
+		size_t len = sizeof(all[i]) - i;
+
+		check(guest_getrandom(state, all[i], len, 0) == (ssize_t)len, "no bytes");
+		for (size_t at = 0; at + 16 <= len; at += 16)
+			check(any(all[i] + at, 16), "zeros at byte %zu of %zu", at, len);
+	}
+	check(memcmp(all[0], all[1], 64) && memcmp(all[1], all[2], 64), "the same bytes twice");
+}
+
+int main(int argc, char **argv)
+{
+	const struct core *core = cores;
+	struct vgetrandom_state *state;
+	size_t batch;
+	uint8_t byte;
+
+	check(argc == 2, "usage: guest_core CORE");
+	while (strcmp(core->name, argv[1]))
+		check(++core < cores + sizeof(cores) / sizeof(cores[0]), "unknown core");
+	guest_open();
+	guest_wait_ready();
+	check_log(core);
+
+	state = guest_map_states();
+	check(guest_getrandom(state, &byte, 1, 0) == 1, "no bytes");
+	batch = core->blocks * VGETRANDOM_BLOCK_SIZE - VGETRANDOM_KEY_SIZE;
+	check(state->available == batch - 1, "a refill makes %llu bytes, not %zu",
+	      (unsigned long long)state->available + 1, batch);
+	check_bytes(state);
+	check_registers(core, state);
+	guest_check_served(state);
+	printf("%s: picked, and used\n", core->name);
+	return 0;
+}
