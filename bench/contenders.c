@@ -5,8 +5,6 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <err.h>
-#include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +16,19 @@
 
 #include <vdso_host.h>
 
+#include "check.h"
 #include "contenders.h"
+#include "openssl.h"
 
 #define VDSO_SYMBOL	"__vdso_getrandom"
 #define VDSO_VERSION	"LINUX_2.6"
-#define PAGE_BYTES	4096UL
+
+const struct core cores[NR_CORES] = {
+	{ "avx512",	16,	ENCODING_ZMM },
+	{ "avx512vl",	8,	ENCODING_EVEX },
+	{ "avx2",	8,	ENCODING_VEX },
+	{ "sse2",	8,	ENCODING_LEGACY },	/* twice four */
+};
 
 /* What a vDSO answers when it is asked what its states need: as in <linux/random.h>. */
 struct opaque_params {
@@ -81,16 +87,25 @@ static unsigned long run_syscall(const struct contender *contender, unsigned int
 	return failed;
 }
 
+static void describe_vdso(const struct contender *contender, void *buffer, size_t len,
+			  struct call *call)
+{
+	*call = (struct call) {
+		.fn = contender->fn,
+		.arguments = { (long)buffer, len, 0, (long)contender->states,
+			       contender->state_size },
+	};
+}
+
 /*
  * States. A page for each: so none straddles two, and no two threads share a
  * cache line.
  */
 
-static void map_states(struct contender *contender, unsigned int nr_threads, bool hosted)
+static void query_states(struct contender *contender)
 {
 	struct opaque_params params;
 	ssize_t ret;
-	void *states;
 
 	ret = contender->fn(NULL, 0, 0, &params, ~0UL);
 	if (ret)
@@ -99,21 +114,31 @@ static void map_states(struct contender *contender, unsigned int nr_threads, boo
 	if (!params.size_of_opaque_state || params.size_of_opaque_state > PAGE_BYTES)
 		errx(1, "%s: its states are of %u bytes; they must fit on a page",
 		     contender->impl, params.size_of_opaque_state);
+	contender->state_size = params.size_of_opaque_state;
+	contender->state_prot = params.mmap_prot;
+	contender->state_flags = params.mmap_flags;
+}
 
-	states = mmap(NULL, nr_threads * PAGE_BYTES, params.mmap_prot, params.mmap_flags, -1, 0);
-	if (states == MAP_FAILED && hosted) {
+unsigned char *contenders_map_states(const struct contender *contender, unsigned int nr)
+{
+	static bool told;
+	void *states = mmap(NULL, nr * PAGE_BYTES, contender->state_prot,
+			    contender->state_flags, -1, 0);
+
+	if (states == MAP_FAILED && contender->host) {
 		/* A kernel from before MAP_DROPPABLE; the time of a call is the same. */
-		fprintf(stderr,
-			"bench: %s: this kernel has no MAP_DROPPABLE; its states are in ordinary memory\n",
-			contender->impl);
-		states = mmap(NULL, nr_threads * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		if (!told)
+			fprintf(stderr,
+				"bench: %s: this kernel has no MAP_DROPPABLE; its states are in ordinary memory\n",
+				contender->impl);
+		told = true;
+		states = mmap(NULL, nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	}
 	if (states == MAP_FAILED)
 		err(1, "%s: mmap() of states with the flags it asks for, %#x",
-		    contender->impl, params.mmap_flags);
-	contender->states = states;
-	contender->state_size = params.size_of_opaque_state;
+		    contender->impl, contender->state_flags);
+	return states;
 }
 
 /* Whatever is measured as "vdso" ends up in the results under our name. */
@@ -125,22 +150,39 @@ static void check_ours(const struct contender *ours)
 		     ours->state_size, sizeof(struct vgetrandom_state));
 }
 
-static void open_hosted(struct contender *contender, const char *image)
+/* Why @core cannot be used; NULL if it can. */
+static const char *open_hosted(struct contender *contender, const char *image,
+			       const struct core *core)
 {
-	struct vdso_host *host = vdso_host_open(image);
+	const char *why;
 
-	if (!host)
+	*contender = (struct contender) {
+		.impl = "vdso", .core = core->name, .width = core->width,
+		.max_threads = ~0U, .run = run_vdso, .describe = describe_vdso,
+	};
+	contender->host = vdso_host_open(image);
+	if (!contender->host)
 		errx(1, "%s", vdso_host_error());
-	contender->fn = (vgetrandom_fn)vdso_host_sym(host, VDSO_SYMBOL);
+	why = vdso_host_set_core(contender->host, core->name);
+	if (why)
+		return why;
+	contender->fn = (vgetrandom_fn)vdso_host_sym(contender->host, VDSO_SYMBOL);
 	if (!contender->fn)
 		errx(1, "%s: no symbol " VDSO_SYMBOL, image);
+	query_states(contender);
+	check_ours(contender);
+	return NULL;
 }
 
 /* The loader keeps the vDSO, which the kernel maps, in its list of libraries. */
-static void open_running(struct contender *contender)
+static void open_running(struct contender *contender, const char *impl)
 {
 	void *vdso = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
 
+	*contender = (struct contender) {
+		.impl = impl, .core = "", .max_threads = ~0U,
+		.run = run_vdso, .describe = describe_vdso,
+	};
 	if (!getauxval(AT_SYSINFO_EHDR) || !vdso)
 		contender->absent = "the running kernel gives this process no vDSO";
 	else
@@ -148,107 +190,105 @@ static void open_running(struct contender *contender)
 	if (!contender->absent && !contender->fn)
 		contender->absent =
 			"the running kernel's vDSO has no getrandom (6.11 and later have)";
+	if (!contender->absent)
+		query_states(contender);
 }
 
-/*
- * The check before the measurement.
- */
-
-#define CHECK_BYTES	256U
-#define CHUNK		16U	/* long enough that no two are ever alike by chance */
-
-static bool is_zero(const unsigned char *p, size_t len)
+void contenders_open_core(struct contender *contender, const char *image, const char *core)
 {
-	while (len--)
-		if (*p++)
-			return false;
-	return true;
+	const struct core *found = cores;
+	const char *why;
+
+	while (found < cores + NR_CORES && strcmp(found->name, core))
+		found++;
+	if (found == cores + NR_CORES)
+		errx(2, "%s: there is no core of this name", core);
+	why = open_hosted(contender, image, found);
+	if (why)
+		errx(1, "%s: %s", core, why);
+	contender->states = contenders_map_states(contender, 1);
 }
 
-static void check_call(const struct contender *contender, unsigned int thread,
-		       unsigned char *out, size_t len)
+void contenders_open_running(struct contender *contender)
 {
-	if (contender->run(contender, thread, out, len, 1))
-		errx(1, "%s: a call for %zu bytes does not return %zu",
-		     contender->impl, len, len);
+	open_running(contender, "kernel-vdso");
+	if (!contender->absent)
+		contender->states = contenders_map_states(contender, 1);
 }
 
-static void check_output(const struct contender *contender, unsigned int thread)
+static struct contender *add(struct contenders *contenders)
 {
-	unsigned char out[2 * CHECK_BYTES];
-	size_t i, j;
+	if (contenders->nr == MAX_CONTENDERS)
+		errx(1, "more than %d contenders", MAX_CONTENDERS);
+	return &contenders->list[contenders->nr++];
+}
 
-	memset(out, 0, sizeof(out));
-	check_call(contender, thread, out, CHECK_BYTES);
-	check_call(contender, thread, out + CHECK_BYTES, CHECK_BYTES);
+static void add_vdsos(struct contenders *contenders, const char *image)
+{
+	struct contender *contender;
+	size_t i;
 
-	for (i = 0; i < sizeof(out); i += CHUNK) {
-		if (is_zero(out + i, CHUNK))
-			errx(1, "%s: a call leaves 16 bytes of its buffer zero", contender->impl);
-		for (j = 0; j < i; j += CHUNK)
-			if (!memcmp(out + i, out + j, CHUNK))
-				errx(1, "%s: the same 16 bytes come twice", contender->impl);
+	if (image) {
+		for (i = 0; i < NR_CORES; i++) {
+			contender = add(contenders);
+			contender->absent = open_hosted(contender, image, &cores[i]);
+		}
+		open_running(add(contenders), "kernel-vdso");
+		return;
 	}
-
-	/* Byte by byte, which takes another way through a generator. */
-	memset(out, 0, sizeof(out));
-	for (i = 0; i < 2 * CHUNK; i++)
-		check_call(contender, thread, out + i, 1);
-	if (is_zero(out, CHUNK) || is_zero(out + CHUNK, CHUNK) ||
-	    !memcmp(out, out + CHUNK, CHUNK))
-		errx(1, "%s: calls for one byte give zeros, or the same twice", contender->impl);
+	contender = add(contenders);
+	open_running(contender, "vdso");
+	if (contender->absent)
+		errx(1, "vdso: %s; is this our kernel, with CONFIG_VDSO_GETRANDOM=y?",
+		     contender->absent);
+	check_ours(contender);
+	*add(contenders) = (struct contender) {
+		.impl = "kernel-vdso", .core = "",
+		.absent = "the running kernel's vDSO is ours: see \"vdso\"",
+	};
 }
 
-static void check(const struct contender *contender, unsigned int nr_threads)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr_threads; i++) {
-		check_output(contender, i);
-		/* It would be the system call's time under another name. */
-		if (contender->states &&
-		    is_zero(contender->states + i * PAGE_BYTES, contender->state_size))
-			errx(1, "%s: it leaves its state alone, and makes the system call",
-			     contender->impl);
-	}
-}
-
-void contenders_open(struct contender *contenders, const char *image,
+void contenders_open(struct contenders *contenders, const char *image,
 		     unsigned int nr_threads)
 {
-	const struct contender all[NR_CONTENDERS] = {
-		{ .impl = "vdso",	 .core = "sse2", .run = run_vdso },
-		{ .impl = "kernel-vdso", .core = "",	 .run = run_vdso },
-		{ .impl = "libc",	 .core = "",	 .run = run_libc },
-		{ .impl = "syscall",	 .core = "",	 .run = run_syscall },
-	};
-	struct contender *ours = &contenders[0], *theirs = &contenders[1];
-	unsigned int i;
+	struct contender *contender;
+	size_t i;
 	char byte;
 
 	/* Until the kernel's RNG is ready, every vDSO makes the system call. */
 	if (syscall(SYS_getrandom, &byte, 1, 0) != 1)
 		err(1, "getrandom: the system call");
 
-	memcpy(contenders, all, sizeof(all));
-	if (image) {
-		open_hosted(ours, image);
-		open_running(theirs);
-	} else {
-		open_running(ours);
-		if (ours->absent)
-			errx(1, "vdso: %s; is this our kernel, with CONFIG_VDSO_GETRANDOM=y?",
-			     ours->absent);
-		theirs->absent = "the running kernel's vDSO is ours: see \"vdso\"";
-	}
-
-	for (i = 0; i < NR_CONTENDERS; i++) {
-		if (contenders[i].absent)
+	contenders->nr = 0;
+	add_vdsos(contenders, image);
+	*add(contenders) = (struct contender) {
+		.impl = "libc", .core = "", .max_threads = ~0U, .run = run_libc,
+	};
+	*add(contenders) = (struct contender) {
+		.impl = "syscall", .core = "", .max_threads = ~0U, .run = run_syscall,
+	};
+	for (i = 0; i < contenders->nr; i++) {
+		contender = &contenders->list[i];
+		if (contender->absent)
 			continue;
-		if (contenders[i].fn)
-			map_states(&contenders[i], nr_threads, image && &contenders[i] == ours);
-		if (&contenders[i] == ours)
-			check_ours(ours);
-		check(&contenders[i], nr_threads);
+		if (contender->fn)
+			contender->states = contenders_map_states(contender, nr_threads);
+		if (!strcmp(contender->impl, "vdso"))
+			check_core(contender);
+		check_output(contender, nr_threads);
 	}
+	for (i = 0; i < openssl_nr(); i++)
+		openssl_open(add(contenders), i, image);
+}
+
+const struct contender *contenders_find(const struct contenders *contenders,
+					const char *impl, const char *core)
+{
+	const struct contender *contender = contenders->list;
+
+	for (; contender < contenders->list + contenders->nr; contender++)
+		if (!contender->absent && !strcmp(contender->impl, impl) &&
+		    (!core || !strcmp(contender->core, core)))
+			return contender;
+	return NULL;
 }

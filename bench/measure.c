@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "clock.h"
 #include "measure.h"
 
 /**
@@ -40,19 +40,12 @@ struct worker {
 
 static struct worker *workers;
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e9 + ts.tv_nsec;
-}
-
 unsigned int measure_open(size_t max_bytes)
 {
 	unsigned int i, nr;
 	cpu_set_t cpus;
 	void *buffers;
+	size_t room;
 	int cpu = -1;
 
 	if (sched_getaffinity(0, sizeof(cpus), &cpus))
@@ -60,7 +53,8 @@ unsigned int measure_open(size_t max_bytes)
 	nr = CPU_COUNT(&cpus);
 
 	workers = calloc(nr, sizeof(*workers));
-	buffers = mmap(NULL, nr * max_bytes, PROT_READ | PROT_WRITE,
+	room = max_bytes + PAGE_BYTES;
+	buffers = mmap(NULL, nr * room, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (!workers || buffers == MAP_FAILED)
 		err(1, "no memory for buffers of %zu bytes for each of %u processors",
@@ -72,7 +66,12 @@ unsigned int measure_open(size_t max_bytes)
 		while (!CPU_ISSET(cpu, &cpus));
 		workers[i].index = i;
 		workers[i].cpu = cpu;
-		workers[i].buffer = (char *)buffers + i * max_bytes;
+		/*
+		 * Not at its page's start, as states are: a processor takes two
+		 * addresses that are a multiple of a page apart for one and the same
+		 * at first. Few buffers are.
+		 */
+		workers[i].buffer = (char *)buffers + i * room + PAGE_BYTES / 2;
 	}
 	return nr;
 }
@@ -182,4 +181,17 @@ void measure(struct figure *figures, size_t nr, const struct schedule *schedule)
 	}
 	if (schedule->show_progress)
 		progress(round, schedule->rounds);
+}
+
+const struct figure *figures_find(const struct figure *figures, size_t nr, const char *impl,
+				  const char *core, size_t bytes, unsigned int threads)
+{
+	const struct figure *figure;
+
+	for (figure = figures; figure < figures + nr; figure++)
+		if (figure->bytes == bytes && figure->threads == threads &&
+		    !strcmp(figure->contender->impl, impl) &&
+		    (!core || !strcmp(figure->contender->core, core)))
+			return figure;
+	return NULL;
 }

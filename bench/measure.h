@@ -58,4 +58,18 @@ unsigned int measure_open(size_t max_bytes);
  */
 void measure(struct figure *figures, size_t nr, const struct schedule *schedule);
 
+/**
+ * figures_find - a figure by what it is about
+ * @figures: all
+ * @nr: how many
+ * @impl: the contender's name
+ * @core: its core; NULL: any
+ * @bytes: the size of a call
+ * @threads: how many make calls
+ *
+ * Return: the figure, or NULL.
+ */
+const struct figure *figures_find(const struct figure *figures, size_t nr, const char *impl,
+				  const char *core, size_t bytes, unsigned int threads);
+
 #endif /* _BENCH_MEASURE_H */
