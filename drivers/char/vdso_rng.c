@@ -26,7 +26,7 @@ DEFINE_VVAR(struct vdso_rng_data, _vdso_rng_data);
  * place and the RNG is ready.
  *
  * The smp_store_release() pairs with the smp_load_acquire() of the generation in
- * __cvdso_getrandom(): whoever sees this generation and then enters getrandom(2)
+ * vgetrandom_slow(): whoever sees this generation and then enters getrandom(2)
  * finds base_crng.generation at this value or a later one, and so gets a key made
  * from the new base key. The other way round, a key of the old generation would
  * be taken for one of the new, for as long as the new one lasts.
@@ -41,7 +41,7 @@ void vdso_rng_publish(unsigned long generation)
 {
 	struct vdso_rng_data *rng = &_vdso_rng_data[0];
 
-	/* After the key: pairs with __cvdso_getrandom(). */
+	/* After the key: pairs with vgetrandom_slow(). */
 	smp_store_release(&rng->generation, (u64)generation + 1);
 	WRITE_ONCE(rng->is_ready, 1);
 }

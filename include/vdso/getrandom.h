@@ -22,8 +22,8 @@
 #define VGETRANDOM_RUN_SIZE	(VGETRANDOM_MAX_PASS * VGETRANDOM_BLOCK_SIZE)
 #define VGETRANDOM_BATCH_SIZE	(VGETRANDOM_RUN_SIZE - VGETRANDOM_KEY_SIZE)
 
-/* Four rows of the widest core that has fewer registers than it needs: AVX2. */
-#define VGETRANDOM_SCRATCH_SIZE	128
+/* For the cores that have fewer registers than they need: SSE2 and AVX2. */
+#define VGETRANDOM_SCRATCH_SIZE	64
 
 /* Where the cores, which are assembly, find the fields of struct vgetrandom_state. */
 #define VGETRANDOM_OWNER	0
@@ -57,8 +57,8 @@ struct vdso_rng_data {
  * @owner:	the lock: the call that is using the state, 0 when none is. A call
  *		is known by an address in its stack frame: calls that nest on one
  *		state come from signal handlers and have frames of their own. A
- *		call writes itself here again whenever it is about to write
- *		elsewhere in the state.
+ *		call writes itself here again whenever it is about to write what
+ *		another call would take for good.
  * @witness:	the call that began last, as in @owner, but written once. A call
  *		that no longer finds itself here knows that the page was dropped or
  *		wiped under it, whatever has been done to the state since.

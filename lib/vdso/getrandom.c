@@ -23,8 +23,8 @@
  * it. If a signal handler has made a new state there in the meantime, that one
  * must not be used as long as it is being written to. So a call locks the state
  * not only when it begins, but before each of the few places where it writes. What
- * remains is a page that is dropped within such a place, a hundred instructions or so
- * at the most, and two handlers that both call before its last store. Nothing can be done
+ * remains is a page that is dropped within such a place, two hundred instructions at
+ * the most, and two handlers that both call before its last store. Nothing can be done
  * about it here: there is no memory to leave word in but the page itself.
  */
 
@@ -42,7 +42,8 @@
 
 /*
  * Attempts to serve a request that the batch alone could not: the first, and one
- * more after the state was lost in the middle of it.
+ * more after the state was lost in the middle of it. A call that was to be served
+ * from the batch, and has lost it, has had an attempt before these.
  */
 #define VGETRANDOM_ATTEMPTS 2
 
@@ -125,14 +126,17 @@ static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
 	       __arch_vgetrandom_replace(&state->generation, mark, generation);
 }
 
-/* Leave a state that holds nothing, and that nobody mistakes for a good one. */
+/*
+ * Leave a state that holds nothing, and that nobody mistakes for a good one. It is
+ * said last that it is none: what is erased may be the state that a signal handler
+ * has made of a page that was dropped, generation and all.
+ */
 static __always_inline void vgetrandom_forget(struct vgetrandom_state *state,
 					      unsigned long call)
 {
-	WRITE_ONCE(state->owner, call);
+	vgetrandom_erase(state, call);
 	WRITE_ONCE(state->generation, 0);
 	WRITE_ONCE(state->available, 0);
-	vgetrandom_erase(state, call);
 	WRITE_ONCE(state->owner, 0);
 }
 
@@ -297,8 +301,7 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 
 	/*
 	 * Whether to block, fail or give insecure bytes is the kernel's to say. In a
-	 * time namespace the data is elsewhere, and here are zeros, a generation that
-	 * is nobody's: so vgetrandom_slow() is where such calls end up.
+	 * time namespace the data is elsewhere, and vgetrandom_slow() will find it.
 	 */
 	rng = __arch_get_vdso_rng_data();
 	if (unlikely(!READ_ONCE(rng->is_ready)) &&
@@ -317,9 +320,14 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 	 * one place where they write, a few dozen instructions until it is free again.
 	 */
 	vgetrandom_lock(state, this_call);
-	/* Before any key is asked for: see vgetrandom_rekey(). */
-	generation = smp_load_acquire(&rng->generation);
+	generation = READ_ONCE(rng->generation);
 
+	/*
+	 * Zero is what a time namespace has here, and a state that has been dropped:
+	 * that they are equal says nothing.
+	 */
+	if (unlikely(!generation))
+		goto slow;
 	if (unlikely(!__arch_vgetrandom_holds(&state->generation, generation)))
 		goto slow;
 	available = READ_ONCE(state->available);

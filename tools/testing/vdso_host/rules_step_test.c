@@ -905,6 +905,16 @@ TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop, 300)
 	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
 }
 
+/* There the data that a call looks at first says what a dropped page says: zero. */
+TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop_in_a_time_namespace, 300)
+{
+	vdso_host_set_timens(world.host, true);
+	explore_pairs(_metadata, DROP, EMPTY, 16, 3);
+	explore_pairs(_metadata, DROP, FULL_BATCH, 33, 1);
+	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
+	vdso_host_set_timens(world.host, false);
+}
+
 TEST_F_TIMEOUT(step, rule_g_two_handlers_after_drop, 300)
 {
 	pair.inside = 0;
@@ -913,6 +923,51 @@ TEST_F_TIMEOUT(step, rule_g_two_handlers_after_drop, 300)
 	explore_pairs(_metadata, DROP_THEN_HANDLER, PARTLY_USED, 200, 13);
 	TH_LOG("%lu points of the known exception: both within one place that writes",
 	       pair.inside);
+}
+
+/*
+ * The call loses its state at each point, until at one of them a signal handler makes
+ * a new one there. That is the last event, and perhaps the call is giving up by then.
+ */
+static bool handler_after_drops(unsigned long point, const void *ip, void *arg)
+{
+	unsigned int requests = gate_count();
+	const char *why;
+
+	(void)arg;
+	memset(world.state, 0, STATE_SIZE);
+	if (is_left_out(point, ip))
+		return true;
+	if (!try_here(point))
+		return !x.mine;
+	why = judge_pair(&reports[0]);
+	if (why)
+		failed(point, why);
+	gate->count = requests;
+	return true;
+}
+
+TEST_F_TIMEOUT(step, rule_g_handler_after_drops_at_every_instruction, 300)
+{
+	static const size_t some[] = { 16, 200 };
+
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+			const typeof(x) blank = {
+				.event = DROP_THEN_HANDLER, .start = start,
+				.len = some[i], .every = 64,
+			};
+
+			x = blank;
+			memset(&pair, 0, sizeof(pair));
+			pair.lost_at = gate_count();
+			step_world(handler_after_drops, NULL);
+			EXPECT_EQ(0, x.nfailed) {
+				TH_LOG("%zu bytes, %s: %lu of %lu points fail, first %s",
+				       some[i], start_names[start], x.nfailed, x.points, x.why);
+			}
+		}
+	}
 }
 
 static bool drop_always(unsigned long point, const void *ip, void *arg)

@@ -36,6 +36,9 @@ static enum vgetrandom_core __init best_core(void)
 	if (!boot_cpu_has(X86_FEATURE_AVX) || !boot_cpu_has(X86_FEATURE_AVX2) ||
 	    !cpu_has_xfeatures(YMM_STATE, NULL))
 		return VGETRANDOM_SSE2;
+	/* Assemblers from before 2014 have made none for it. */
+	if (!IS_ENABLED(CONFIG_AS_AVX512))
+		return VGETRANDOM_AVX2;
 	if (!boot_cpu_has(X86_FEATURE_AVX512F) || !boot_cpu_has(X86_FEATURE_AVX512VL) ||
 	    !cpu_has_xfeatures(YMM_STATE | XFEATURE_MASK_AVX512, NULL))
 		return VGETRANDOM_AVX2;

@@ -254,6 +254,11 @@ static __always_inline void __arch_vgetrandom_take_avx(u8 *dst, u8 *src, size_t 
 		     : : "memory", "cc");
 }
 
+static __always_inline bool __arch_vgetrandom_has_avx(unsigned int core)
+{
+	return core >= VGETRANDOM_AVX2 && core <= VGETRANDOM_AVX512;
+}
+
 /**
  * __arch_vgetrandom_take - move bytes out of a batch
  * @dst:	where they go; any alignment
@@ -273,7 +278,7 @@ static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 		__arch_vgetrandom_take_word(movq, q, q, q, dst, src);
 	else if (len == 16)
 		__arch_vgetrandom_take_16(dst, src);
-	else if (len > 64 && READ_ONCE(rng->core) != VGETRANDOM_SSE2)
+	else if (len > 64 && __arch_vgetrandom_has_avx(READ_ONCE(rng->core)))
 		__arch_vgetrandom_take_avx(dst, src, len);
 	else if (len > 32)
 		__arch_vgetrandom_take_long(dst, src, len);
@@ -331,20 +336,18 @@ static __always_inline size_t
 __arch_vgetrandom_generate(struct vgetrandom_state *state, u8 *dst, size_t nblocks,
 			   unsigned long call, unsigned int core)
 {
-	switch (core) {
-	case VGETRANDOM_AVX512:
+	if (IS_ENABLED(CONFIG_AS_AVX512) && core == VGETRANDOM_AVX512) {
 		vgetrandom_chacha20_avx512(state, dst, nblocks, call);
 		return 16 - nblocks % 16;
-	case VGETRANDOM_AVX512VL:
-		vgetrandom_chacha20_avx512vl(state, dst, nblocks, call);
-		return 8 - nblocks % 8;
-	case VGETRANDOM_AVX2:
-		vgetrandom_chacha20_avx2(state, dst, nblocks, call);
-		return 8 - nblocks % 8;
-	default:
-		vgetrandom_chacha20_sse2(state, dst, nblocks, call);
-		return 8 - nblocks % 8;
 	}
+	if (IS_ENABLED(CONFIG_AS_AVX512) && core == VGETRANDOM_AVX512VL)
+		vgetrandom_chacha20_avx512vl(state, dst, nblocks, call);
+	else if (core == VGETRANDOM_AVX2)
+		vgetrandom_chacha20_avx2(state, dst, nblocks, call);
+	else
+		vgetrandom_chacha20_sse2(state, dst, nblocks, call);
+
+	return 8 - nblocks % 8;
 }
 
 /* In arch/x86/entry/vdso/vgetrandom.c: the exported function. */
