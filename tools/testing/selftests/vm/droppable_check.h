@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "droppable_util.h"
@@ -26,17 +25,6 @@ static __attribute__((constructor)) void allow_huge_pages(void)
 static __attribute__((destructor)) void disallow_huge_pages(void)
 {
 	restore_huge(&huge_before);
-}
-
-/*
- * The lists of other CPUs too, where kernel threads have put pages: this empties
- * all of them, because it has to, and then finds that there is nothing to move.
- */
-static inline void drain_lists(void)
-{
-	unsigned long nodes = 1;
-
-	syscall(SYS_migrate_pages, 0, 8 * sizeof(nodes), &nodes, &nodes);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../kselftest.h"
@@ -235,6 +236,13 @@ bool pin_to_cpu(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+void drain_lists(void)
+{
+	unsigned long nodes = 1;
+
+	syscall(SYS_migrate_pages, 0, 8 * sizeof(nodes), &nodes, &nodes);
 }
 
 /* The word of a setting of transparent huge pages that is in force. */

@@ -91,6 +91,12 @@ bool is_droppable_page(const void *p);
 bool pin_to_cpu(int cpu);
 
 /*
+ * The lists of other CPUs too, where kernel threads have put pages: this empties
+ * all of them, because it has to, and then finds that there is nothing to move.
+ */
+void drain_lists(void);
+
+/*
  * Huge pages where MADV_HUGEPAGE asks for them: the kernel switches them off on a
  * machine with little memory. @saved is what there was, for restore_huge().
  */

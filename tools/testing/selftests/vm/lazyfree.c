@@ -29,30 +29,21 @@
 #define HUGE_PAGES	(HUGE_LEN / PAGE)
 #define HALF		(HUGE_LEN / 2)
 
-/*
- * Pages that were touched or advised lately wait in a list of the CPU, out of
- * sight of reclaim. MADV_FREE begins by emptying it, whatever it is of.
- */
-static void empty_cpu_lists(void)
-{
-	uint8_t *p = map_pages(MAP_PRIVATE, PAGE);
-
-	madvise(p, PAGE, MADV_FREE);
-	munmap(p, PAGE);
-}
-
+/* Pages in a CPU's lists are not freed lazily, nor seen by reclaim: none there. */
 static int advise(void *p, size_t len)
 {
-	int ret = madvise(p, len, MADV_FREE);
+	int ret;
 
-	empty_cpu_lists();
+	drain_lists();
+	ret = madvise(p, len, MADV_FREE);
+	drain_lists();
 	return ret;
 }
 
 /* More than there is: until nothing is left that can be had. */
 static void pressure(void)
 {
-	empty_cpu_lists();
+	drain_lists();
 	reclaim_cgroup(CGROUP, 16 << 20);
 }
 
@@ -718,7 +709,7 @@ TEST_F(huge, with_a_page_on_swap_in_it_is_freed)
 
 	ASSERT_EQ(0, madvise(hole, PAGE, MADV_DONTNEED));
 	fill(hole, PAGE);
-	empty_cpu_lists();
+	drain_lists();
 	ASSERT_EQ(0, madvise(hole, PAGE, MADV_PAGEOUT));
 	EXPECT_EQ(swap_is_on() ? PAGE / 1024 : 0, smaps_kb(self->p, "Swap:"));
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
