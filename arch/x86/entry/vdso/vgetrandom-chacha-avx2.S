@@ -112,9 +112,9 @@
 	vmovdqu	\x, 64 * (\i + 4) + \offset(BASE)
 .endm
 
-/* A word of the key. Loads spread it for nothing. */
-.macro	add_key		word, x, t
-	vpbroadcastd KEY(\word), \t
+/* Add a word to all lanes. Loads spread it for nothing. */
+.macro	add_word	word, x, t
+	vpbroadcastd \word, \t
 	vpaddd	\t, \x, \x
 .endm
 
@@ -152,14 +152,14 @@ CORE_START(vgetrandom_chacha20_avx2)
 	jnz	.Ldouble_round
 
 	/* The key is read for the last time before it is overwritten. */
-	add_key		0, B0, TX
-	add_key		1, B1, TY
-	add_key		2, B2, TX
-	add_key		3, B3, TY
-	add_key		4, C0, TX
-	add_key		5, C1, TY
-	add_key		6, C2, TX
-	add_key		7, C3, TY
+	add_word	KEY(0), B0, TX
+	add_word	KEY(1), B1, TY
+	add_word	KEY(2), B2, TX
+	add_word	KEY(3), B3, TY
+	add_word	KEY(4), C0, TX
+	add_word	KEY(5), C1, TY
+	add_word	KEY(6), C2, TX
+	add_word	KEY(7), C3, TY
 	vmovd		COUNTER, %xmm14
 	vpbroadcastd	%xmm14, TX
 	vpaddd		.Lnumbers(%rip), TX, TX
@@ -174,14 +174,10 @@ CORE_START(vgetrandom_chacha20_avx2)
 	store_halves	3, 32, C0, D0, C2
 	vmovdqu		A2, C2
 	vmovdqu		A3, C3
-	vpbroadcastd	.Lconstant+0x0(%rip), TX
-	vpbroadcastd	.Lconstant+0x4(%rip), TY
-	vpaddd		TX, A0, A0
-	vpaddd		TY, A1, A1
-	vpbroadcastd	.Lconstant+0x8(%rip), TX
-	vpbroadcastd	.Lconstant+0xc(%rip), TY
-	vpaddd		TX, C2, C2
-	vpaddd		TY, C3, C3
+	add_word	.Lconstant+0x0(%rip), A0, TX
+	add_word	.Lconstant+0x4(%rip), A1, TY
+	add_word	.Lconstant+0x8(%rip), C2, TX
+	add_word	.Lconstant+0xc(%rip), C3, TY
 	transpose	A0, A1, C2, C3, TX
 	transpose	B0, B1, B2, B3, TY
 	store_halves	0, 0, C3, B3, C2

@@ -23,8 +23,8 @@
 
 /*
  * By numbers, because the macros are for both kinds: \v is y or z. Registers 0 to 15
- * are words 0 to 15 of the blocks, 16 to 23 the key, 24 the blocks' numbers, 25 to
- * 29 for what comes up.
+ * are words 0 to 15 of the blocks, 16 to 23 the key, 24 the blocks' numbers until they
+ * have been added, 25 to 29 for what comes up.
  */
 .macro	move		v, from, to
 	vmovdqa32 %\v\()mm\from, %\v\()mm\to
@@ -91,11 +91,11 @@
 /* zmm: block \i and every fourth one after it, of rows \a, \b, \c and \d. */
 .macro	store_z		i, a, b, c, d
 	vshufi32x4 $0x44, %zmm\b, %zmm\a, %zmm25
-	vshufi32x4 $0x44, %zmm\d, %zmm\c, %zmm26
+	vshufi32x4 $0x44, %zmm\d, %zmm\c, %zmm24
 	vshufi32x4 $0xee, %zmm\b, %zmm\a, %zmm\a
 	vshufi32x4 $0xee, %zmm\d, %zmm\c, %zmm\c
-	vshufi32x4 $0x88, %zmm26, %zmm25, %zmm\b
-	vshufi32x4 $0xdd, %zmm26, %zmm25, %zmm25
+	vshufi32x4 $0x88, %zmm24, %zmm25, %zmm\b
+	vshufi32x4 $0xdd, %zmm24, %zmm25, %zmm25
 	vshufi32x4 $0x88, %zmm\c, %zmm\a, %zmm\d
 	vshufi32x4 $0xdd, %zmm\c, %zmm\a, %zmm\a
 	choose_base \i
@@ -111,12 +111,12 @@
 /* ymm: the same of two blocks. */
 .macro	store_y		i, a, b, c, d
 	vshufi32x4 $0, %ymm\b, %ymm\a, %ymm25
-	vshufi32x4 $0, %ymm\d, %ymm\c, %ymm26
+	vshufi32x4 $0, %ymm\d, %ymm\c, %ymm24
 	vshufi32x4 $3, %ymm\b, %ymm\a, %ymm\a
 	vshufi32x4 $3, %ymm\d, %ymm\c, %ymm\c
 	choose_base \i
 	vmovdqu32 %ymm25, 64 * \i(BASE)
-	vmovdqu32 %ymm26, 64 * \i + 32(BASE)
+	vmovdqu32 %ymm24, 64 * \i + 32(BASE)
 	choose_base (\i + 4)
 	vmovdqu32 %ymm\a, 64 * (\i + 4)(BASE)
 	vmovdqu32 %ymm\c, 64 * (\i + 4) + 32(BASE)
@@ -179,15 +179,10 @@
 	transpose \v, 4, 5, 6, 7, 27
 	transpose \v, 8, 9, 10, 11, 28
 	transpose \v, 12, 13, 14, 15, 29
-	/* Now rows 1 of the transposed are in 26 to 29: out of the way of the stores. */
-	move	\v, 26, 2
-	move	\v, 27, 6
-	move	\v, 28, 10
-	move	\v, 29, 14
 
 	begin_output
 	store_\v 0, 3, 7, 11, 15
-	store_\v 1, 2, 6, 10, 14
+	store_\v 1, 26, 27, 28, 29
 	store_\v 2, 1, 5, 9, 13
 	store_\v 3, 0, 4, 8, 12
 	end_output \width, .Lpass_\v

@@ -167,7 +167,7 @@ asm(".text\n"
 
 static const struct core {
 	const char *name;
-	core_fn fn;
+	core_fn *fn;
 	size_t pass;		/* blocks that it makes at a time */
 	size_t run;		/* what it makes in a call is a multiple of that many */
 } cores[] = {
@@ -337,7 +337,7 @@ static const char *name_fault(void)
 	return trouble;
 }
 
-static const char *call_checked(core_fn fn, struct vgetrandom_state *state, uint8_t *dst,
+static const char *call_checked(core_fn *fn, struct vgetrandom_state *state, uint8_t *dst,
 				size_t nblocks)
 {
 	if (sigsetjmp(after_fault, 1))
@@ -575,7 +575,7 @@ static bool test_checks(void)
 {
 	static const struct {
 		const char *name;
-		core_fn fn;
+		core_fn *fn;
 		unsigned int core;	/* can run if this one can */
 	} culprits[] = {
 		{ "xmm15", leave_xmm15, 0 },

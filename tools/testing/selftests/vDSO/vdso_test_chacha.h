@@ -10,18 +10,14 @@
 #include <stdint.h>
 #include <vdso/getrandom.h>
 
-typedef void (*core_fn)(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-			unsigned long call);
+typedef void core_fn(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
+		     unsigned long call);
 
 /* arch/x86/entry/vdso/vgetrandom-chacha-*.S */
-void vgetrandom_chacha20_sse2(struct vgetrandom_state *state, uint8_t *dst,
-			      size_t nblocks, unsigned long call);
-void vgetrandom_chacha20_avx2(struct vgetrandom_state *state, uint8_t *dst,
-			      size_t nblocks, unsigned long call);
-void vgetrandom_chacha20_avx512vl(struct vgetrandom_state *state, uint8_t *dst,
-				  size_t nblocks, unsigned long call);
-void vgetrandom_chacha20_avx512(struct vgetrandom_state *state, uint8_t *dst,
-				size_t nblocks, unsigned long call);
+core_fn vgetrandom_chacha20_sse2;
+core_fn vgetrandom_chacha20_avx2;
+core_fn vgetrandom_chacha20_avx512vl;
+core_fn vgetrandom_chacha20_avx512;
 
 /*
  * Calls @core with all vector and mask registers in their initial state, and with a
@@ -32,33 +28,23 @@ void vgetrandom_chacha20_avx512(struct vgetrandom_state *state, uint8_t *dst,
  * Returns whether the registers that a callee has to save are as before.
  */
 bool call_core(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-	       unsigned long call, core_fn core);
+	       unsigned long call, core_fn *core);
 extern void *one_word_stack;
 extern uint8_t saved_registers[], initial_registers[];
 extern uint32_t has_xsave, has_in_use, saved_in_use;
 
 /* Stand-ins for a core, that leave something behind. */
-void leave_xmm15(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		 unsigned long call);
-void leave_upper_ymm0(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		      unsigned long call);
-void leave_upper_zmm9(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		      unsigned long call);
-void leave_zmm16(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		 unsigned long call);
-void leave_zmm31(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		 unsigned long call);
-void leave_mask(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		unsigned long call);
-void leave_r15(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-	       unsigned long call);
-void leave_stack(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-		 unsigned long call);
+core_fn leave_xmm15;
+core_fn leave_upper_ymm0;
+core_fn leave_upper_zmm9;
+core_fn leave_zmm16;
+core_fn leave_zmm31;
+core_fn leave_mask;
+core_fn leave_r15;
+core_fn leave_stack;
 
 /* One that uses vector registers of 256 or 512 bits, and does leave none in use. */
-void use_ymm(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-	     unsigned long call);
-void use_zmm(struct vgetrandom_state *state, uint8_t *dst, size_t nblocks,
-	     unsigned long call);
+core_fn use_ymm;
+core_fn use_zmm;
 
 #endif /* VDSO_TEST_CHACHA_H */
