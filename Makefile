@@ -41,6 +41,9 @@ kernel: tree	## the small kernel that the guest boots
 selftests: tree	## the vDSO's kselftests
 	@scripts/build selftests
 
+lib:		## libvgetrandom and the command vgetrandom: build/lib
+	@scripts/build lib
+
 bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) vdso
 	@bench/run native
@@ -75,6 +78,6 @@ check: tree	## no warnings at W=1, and checkpatch --strict on the series
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests bench bench-lazyfree test test-debug \
+.PHONY: help deps tree vdso kernel selftests lib bench bench-lazyfree test test-debug \
 	boot series series-check check clean
 .NOTPARALLEL:

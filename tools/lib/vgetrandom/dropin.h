@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Declared here, and not by libc's headers: these differ, and some lack them.
+ */
+#ifndef _VGETRANDOM_DROPIN_H
+#define _VGETRANDOM_DROPIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#pragma GCC visibility push(default)
+ssize_t getrandom(void *buf, size_t len, unsigned int flags);
+int getentropy(void *buf, size_t len);
+uint32_t arc4random(void);
+void arc4random_buf(void *buf, size_t len);
+uint32_t arc4random_uniform(uint32_t upper_bound);
+#pragma GCC visibility pop
+
+#endif /* _VGETRANDOM_DROPIN_H */

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The key of a request, and what a core makes of it besides the request's bytes, are in
+ * the thread's expander: a struct vgetrandom_state, which cores know, in memory that
+ * neither a core dump, nor swap, nor a child of fork() gets to see. Both are gone when
+ * the request has been served.
+ *
+ * That memory may turn into zeros at any time: droppable pages when the kernel needs
+ * them, and all of it in a child that a signal handler forks in the middle of a request.
+ * What is made from then on comes from a key of zeros. Each request begins by writing
+ * the expander's @witness, in the same page as the key, and it is looked at when all is
+ * done: if it is gone, none of it counts.
+ */
+#include <stdatomic.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <vdso/getrandom.h>
+
+#include "core.h"
+#include "expand.h"
+#include "setup.h"
+#include "syscall.h"
+#include "thread.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE	0x08
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT	1
+#endif
+
+/* Of what the process may lock, most belongs to others. */
+#define OUR_SHARE(limit)	((limit) / 8)
+
+#define ATTEMPTS	3
+
+/*
+ * In memory that is locked, not droppable: not zero in the process that locked it. A
+ * child has the memory too, as zeros; but it is not locked there.
+ */
+static const volatile unsigned long *locked_here;
+
+static bool setup_droppable(void)
+{
+	struct pool *pool = &thread_expanders;
+
+	pool_open(pool, sizeof(struct vgetrandom_state), PROT_READ | PROT_WRITE,
+		  MAP_DROPPABLE | MAP_ANONYMOUS | MAP_NORESERVE);
+	return atomic_load(&pool->capacity);
+}
+
+/* Kernels before 6.11 have no droppable memory, but all else, if a page at a time. */
+static bool setup_locked(const char **why)
+{
+	size_t page = getauxval(AT_PAGESZ), pages;
+	size_t wanted = pool_pages(sizeof(struct vgetrandom_state));
+	struct rlimit limit;
+	unsigned long *memory;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		limit.rlim_cur = 0;
+	/* One more page, for the mark. */
+	pages = OUR_SHARE(limit.rlim_cur) / page;
+	if (pages > wanted + 1)
+		pages = wanted + 1;
+	if (pages < 2) {
+		*why = "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock";
+		return false;
+	}
+	memory = mmap(NULL, pages * page, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED) {
+		*why = "there is no memory for keys";
+		return false;
+	}
+	if (madvise(memory, pages * page, MADV_WIPEONFORK) ||
+	    madvise(memory, pages * page, MADV_DONTDUMP) ||
+	    syscall(SYS_mlock2, memory, pages * page, MLOCK_ONFAULT)) {
+		munmap(memory, pages * page);
+		*why = "keys need memory that is never swapped, dumped or inherited: the kernel has no droppable memory, and refuses to lock other";
+		return false;
+	}
+	*memory = 1;
+	locked_here = memory;
+	pool_open_fixed(&thread_expanders, sizeof(struct vgetrandom_state),
+			(char *)memory + page, pages - 1);
+	return true;
+}
+
+bool expand_setup(const char **why)
+{
+	return setup_droppable() || setup_locked(why);
+}
+
+bool expand_works_here(void)
+{
+	return !locked_here || *locked_here;
+}
+
+/* In assembly, so that it is known which register the bytes go through: none has them then. */
+static void move_out(void *dst, const void *src, size_t len)
+{
+	size_t words = len / 8, bytes = len % 8, word;
+
+	asm volatile("test	%[words], %[words]\n\t"
+		     "jz	2f\n"
+		     "1:	mov	(%[src]), %[word]\n\t"
+		     "mov	%[word], (%[dst])\n\t"
+		     "add	$8, %[src]\n\t"
+		     "add	$8, %[dst]\n\t"
+		     "dec	%[words]\n\t"
+		     "jnz	1b\n"
+		     "2:	test	%[bytes], %[bytes]\n\t"
+		     "jz	4f\n"
+		     "3:	mov	(%[src]), %b[word]\n\t"
+		     "mov	%b[word], (%[dst])\n\t"
+		     "inc	%[src]\n\t"
+		     "inc	%[dst]\n\t"
+		     "dec	%[bytes]\n\t"
+		     "jnz	3b\n"
+		     "4:	xor	%k[word], %k[word]"
+		     : [src] "+r" (src), [dst] "+r" (dst), [words] "+r" (words),
+		       [bytes] "+r" (bytes), [word] "=&r" (word)
+		     : : "cc", "memory");
+}
+
+/* What a core has left: whole blocks, on cache lines. */
+static void erase(void *run, size_t blocks)
+{
+	typedef long long vector __attribute__((vector_size(16)));
+	volatile vector *at = run;
+
+	for (; blocks; blocks--, at += 4) {
+		at[0] = (vector){ 0 };
+		at[1] = (vector){ 0 };
+		at[2] = (vector){ 0 };
+		at[3] = (vector){ 0 };
+	}
+}
+
+static ssize_t draw_key(void *key, unsigned int flags, void *state)
+{
+	if (state)
+		return effect.fn(key, VGETRANDOM_KEY_SIZE, flags, state, effect.state_size);
+	return syscall_getrandom(key, VGETRANDOM_KEY_SIZE, flags);
+}
+
+/* 0 if the memory has been lost meanwhile. */
+static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
+		       unsigned int flags, void *state)
+{
+	const struct core *core = effect.core;
+	/* A pass makes at least one block for the state: the last one of the request. */
+	size_t blocks = (len - 1) / VGETRANDOM_BLOCK_SIZE;
+	size_t tail = len - blocks * VGETRANDOM_BLOCK_SIZE;
+	size_t kept = core->pass - blocks % core->pass;
+	unsigned long mark = (unsigned long)&blocks;
+	void *run = (char *)expander + VGETRANDOM_RUN;
+	ssize_t drawn;
+	bool lost;
+
+	expander->witness = mark;
+	atomic_signal_fence(memory_order_seq_cst);
+	drawn = draw_key(run, flags, state);
+	if (drawn == VGETRANDOM_KEY_SIZE) {
+		core->make(expander, buf, blocks, mark);
+		move_out((char *)buf + len - tail, run, tail);
+	} else {
+		kept = 1;
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	lost = *(volatile unsigned long *)&expander->witness != mark;
+	erase(run, kept);
+	expander->witness = 0;
+	expander->owner = 0;
+	if (drawn != VGETRANDOM_KEY_SIZE)
+		return drawn < 0 ? drawn : 0;
+	return lost ? 0 : (ssize_t)len;
+}
+
+ssize_t expand(void *buf, size_t len, unsigned int flags, void *state)
+{
+	struct vgetrandom_state *expander = thread.expander;
+	ssize_t ret = 0;
+
+	/* A signal handler that interrupts a request here is served by others. */
+	if (thread.expanding)
+		return 0;
+	if (!expander)
+		expander = thread_need_expander();
+	if (!expander)
+		return 0;
+	thread.expanding = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	/* Between two attempts this may have become a child. */
+	for (int i = 0; i < ATTEMPTS && !ret && expand_works_here(); i++)
+		ret = attempt(expander, buf, len, flags, state);
+	atomic_signal_fence(memory_order_seq_cst);
+	thread.expanding = false;
+	return ret;
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include <string.h>
+
+#include "core.h"
+#include "expand.h"
+#include "setup.h"
+#include "thread.h"
+#include "vgetrandom.h"
+
+static void describe_large(struct vgetrandom_info *info)
+{
+	info->large = info->small;
+	info->large_why = effect.large_why;
+	if (effect.large_from == NEVER_LARGE)
+		return;
+	if (!expand_works_here()) {
+		info->large_why = "this is a child of fork(): locks on memory are not inherited, and the kernel has no droppable memory";
+		return;
+	}
+	info->large = VGETRANDOM_EXPAND;
+	info->large_from = effect.large_from;
+}
+
+void vgetrandom_info(struct vgetrandom_info *info, size_t size)
+{
+	struct vgetrandom_info full = {
+		.version = VERSION,
+		.vdso = effect.fn,
+		.state_size = effect.state_size,
+		.states = atomic_load(&thread_states.capacity),
+		.droppable = effect.fn != NULL,
+		.small = effect.fn ? VGETRANDOM_VDSO : VGETRANDOM_SYSCALL,
+		.small_why = effect.small_why,
+		.core = effect.core ? effect.core->name : NULL,
+	};
+
+	if (effect.fn) {
+		full.state_prot = (int)effect.params.mmap_prot;
+		full.state_flags = (int)effect.params.mmap_flags;
+	}
+	describe_large(&full);
+	if (!effect.core)
+		full.small_why = full.large_why = "the library has not started yet";
+	memset(info, 0, size);
+	memcpy(info, &full, size < sizeof(full) ? size : sizeof(full));
+}

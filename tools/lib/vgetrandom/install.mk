@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+#
+# make install, uninstall; for Makefile, which sets OUT, SRC, VERSION and SONAME.
+#
+#	PREFIX		/usr/local
+#	LIBDIR BINDIR INCLUDEDIR MANDIR	folders of their own, instead of those in PREFIX
+#	DESTDIR		put in front of all of them, for who makes packages
+
+PREFIX		?= /usr/local
+LIBDIR		?= $(PREFIX)/lib
+BINDIR		?= $(PREFIX)/bin
+INCLUDEDIR	?= $(PREFIX)/include
+MANDIR		?= $(PREFIX)/share/man
+INSTALL		?= install
+
+MAN1	:= $(wildcard $(SRC)/man/*.1)
+MAN3	:= $(wildcard $(SRC)/man/*.3)
+
+# A file moved with its folders can still be right: paths in PREFIX are told by it.
+in_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+
+install: all
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(BINDIR) $(INCLUDEDIR) \
+		$(MANDIR)/man1 $(MANDIR)/man3)
+	$(INSTALL) -m 644 $(OUT)/$(SONAME) $(OUT)/libvgetrandom.a $(DESTDIR)$(LIBDIR)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libvgetrandom.so
+	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(call in_prefix,$(LIBDIR)),' \
+		-e 's,@INCLUDEDIR@,$(call in_prefix,$(INCLUDEDIR)),' \
+		-e 's,@VERSION@,$(VERSION),' $(SRC)/libvgetrandom.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/libvgetrandom.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libvgetrandom.pc
+	$(INSTALL) -m 755 $(OUT)/vgetrandom $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 644 $(SRC)/vgetrandom.h $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
+	@# Programs that are linked with a new library find it only after this.
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig 2>/dev/null || :; fi
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAME) libvgetrandom.so libvgetrandom.a \
+		pkgconfig/libvgetrandom.pc)
+	rm -f $(DESTDIR)$(BINDIR)/vgetrandom $(DESTDIR)$(INCLUDEDIR)/vgetrandom.h
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3)))
+
+.PHONY: install uninstall

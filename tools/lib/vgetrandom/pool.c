@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "pool.h"
+
+#define CACHE_LINE	64
+
+#define FIRST_PATIENCE	256
+#define MOST_REFUSALS	12	/* a million requests between attempts, then */
+
+static size_t page_size(void)
+{
+	return getauxval(AT_PAGESZ);
+}
+
+static size_t stride_of(size_t size)
+{
+	return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+static size_t pages_for(size_t pieces, size_t per_page)
+{
+	return (pieces + per_page - 1) / per_page;
+}
+
+size_t pool_pages(size_t size)
+{
+	return pages_for(POOL_FIRST, page_size() / stride_of(size));
+}
+
+/* Chunk @n has as many pieces as all before it, and POOL_FIRST more. */
+static uint32_t chunk_start(unsigned int n)
+{
+	return POOL_FIRST * ((1U << n) - 1);
+}
+
+static unsigned int chunk_of(uint32_t number)
+{
+	return 31 - __builtin_clz(number / POOL_FIRST + 1);
+}
+
+static void *piece_at(struct pool *pool, uint32_t number)
+{
+	unsigned int n = chunk_of(number);
+	uint32_t in_chunk = number - chunk_start(n);
+
+	return atomic_load(&pool->chunks[n]) + in_chunk / pool->per_page * page_size() +
+	       in_chunk % pool->per_page * pool->stride;
+}
+
+/* The number of a piece; POOL_MAX if there is no such. */
+static uint32_t number_of(struct pool *pool, const void *piece)
+{
+	uint32_t capacity = atomic_load(&pool->capacity), number;
+	size_t page = page_size(), offset;
+
+	for (unsigned int n = 0; n < POOL_CHUNKS && chunk_start(n) < capacity; n++) {
+		offset = (uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[n]);
+		if (offset / page >= pages_for(POOL_FIRST << n, pool->per_page))
+			continue;
+		number = chunk_start(n) + offset / page * pool->per_page +
+			 offset % page / pool->stride;
+		if (number < capacity && piece_at(pool, number) == piece)
+			return number;
+	}
+	return POOL_MAX;
+}
+
+static void set_size(struct pool *pool, size_t size)
+{
+	pool->stride = stride_of(size);
+	pool->per_page = page_size() / pool->stride;
+}
+
+/*
+ * Who comes while another one is at it goes without: there is no waiting. And where the
+ * kernel refuses, asking at every request would make each of them two system calls.
+ */
+static bool grow(struct pool *pool)
+{
+	int32_t patience = atomic_load(&pool->patience);
+	uint32_t capacity, refusals;
+	bool grown = false;
+	unsigned int n;
+	int saved = errno;
+	void *memory;
+
+	if (patience) {
+		/* If another one counts down at the same time, once will do. */
+		if (patience > 0)
+			atomic_compare_exchange_strong(&pool->patience, &patience, patience - 1);
+		return false;
+	}
+	if (atomic_flag_test_and_set(&pool->growing))
+		return false;
+
+	capacity = atomic_load(&pool->capacity);
+	if (atomic_load(&pool->fresh) < capacity) {
+		/* Somebody has been quicker. */
+		grown = true;
+		goto out;
+	}
+	if (capacity == POOL_MAX) {
+		atomic_store(&pool->patience, -1);
+		goto out;
+	}
+	n = chunk_of(capacity);
+	memory = mmap(NULL, pages_for(POOL_FIRST << n, pool->per_page) * page_size(),
+		      pool->prot, pool->flags, -1, 0);
+	if (memory != MAP_FAILED) {
+		atomic_store(&pool->chunks[n], memory);
+		atomic_store(&pool->capacity, chunk_start(n + 1));
+		atomic_store(&pool->refusals, 0);
+		atomic_store(&pool->patience, 0);
+		grown = true;
+		goto out;
+	}
+	/* A shortage may end. That a filter, or a kernel, does not know this will not. */
+	refusals = atomic_load(&pool->refusals);
+	atomic_store(&pool->patience,
+		     errno == ENOMEM || errno == EAGAIN ? FIRST_PATIENCE << refusals : -1);
+	if (refusals < MOST_REFUSALS)
+		atomic_store(&pool->refusals, refusals + 1);
+out:
+	atomic_flag_clear(&pool->growing);
+	errno = saved;
+	return grown;
+}
+
+void pool_open(struct pool *pool, size_t size, int prot, int flags)
+{
+	set_size(pool, size);
+	pool->prot = prot;
+	pool->flags = flags;
+	grow(pool);
+}
+
+void pool_open_fixed(struct pool *pool, size_t size, void *memory, size_t pages)
+{
+	size_t pieces;
+
+	set_size(pool, size);
+	pieces = pages * pool->per_page;
+	atomic_store(&pool->patience, -1);
+	atomic_store(&pool->chunks[0], memory);
+	atomic_store(&pool->capacity, pieces < POOL_FIRST ? pieces : POOL_FIRST);
+}
+
+static uint64_t next_tag(uint64_t returned)
+{
+	return (returned & ~0xffffffffUL) + (1UL << 32);
+}
+
+/* POOL_MAX if there is none. */
+static uint32_t take_returned(struct pool *pool)
+{
+	uint64_t top = atomic_load(&pool->returned);
+	uint32_t number;
+
+	do {
+		number = (uint32_t)top - 1;
+		if (!(uint32_t)top)
+			return POOL_MAX;
+		/*
+		 * If somebody else takes it now, this reads nonsense; but then the tag
+		 * is another one, and the exchange fails.
+		 */
+	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
+					       next_tag(top) | atomic_load(&pool->next[number])));
+	return number;
+}
+
+static uint32_t take_fresh(struct pool *pool)
+{
+	uint32_t number = atomic_load(&pool->fresh);
+
+	do {
+		if (number >= atomic_load(&pool->capacity))
+			return POOL_MAX;
+	} while (!atomic_compare_exchange_weak(&pool->fresh, &number, number + 1));
+	return number;
+}
+
+static void put(struct pool *pool, uint32_t number)
+{
+	uint64_t top = atomic_load(&pool->returned);
+
+	do {
+		atomic_store(&pool->next[number], (uint32_t)top);
+	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
+					       next_tag(top) | (number + 1)));
+}
+
+void *pool_take(struct pool *pool, enum pool_owner owner)
+{
+	uint32_t number;
+
+	do {
+		number = take_returned(pool);
+		if (number == POOL_MAX)
+			number = take_fresh(pool);
+	} while (number == POOL_MAX && grow(pool));
+	if (number == POOL_MAX)
+		return NULL;
+	atomic_store(&pool->next[number], owner);
+	return piece_at(pool, number);
+}
+
+bool pool_give(struct pool *pool, void *piece, enum pool_owner owner)
+{
+	uint32_t number = number_of(pool, piece);
+	uint32_t expected = owner;
+
+	/* The exchange makes one of two who both give it back the one who does. */
+	if (number == POOL_MAX ||
+	    !atomic_compare_exchange_strong(&pool->next[number], &expected, 0))
+		return false;
+	explicit_bzero(piece, pool->stride);
+	put(pool, number);
+	return true;
+}
+
+void pool_reset(struct pool *pool, const void *mine)
+{
+	uint32_t fresh = atomic_load(&pool->fresh);
+
+	atomic_flag_clear(&pool->growing);
+	/* The stack too is made anew: a thread that is gone may have held a piece of it. */
+	atomic_store(&pool->returned, 0);
+	for (uint32_t number = 0; number < fresh; number++)
+		if (piece_at(pool, number) != mine &&
+		    atomic_load(&pool->next[number]) != POOL_USER)
+			put(pool, number);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool: pieces of memory of one size, many to a page, that threads take and give back.
+ *
+ * Nothing here waits. Two threads, or a thread and the signal handler that interrupts it,
+ * may be anywhere in here at the same time; a child of fork() may begin its life there.
+ */
+#ifndef _VGETRANDOM_POOL_H
+#define _VGETRANDOM_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POOL_FIRST	256	/* pieces that are mapped at the start; then twice that, ... */
+#define POOL_CHUNKS	8
+#define POOL_MAX	(POOL_FIRST * ((1 << POOL_CHUNKS) - 1))
+
+/**
+ * struct pool - pieces of memory of one size
+ * @stride: from one piece to the next on a page; pieces begin on cache lines
+ * @per_page: how many are on a page
+ * @prot: mmap()'s protection
+ * @flags: mmap()'s flags
+ * @chunks: chunk number n has the pieces from POOL_FIRST * (2^n - 1) on
+ * @capacity: pieces that are mapped
+ * @fresh: the first piece that nobody has ever had
+ * @returned: the pieces that were given back, a stack: in the low half the number of the
+ *	      topmost, plus one; in the high half a number that changes whenever the
+ *	      stack does, or a piece that goes and comes back would look as if it had
+ *	      stayed there
+ * @growing: somebody is asking for more memory
+ * @refusals: how often in a row the kernel has refused it
+ * @patience: requests to turn away before the kernel is asked again; below 0: all
+ * @next: for each piece: its owner, or the piece below it in @returned
+ */
+struct pool {
+	size_t			stride;
+	size_t			per_page;
+	int			prot;
+	int			flags;
+	_Atomic(char *)		chunks[POOL_CHUNKS];
+	_Atomic(uint32_t)	capacity;
+	_Atomic(uint32_t)	fresh;
+	_Atomic(uint64_t)	returned;
+	atomic_flag		growing;
+	_Atomic(uint32_t)	refusals;
+	_Atomic(int32_t)	patience;
+	_Atomic(uint32_t)	next[POOL_MAX];
+};
+
+/* Who has a piece. No piece has a number as large as these. */
+enum pool_owner {
+	POOL_THREAD	= 0x40000000,	/* a thread, whose exit gives it back */
+	POOL_USER	= 0x40000001,	/* somebody who has asked for it by name */
+};
+
+/**
+ * pool_open - map the first pieces
+ * @pool: all zeros
+ * @size: of a piece, in bytes; a page at most
+ * @prot: for mmap()
+ * @flags: for mmap()
+ *
+ * If the kernel refuses, the pool is empty, and may grow later.
+ */
+void pool_open(struct pool *pool, size_t size, int prot, int flags);
+
+/**
+ * pool_open_fixed - a pool that never grows
+ * @pool: empty
+ * @size: of a piece, in bytes; a page at most
+ * @memory: its memory, zeros
+ * @pages: how much that is; what is beyond the first POOL_FIRST pieces is not used
+ */
+void pool_open_fixed(struct pool *pool, size_t size, void *memory, size_t pages);
+
+/**
+ * pool_pages - how many pages POOL_FIRST pieces take
+ * @size: of a piece, in bytes
+ */
+size_t pool_pages(size_t size);
+
+/**
+ * pool_take - take a piece
+ * @pool: the pool
+ * @owner: who takes it
+ *
+ * Maps more if all are taken, unless the kernel has refused that lately.
+ *
+ * Return: the piece, all zeros; NULL if there is none to be had.
+ */
+void *pool_take(struct pool *pool, enum pool_owner owner);
+
+/**
+ * pool_give - erase a piece and give it back
+ * @pool: the pool
+ * @piece: nobody uses it any more
+ * @owner: who has had it
+ *
+ * Return: false, and nothing has been done, if @owner does not have such a piece.
+ */
+bool pool_give(struct pool *pool, void *piece, enum pool_owner owner);
+
+/**
+ * pool_reset - in a child of fork(): take the pieces of threads that are not there
+ * @pool: the pool
+ * @mine: the piece that this thread has, or NULL
+ *
+ * This is the only thread, and was not in pool_take() or pool_give() when it forked; nor
+ * may it, in a signal handler, get there in the meantime.
+ */
+void pool_reset(struct pool *pool, const void *mine);
+
+#endif /* _VGETRANDOM_POOL_H */

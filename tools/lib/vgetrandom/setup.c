@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <vdso/getrandom.h>
+
+#include "core.h"
+#include "expand.h"
+#include "setup.h"
+#include "thread.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE	0x08
+#endif
+#define MAP_TYPE_MASK	0x0f
+
+/*
+ * The size of a state tells whose generator it is. Linux 6.11's has 144 bytes and makes
+ * a block at a time; ours has wide cores itself. What is neither is left to itself.
+ */
+#define STATE_SIZE_OF_6_11	144
+
+#define PAGE	4096
+
+/* On a page of its own, read-only once all is decided: it has pointers to functions. */
+static union {
+	struct effect	effect;
+	char		page[PAGE];
+} decided __attribute__((aligned(PAGE))) = { .effect = { .large_from = NEVER_LARGE } };
+
+extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
+
+static void decide_small(const char *why_no_threads)
+{
+	effect.fn = vdso_find(&effect.params, &effect.small_why);
+	if (!effect.fn)
+		return;
+	if ((effect.params.mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE)
+		effect.small_why = "the kernel's vDSO getrandom() wants its states in memory that children of fork() might share";
+	else if (why_no_threads)
+		effect.small_why = why_no_threads;
+	else
+		effect.small_why = "the kernel's vDSO has getrandom()";
+	if (why_no_threads || (effect.params.mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE) {
+		effect.fn = NULL;
+		return;
+	}
+	effect.state_size = effect.params.size_of_opaque_state;
+	pool_open(&thread_states, effect.state_size, effect.params.mmap_prot,
+		  effect.params.mmap_flags);
+}
+
+static size_t where_it_pays(void)
+{
+	if (!effect.fn) {
+		effect.large_why = "the system call makes a block at a time";
+		return effect.core->instead_of_syscall;
+	}
+	if (effect.state_size == STATE_SIZE_OF_6_11) {
+		effect.large_why = "the vDSO's generator makes a block at a time";
+		return effect.core->instead_of_vdso;
+	}
+	if (effect.state_size == sizeof(struct vgetrandom_state))
+		effect.large_why = "the vDSO's generator is as wide itself";
+	else
+		effect.large_why = "the vDSO's generator is not one that this library knows";
+	return NEVER_LARGE;
+}
+
+/* What the environment says of where requests are large; 0 if nothing or nonsense. */
+static size_t where_the_user_wants(void)
+{
+	const char *value = secure_getenv("VGETRANDOM_LARGE");
+	unsigned long from;
+	char *end;
+
+	if (!value)
+		return 0;
+	if (!strcmp(value, "off")) {
+		effect.large_why = "VGETRANDOM_LARGE=off is in the environment";
+		return NEVER_LARGE;
+	}
+	from = strtoul(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end || !from) {
+		effect.large_why = "VGETRANDOM_LARGE in the environment is neither \"off\" nor a number of bytes: ignored";
+		return 0;
+	}
+	effect.large_why = "VGETRANDOM_LARGE is in the environment";
+	return from;
+}
+
+static void decide_large(const char *why_no_threads)
+{
+	const char *name = secure_getenv("VGETRANDOM_CORE");
+	const char *why;
+	size_t from;
+
+	effect.core = name ? core_named(name) : NULL;
+	if (!effect.core)
+		effect.core = core_best();
+	from = where_the_user_wants();
+	why = effect.large_why;
+	if (!from)
+		from = where_it_pays();
+	if (why)
+		effect.large_why = why;
+	if (from == NEVER_LARGE)
+		return;
+	if (why_no_threads) {
+		effect.large_why = why_no_threads;
+		return;
+	}
+	if (expand_setup(&effect.large_why))
+		effect.large_from = from;
+}
+
+/* As early as may be. Who comes earlier still is served by the system call. */
+__attribute__((constructor(101)))
+static void decide(void)
+{
+	int saved = errno;
+	const char *why_no_threads = thread_setup();
+
+	decide_small(why_no_threads);
+	decide_large(why_no_threads);
+	mprotect(&decided, sizeof(decided), PROT_READ);
+	errno = saved;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is in effect in this process: decided once, when the library starts.
+ */
+#ifndef _VGETRANDOM_SETUP_H
+#define _VGETRANDOM_SETUP_H
+
+#include <stddef.h>
+
+#include "vdso.h"
+
+struct core;
+
+/**
+ * struct effect - what is in effect
+ * @fn: the vDSO function; NULL: the system call serves small requests
+ * @state_size: of its states, in bytes
+ * @large_from: from that many bytes on a request is large; never 0
+ * @core: what expands large requests' keys
+ * @params: what the vDSO says of its states
+ * @small_why: the reason for @fn
+ * @large_why: the reason for @large_from
+ *
+ * As long as the library has not started all is 0 but for @large_from, and every request
+ * is a system call.
+ */
+struct effect {
+	vdso_fn			fn;
+	size_t			state_size;
+	size_t			large_from;
+	const struct core	*core;
+	struct vdso_params	params;
+	const char		*small_why;
+	const char		*large_why;
+};
+
+#define NEVER_LARGE	((size_t)-1)
+
+extern struct effect effect __attribute__((visibility("hidden")));
+
+#endif /* _VGETRANDOM_SETUP_H */

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "thread.h"
+
+/*
+ * glibc keeps the values of that many keys in the thread itself, and calls malloc() for
+ * more. musl keeps all there.
+ */
+#ifdef __GLIBC__
+#define KEYS_WITHOUT_MALLOC	32
+#else
+#define KEYS_WITHOUT_MALLOC	~0U
+#endif
+
+__thread struct thread thread THREAD_MODEL;
+struct pool thread_states, thread_expanders;
+
+static pthread_key_t exit_key;
+
+/*
+ * As long as @in_pool is not 0, signal handlers of this thread get nothing from a pool,
+ * and a child that they fork does not tidy up: the call that they have interrupted will
+ * go on in it.
+ */
+static void enter_pool(void)
+{
+	thread.in_pool++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void leave_pool(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	thread.in_pool--;
+}
+
+/*
+ * A thread may end in the middle of a request, by cancellation or because a signal
+ * handler ends it. What state the state is in then does not matter: it is erased.
+ */
+static void exit_thread(void *unused)
+{
+	void *state = thread.state;
+	void *expander = thread.expander;
+
+	(void)unused;
+	thread.exiting = true;
+	enter_pool();
+	thread.state = NULL;
+	thread.expander = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (state)
+		pool_give(&thread_states, state, POOL_THREAD);
+	if (expander)
+		pool_give(&thread_expanders, expander, POOL_THREAD);
+	leave_pool();
+}
+
+static void after_fork_in_child(void)
+{
+	if (thread.in_pool)
+		return;
+	enter_pool();
+	pool_reset(&thread_states, thread.state);
+	pool_reset(&thread_expanders, thread.expander);
+	leave_pool();
+}
+
+const char *thread_setup(void)
+{
+	if (pthread_key_create(&exit_key, exit_thread))
+		return "the C library has no thread-specific key left";
+	if (exit_key >= KEYS_WITHOUT_MALLOC) {
+		pthread_key_delete(exit_key);
+		return "the library came too late: the C library would call malloc() for it";
+	}
+	/*
+	 * Without it, a child would not know which pieces it may use again: no harm, but
+	 * that they are lost. The same happens in children of _Fork() and clone().
+	 */
+	pthread_atfork(NULL, NULL, after_fork_in_child);
+	return NULL;
+}
+
+/* A handler that finds the pool left has to find the piece as well, or it takes another. */
+static void *need(struct pool *pool, void *volatile *piece)
+{
+	if (thread.exiting || thread.in_pool)
+		return NULL;
+	enter_pool();
+	if (!thread.armed)
+		thread.armed = !pthread_setspecific(exit_key, &thread);
+	if (thread.armed)
+		*piece = pool_take(pool, POOL_THREAD);
+	leave_pool();
+	return *piece;
+}
+
+void *thread_need_state(void)
+{
+	return need(&thread_states, &thread.state);
+}
+
+void *thread_need_expander(void)
+{
+	return need(&thread_expanders, &thread.expander);
+}
+
+void *thread_alloc_state(void)
+{
+	void *state;
+
+	enter_pool();
+	state = pool_take(&thread_states, POOL_USER);
+	leave_pool();
+	return state;
+}
+
+bool thread_free_state(void *state)
+{
+	bool given;
+
+	enter_pool();
+	given = pool_give(&thread_states, state, POOL_USER);
+	leave_pool();
+	return given;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each thread has, from its first request to its exit.
+ */
+#ifndef _VGETRANDOM_THREAD_H
+#define _VGETRANDOM_THREAD_H
+
+#include <stdbool.h>
+
+#include "pool.h"
+
+/**
+ * struct thread - what a thread has
+ * @state: its state for the vDSO function; NULL until it is needed, and where there is none
+ * @expander: where it keeps the key of a large request; likewise
+ * @expanding: it is being used
+ * @exiting: the thread has given all back, and gets nothing any more
+ * @armed: the thread's exit will give it back
+ * @in_pool: calls of the pool's functions that the thread is in
+ *
+ * Signal handlers of the thread see it in every state that is possible.
+ */
+struct thread {
+	void			*volatile state;
+	void			*volatile expander;
+	volatile bool		expanding;
+	volatile bool		exiting;
+	volatile bool		armed;
+	volatile unsigned char	in_pool;
+};
+
+/*
+ * glibc may allocate memory when a thread first touches a variable of a library that
+ * came with dlopen(): not in a signal handler, please. It keeps some room for those that
+ * say that they must not wait that long. musl has it ready when dlopen() returns, and
+ * does not know such room.
+ */
+#ifdef __GLIBC__
+#define THREAD_MODEL	__attribute__((tls_model("initial-exec")))
+#else
+#define THREAD_MODEL
+#endif
+
+extern __thread struct thread thread THREAD_MODEL __attribute__((visibility("hidden")));
+
+/* Their pieces are what struct thread points to. */
+extern struct pool thread_states, thread_expanders;
+
+/**
+ * thread_setup - find out about threads' exits and forks
+ *
+ * Return: NULL; or the reason why threads cannot have anything.
+ */
+const char *thread_setup(void);
+
+/**
+ * thread_need_state - the calling thread's state, that has none yet
+ *
+ * Return: the state; NULL if there is none to be had, at least now.
+ */
+void *thread_need_state(void);
+
+/**
+ * thread_need_expander - the calling thread's expander, that has none yet
+ *
+ * Return: as thread_need_state()
+ */
+void *thread_need_expander(void);
+
+/**
+ * thread_alloc_state - a state that belongs to no thread
+ *
+ * Return: the state, or NULL
+ */
+void *thread_alloc_state(void);
+
+/**
+ * thread_free_state - give it back
+ * @state: from thread_alloc_state()
+ *
+ * Return: false if it is none
+ */
+bool thread_free_state(void *state);
+
+#endif /* _VGETRANDOM_THREAD_H */

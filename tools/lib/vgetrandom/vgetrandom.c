@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vgetrandom(): which of the three ways a request goes.
+ *
+ *	request --- small --> the vDSO's function, with the thread's state
+ *	        |         `-> the system call, if there is none
+ *	        `-- large --> a key from either, expanded (expand.c)
+ *
+ *	setup.c		what is small, and which ways there are, decided at the start
+ *	vdso.c		finds the vDSO's function
+ *	thread.c	what each thread has; exit and fork
+ *	pool.c		where it has that from
+ *	core.c		the ChaCha20 cores
+ *	dropin.c	getrandom() and its like on top of this
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "expand.h"
+#include "setup.h"
+#include "syscall.h"
+#include "thread.h"
+#include "vgetrandom.h"
+
+#define GRND_NONBLOCK	0x01	/* as in <sys/random.h>, which old libraries lack */
+
+/* A request is cut to this, as by the kernel: MAX_RW_COUNT. */
+#define MOST_BYTES	0x7ffff000UL
+
+#define likely(x)	__builtin_expect(!!(x), 1)
+
+/*
+ * Neither in the page of NULL nor in the kernel's half. Only the system call can say
+ * EFAULT; it costs too much to ask it about each address.
+ */
+static inline int may_be_an_address(const void *buf)
+{
+	return (intptr_t)buf >= 4096;
+}
+
+__attribute__((noinline, cold))
+static ssize_t fail(ssize_t error)
+{
+	errno = (int)-error;
+	return -1;
+}
+
+static ssize_t result(ssize_t ret)
+{
+	return likely(ret >= 0) ? ret : fail(ret);
+}
+
+__attribute__((noinline))
+static ssize_t not_so_fast(void *buf, size_t len, unsigned int flags)
+{
+	void *state = thread.state;
+	ssize_t ret = 0;
+
+	if (!may_be_an_address(buf))
+		return result(syscall_getrandom(buf, len, flags));
+	if (effect.fn && !state)
+		state = thread_need_state();
+	/* With other flags the kernel may give what no key should be made of. */
+	if (len >= effect.large_from && !(flags & ~GRND_NONBLOCK))
+		ret = expand(buf, len < MOST_BYTES ? len : MOST_BYTES, flags, state);
+	if (ret)
+		return result(ret);
+	if (!state)
+		return result(syscall_getrandom(buf, len, flags));
+	return result(effect.fn(buf, len, flags, state, effect.state_size));
+}
+
+ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
+{
+	void *state = thread.state;
+
+	if (likely(state && len < effect.large_from && may_be_an_address(buf)))
+		return result(effect.fn(buf, len, flags, state, effect.state_size));
+	return not_so_fast(buf, len, flags);
+}
+
+void *vgetrandom_alloc(void)
+{
+	void *state;
+
+	if (!effect.fn) {
+		errno = ENOSYS;
+		return NULL;
+	}
+	state = thread_alloc_state();
+	if (!state)
+		errno = ENOMEM;
+	return state;
+}
+
+void vgetrandom_free(void *state)
+{
+	static const char message[] =
+		"vgetrandom_free(): this is not a state that vgetrandom_alloc() has handed out\n";
+	ssize_t ignored;
+
+	if (!state || thread_free_state(state))
+		return;
+	ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
+	(void)ignored;
+	abort();
+}
