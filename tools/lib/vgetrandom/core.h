@@ -13,7 +13,7 @@ struct vgetrandom_state;
 /**
  * struct core - a core
  * @name: "sse2", "avx2", "avx512vl" or "avx512"
- * @pass: blocks that it makes at a time
+ * @pass: blocks that it makes at a time; a power of 2
  * @make: the core itself
  * @instead_of_vdso: the smallest request, in bytes, for which it pays to expand a key
  *		     drawn from a vDSO generator that makes one block at a time

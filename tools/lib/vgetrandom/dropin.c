@@ -17,20 +17,26 @@ ssize_t getrandom(void *buf, size_t len, unsigned int flags)
 	return vgetrandom(buf, len, flags);
 }
 
-/* All of the buffer, whatever signals come. */
+/* All of the buffer, whatever signals come. errno changes on failure only. */
 static int fill(void *buf, size_t len)
 {
 	unsigned char *at = buf;
+	int saved = errno;
 	ssize_t got;
 
 	while (len) {
 		got = vgetrandom(at, len, 0);
-		if (got < 0 && errno != EINTR)
-			return -1;
-		if (got > 0) {
-			at += got;
-			len -= (size_t)got;
+		/* The kernel does not; but a filter may answer in its place. */
+		if (!got)
+			errno = EIO;
+		if (got <= 0) {
+			if (!got || errno != EINTR)
+				return -1;
+			errno = saved;
+			continue;
 		}
+		at += got;
+		len -= (size_t)got;
 	}
 	return 0;
 }
@@ -56,11 +62,8 @@ static _Noreturn void give_up(void)
 
 void arc4random_buf(void *buf, size_t len)
 {
-	int saved = errno;
-
 	if (fill(buf, len))
 		give_up();
-	errno = saved;
 }
 
 uint32_t arc4random(void)

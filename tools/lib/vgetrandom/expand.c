@@ -12,7 +12,6 @@
  * done: if it is gone, none of it counts.
  */
 #include <stdatomic.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -55,7 +54,7 @@ static bool setup_droppable(void)
 /* Kernels before 6.11 have no droppable memory, but all else, if a page at a time. */
 static bool setup_locked(const char **why)
 {
-	size_t page = getauxval(AT_PAGESZ), pages;
+	size_t pages;
 	size_t wanted = pool_pages(sizeof(struct vgetrandom_state));
 	struct rlimit limit;
 	unsigned long *memory;
@@ -63,30 +62,30 @@ static bool setup_locked(const char **why)
 	if (getrlimit(RLIMIT_MEMLOCK, &limit))
 		limit.rlim_cur = 0;
 	/* One more page, for the mark. */
-	pages = OUR_SHARE(limit.rlim_cur) / page;
+	pages = OUR_SHARE(limit.rlim_cur) / PAGE;
 	if (pages > wanted + 1)
 		pages = wanted + 1;
 	if (pages < 2) {
 		*why = "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock";
 		return false;
 	}
-	memory = mmap(NULL, pages * page, PROT_READ | PROT_WRITE,
+	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED) {
 		*why = "there is no memory for keys";
 		return false;
 	}
-	if (madvise(memory, pages * page, MADV_WIPEONFORK) ||
-	    madvise(memory, pages * page, MADV_DONTDUMP) ||
-	    syscall(SYS_mlock2, memory, pages * page, MLOCK_ONFAULT)) {
-		munmap(memory, pages * page);
+	if (madvise(memory, pages * PAGE, MADV_WIPEONFORK) ||
+	    madvise(memory, pages * PAGE, MADV_DONTDUMP) ||
+	    syscall(SYS_mlock2, memory, pages * PAGE, MLOCK_ONFAULT)) {
+		munmap(memory, pages * PAGE);
 		*why = "keys need memory that is never swapped, dumped or inherited: the kernel has no droppable memory, and refuses to lock other";
 		return false;
 	}
 	*memory = 1;
 	locked_here = memory;
 	pool_open_fixed(&thread_expanders, sizeof(struct vgetrandom_state),
-			(char *)memory + page, pages - 1);
+			(char *)memory + PAGE, pages - 1);
 	return true;
 }
 
@@ -156,7 +155,7 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 	/* A pass makes at least one block for the state: the last one of the request. */
 	size_t blocks = (len - 1) / VGETRANDOM_BLOCK_SIZE;
 	size_t tail = len - blocks * VGETRANDOM_BLOCK_SIZE;
-	size_t kept = core->pass - blocks % core->pass;
+	size_t kept = core->pass - (blocks & (core->pass - 1));
 	unsigned long mark = (unsigned long)&blocks;
 	void *run = (char *)expander + VGETRANDOM_RUN;
 	ssize_t drawn;
@@ -164,6 +163,9 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 
 	expander->witness = mark;
 	atomic_signal_fence(memory_order_seq_cst);
+	/* A child of fork() from here on has no witness, and one from before does not come on. */
+	if (!expand_works_here())
+		return 0;
 	drawn = draw_key(run, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {
 		core->make(expander, buf, blocks, mark);
@@ -195,8 +197,7 @@ ssize_t expand(void *buf, size_t len, unsigned int flags, void *state)
 		return 0;
 	thread.expanding = true;
 	atomic_signal_fence(memory_order_seq_cst);
-	/* Between two attempts this may have become a child. */
-	for (int i = 0; i < ATTEMPTS && !ret && expand_works_here(); i++)
+	for (int i = 0; i < ATTEMPTS && !ret; i++)
 		ret = attempt(expander, buf, len, flags, state);
 	atomic_signal_fence(memory_order_seq_cst);
 	thread.expanding = false;

@@ -11,7 +11,7 @@
 
 /**
  * expand_setup - map memory for the keys of large requests
- * @why: set to the reason if there is none, else to what kind of memory it is
+ * @why: set to the reason if there is none
  *
  * Return: false if large requests cannot be expanded in this process.
  */
@@ -29,8 +29,7 @@ bool expand_works_here(void);
  * @flags: 0 or GRND_NONBLOCK
  * @state: the thread's state for the vDSO function; NULL: keys come from the system call
  *
- * Return: @len, or a smaller number as from the system call; or -errno; or 0, and nothing
- * has been done: somebody else has to serve the request.
+ * Return: @len; or -errno; or 0: somebody else has to serve the request.
  */
 ssize_t expand(void *buf, size_t len, unsigned int flags, void *state);
 

@@ -38,9 +38,15 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 		full.state_prot = (int)effect.params.mmap_prot;
 		full.state_flags = (int)effect.params.mmap_flags;
 	}
+	if (effect.fn && !full.states) {
+		full.small = VGETRANDOM_SYSCALL;
+		full.small_why = "there is no memory for states";
+	}
 	describe_large(&full);
-	if (!effect.core)
-		full.small_why = full.large_why = "the library has not started yet";
+	if (!effect.core) {
+		full.small_why = "the library has not started yet";
+		full.large_why = full.small_why;
+	}
 	memset(info, 0, size);
 	memcpy(info, &full, size < sizeof(full) ? size : sizeof(full));
 }

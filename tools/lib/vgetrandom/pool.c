@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "pool.h"
 
@@ -10,11 +11,6 @@
 
 #define FIRST_PATIENCE	256
 #define MOST_REFUSALS	12	/* a million requests between attempts, then */
-
-static size_t page_size(void)
-{
-	return getauxval(AT_PAGESZ);
-}
 
 static size_t stride_of(size_t size)
 {
@@ -28,7 +24,7 @@ static size_t pages_for(size_t pieces, size_t per_page)
 
 size_t pool_pages(size_t size)
 {
-	return pages_for(POOL_FIRST, page_size() / stride_of(size));
+	return pages_for(POOL_FIRST, PAGE / stride_of(size));
 }
 
 /* Chunk @n has as many pieces as all before it, and POOL_FIRST more. */
@@ -47,7 +43,7 @@ static void *piece_at(struct pool *pool, uint32_t number)
 	unsigned int n = chunk_of(number);
 	uint32_t in_chunk = number - chunk_start(n);
 
-	return atomic_load(&pool->chunks[n]) + in_chunk / pool->per_page * page_size() +
+	return atomic_load(&pool->chunks[n]) + in_chunk / pool->per_page * PAGE +
 	       in_chunk % pool->per_page * pool->stride;
 }
 
@@ -55,14 +51,14 @@ static void *piece_at(struct pool *pool, uint32_t number)
 static uint32_t number_of(struct pool *pool, const void *piece)
 {
 	uint32_t capacity = atomic_load(&pool->capacity), number;
-	size_t page = page_size(), offset;
+	size_t offset;
 
 	for (unsigned int n = 0; n < POOL_CHUNKS && chunk_start(n) < capacity; n++) {
 		offset = (uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[n]);
-		if (offset / page >= pages_for(POOL_FIRST << n, pool->per_page))
+		if (offset / PAGE >= pages_for(POOL_FIRST << n, pool->per_page))
 			continue;
-		number = chunk_start(n) + offset / page * pool->per_page +
-			 offset % page / pool->stride;
+		number = chunk_start(n) + offset / PAGE * pool->per_page +
+			 offset % PAGE / pool->stride;
 		if (number < capacity && piece_at(pool, number) == piece)
 			return number;
 	}
@@ -72,62 +68,65 @@ static uint32_t number_of(struct pool *pool, const void *piece)
 static void set_size(struct pool *pool, size_t size)
 {
 	pool->stride = stride_of(size);
-	pool->per_page = page_size() / pool->stride;
+	pool->per_page = PAGE / pool->stride;
+}
+
+/* The kernel has refused: when is it to be asked again? */
+static void be_patient(struct pool *pool, int error)
+{
+	uint32_t refusals = atomic_load(&pool->refusals);
+
+	/* A shortage may end. That a filter, or a kernel, does not know this will not. */
+	atomic_store(&pool->patience,
+		     error == ENOMEM || error == EAGAIN ? FIRST_PATIENCE << refusals : -1);
+	if (refusals < MOST_REFUSALS)
+		atomic_store(&pool->refusals, refusals + 1);
+}
+
+/* By the system call: others may have put something of theirs in the place of mmap(). */
+static void *map(struct pool *pool, size_t pages)
+{
+	return (void *)syscall(SYS_mmap, NULL, pages * PAGE, pool->prot, pool->flags, -1, 0);
 }
 
 /*
- * Who comes while another one is at it goes without: there is no waiting. And where the
- * kernel refuses, asking at every request would make each of them two system calls.
+ * Two may be here at the same time, and one may not return from the signal handler that
+ * has interrupted it: so whoever finds memory that is not counted yet counts it.
  */
 static bool grow(struct pool *pool)
 {
 	int32_t patience = atomic_load(&pool->patience);
-	uint32_t capacity, refusals;
-	bool grown = false;
-	unsigned int n;
+	uint32_t capacity = atomic_load(&pool->capacity);
+	char *nothing = NULL, *memory;
 	int saved = errno;
-	void *memory;
+	unsigned int n;
+	size_t pages;
 
+	if (atomic_load(&pool->fresh) < capacity)
+		return true;
 	if (patience) {
 		/* If another one counts down at the same time, once will do. */
 		if (patience > 0)
 			atomic_compare_exchange_strong(&pool->patience, &patience, patience - 1);
 		return false;
 	}
-	if (atomic_flag_test_and_set(&pool->growing))
+	if (capacity == POOL_MAX)
 		return false;
-
-	capacity = atomic_load(&pool->capacity);
-	if (atomic_load(&pool->fresh) < capacity) {
-		/* Somebody has been quicker. */
-		grown = true;
-		goto out;
-	}
-	if (capacity == POOL_MAX) {
-		atomic_store(&pool->patience, -1);
-		goto out;
-	}
 	n = chunk_of(capacity);
-	memory = mmap(NULL, pages_for(POOL_FIRST << n, pool->per_page) * page_size(),
-		      pool->prot, pool->flags, -1, 0);
-	if (memory != MAP_FAILED) {
-		atomic_store(&pool->chunks[n], memory);
-		atomic_store(&pool->capacity, chunk_start(n + 1));
-		atomic_store(&pool->refusals, 0);
-		atomic_store(&pool->patience, 0);
-		grown = true;
-		goto out;
+	if (!atomic_load(&pool->chunks[n])) {
+		pages = pages_for(POOL_FIRST << n, pool->per_page);
+		memory = map(pool, pages);
+		if (memory == MAP_FAILED) {
+			be_patient(pool, errno);
+			errno = saved;
+			return false;
+		}
+		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, memory))
+			syscall(SYS_munmap, memory, pages * PAGE);
 	}
-	/* A shortage may end. That a filter, or a kernel, does not know this will not. */
-	refusals = atomic_load(&pool->refusals);
-	atomic_store(&pool->patience,
-		     errno == ENOMEM || errno == EAGAIN ? FIRST_PATIENCE << refusals : -1);
-	if (refusals < MOST_REFUSALS)
-		atomic_store(&pool->refusals, refusals + 1);
-out:
-	atomic_flag_clear(&pool->growing);
-	errno = saved;
-	return grown;
+	if (atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1)))
+		atomic_store(&pool->refusals, 0);
+	return true;
 }
 
 void pool_open(struct pool *pool, size_t size, int prot, int flags)
@@ -225,13 +224,12 @@ bool pool_give(struct pool *pool, void *piece, enum pool_owner owner)
 
 void pool_reset(struct pool *pool, const void *mine)
 {
-	uint32_t fresh = atomic_load(&pool->fresh);
+	uint32_t fresh = atomic_load(&pool->fresh), owner;
 
-	atomic_flag_clear(&pool->growing);
-	/* The stack too is made anew: a thread that is gone may have held a piece of it. */
-	atomic_store(&pool->returned, 0);
-	for (uint32_t number = 0; number < fresh; number++)
+	for (uint32_t number = 0; number < fresh; number++) {
+		owner = POOL_THREAD;
 		if (piece_at(pool, number) != mine &&
-		    atomic_load(&pool->next[number]) != POOL_USER)
+		    atomic_compare_exchange_strong(&pool->next[number], &owner, 0))
 			put(pool, number);
+	}
 }

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PAGE		4096UL	/* of an x86-64 */
+
 #define POOL_FIRST	256	/* pieces that are mapped at the start; then twice that, ... */
 #define POOL_CHUNKS	8
 #define POOL_MAX	(POOL_FIRST * ((1 << POOL_CHUNKS) - 1))
@@ -30,7 +32,6 @@
  *	      topmost, plus one; in the high half a number that changes whenever the
  *	      stack does, or a piece that goes and comes back would look as if it had
  *	      stayed there
- * @growing: somebody is asking for more memory
  * @refusals: how often in a row the kernel has refused it
  * @patience: requests to turn away before the kernel is asked again; below 0: all
  * @next: for each piece: its owner, or the piece below it in @returned
@@ -44,7 +45,6 @@ struct pool {
 	_Atomic(uint32_t)	capacity;
 	_Atomic(uint32_t)	fresh;
 	_Atomic(uint64_t)	returned;
-	atomic_flag		growing;
 	_Atomic(uint32_t)	refusals;
 	_Atomic(int32_t)	patience;
 	_Atomic(uint32_t)	next[POOL_MAX];
@@ -53,7 +53,8 @@ struct pool {
 /* Who has a piece. No piece has a number as large as these. */
 enum pool_owner {
 	POOL_THREAD	= 0x40000000,	/* a thread, whose exit gives it back */
-	POOL_USER	= 0x40000001,	/* somebody who has asked for it by name */
+	POOL_IN_FORK	= 0x40000001,	/* the same, but it came while a fork was under way */
+	POOL_USER	= 0x40000002,	/* somebody who has asked for it by name */
 };
 
 /**
@@ -104,12 +105,12 @@ void *pool_take(struct pool *pool, enum pool_owner owner);
 bool pool_give(struct pool *pool, void *piece, enum pool_owner owner);
 
 /**
- * pool_reset - in a child of fork(): take the pieces of threads that are not there
+ * pool_reset - in a child of fork(): take back what threads have that are not there
  * @pool: the pool
  * @mine: the piece that this thread has, or NULL
  *
- * This is the only thread, and was not in pool_take() or pool_give() when it forked; nor
- * may it, in a signal handler, get there in the meantime.
+ * All that have a POOL_THREAD, that is; other threads of the child, if there are any
+ * already, are POOL_IN_FORK. What a thread was just taking or giving back is lost.
  */
 void pool_reset(struct pool *pool, const void *mine);
 

@@ -23,8 +23,6 @@
  */
 #define STATE_SIZE_OF_6_11	144
 
-#define PAGE	4096
-
 /* On a page of its own, read-only once all is decided: it has pointers to functions. */
 static union {
 	struct effect	effect;
@@ -33,24 +31,34 @@ static union {
 
 extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
 
+static bool may_be_inherited(const struct vdso_params *params)
+{
+	return (params->mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE;
+}
+
+/*
+ * There may be threads already, of constructors that ran before. They go this way from
+ * the moment that the function is there: so it comes last.
+ */
 static void decide_small(const char *why_no_threads)
 {
-	effect.fn = vdso_find(&effect.params, &effect.small_why);
-	if (!effect.fn)
+	vdso_fn fn = vdso_find(&effect.params, &effect.small_why);
+
+	if (!fn)
 		return;
-	if ((effect.params.mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE)
-		effect.small_why = "the kernel's vDSO getrandom() wants its states in memory that children of fork() might share";
-	else if (why_no_threads)
-		effect.small_why = why_no_threads;
-	else
-		effect.small_why = "the kernel's vDSO has getrandom()";
-	if (why_no_threads || (effect.params.mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE) {
-		effect.fn = NULL;
+	if (may_be_inherited(&effect.params)) {
+		effect.small_why = "the kernel's vDSO getrandom() wants its states in memory that a child of fork() would share";
 		return;
 	}
+	if (why_no_threads) {
+		effect.small_why = why_no_threads;
+		return;
+	}
+	effect.small_why = "the kernel's vDSO has getrandom()";
 	effect.state_size = effect.params.size_of_opaque_state;
-	pool_open(&thread_states, effect.state_size, effect.params.mmap_prot,
-		  effect.params.mmap_flags);
+	pool_open(&thread_states, effect.state_size, (int)effect.params.mmap_prot,
+		  (int)effect.params.mmap_flags);
+	__atomic_store_n(&effect.fn, fn, __ATOMIC_RELEASE);
 }
 
 static size_t where_it_pays(void)
@@ -92,15 +100,23 @@ static size_t where_the_user_wants(void)
 	return from;
 }
 
-static void decide_large(const char *why_no_threads)
+/* What the environment says of the core, if it makes sense. */
+static void decide_core(void)
 {
 	const char *name = secure_getenv("VGETRANDOM_CORE");
+	const struct core *core = name ? core_named(name) : NULL;
+
+	if (name && !core)
+		effect.large_why = "VGETRANDOM_CORE in the environment is not the name of a core that this machine runs: ignored";
+	effect.core = core ? core : core_best();
+}
+
+static void decide_large(const char *why_no_threads)
+{
 	const char *why;
 	size_t from;
 
-	effect.core = name ? core_named(name) : NULL;
-	if (!effect.core)
-		effect.core = core_best();
+	decide_core();
 	from = where_the_user_wants();
 	why = effect.large_why;
 	if (!from)
@@ -114,7 +130,7 @@ static void decide_large(const char *why_no_threads)
 		return;
 	}
 	if (expand_setup(&effect.large_why))
-		effect.large_from = from;
+		__atomic_store_n(&effect.large_from, from, __ATOMIC_RELEASE);
 }
 
 /* As early as may be. Who comes earlier still is served by the system call. */

@@ -19,10 +19,12 @@ struct pool thread_states, thread_expanders;
 
 static pthread_key_t exit_key;
 
+/* Forks that this process has begun, and not ended yet. */
+static atomic_uint forking;
+
 /*
- * As long as @in_pool is not 0, signal handlers of this thread get nothing from a pool,
- * and a child that they fork does not tidy up: the call that they have interrupted will
- * go on in it.
+ * As long as @in_pool is not 0 this thread may have a piece that it does not know of. So
+ * signal handlers of it take none, and a child that they fork takes none back.
  */
 static void enter_pool(void)
 {
@@ -34,6 +36,12 @@ static void leave_pool(void)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	thread.in_pool--;
+}
+
+static void give(struct pool *pool, void *piece)
+{
+	if (!pool_give(pool, piece, POOL_THREAD))
+		pool_give(pool, piece, POOL_IN_FORK);
 }
 
 /*
@@ -52,20 +60,36 @@ static void exit_thread(void *unused)
 	thread.expander = NULL;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (state)
-		pool_give(&thread_states, state, POOL_THREAD);
+		give(&thread_states, state);
 	if (expander)
-		pool_give(&thread_expanders, expander, POOL_THREAD);
+		give(&thread_expanders, expander);
 	leave_pool();
+}
+
+/*
+ * The child may have other threads before it gets to after_fork_in_child(): those of
+ * libraries that are told of it earlier. What they have must not be taken back; nor must
+ * what the parent's threads take now, but that is merely lost to the child.
+ */
+static void before_fork(void)
+{
+	forking++;
+}
+
+static void after_fork_in_parent(void)
+{
+	forking--;
 }
 
 static void after_fork_in_child(void)
 {
-	if (thread.in_pool)
-		return;
-	enter_pool();
-	pool_reset(&thread_states, thread.state);
-	pool_reset(&thread_expanders, thread.expander);
-	leave_pool();
+	if (!thread.in_pool) {
+		enter_pool();
+		pool_reset(&thread_states, thread.state);
+		pool_reset(&thread_expanders, thread.expander);
+		leave_pool();
+	}
+	forking = 0;
 }
 
 const char *thread_setup(void)
@@ -80,7 +104,7 @@ const char *thread_setup(void)
 	 * Without it, a child would not know which pieces it may use again: no harm, but
 	 * that they are lost. The same happens in children of _Fork() and clone().
 	 */
-	pthread_atfork(NULL, NULL, after_fork_in_child);
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	return NULL;
 }
 
@@ -92,8 +116,9 @@ static void *need(struct pool *pool, void *volatile *piece)
 	enter_pool();
 	if (!thread.armed)
 		thread.armed = !pthread_setspecific(exit_key, &thread);
-	if (thread.armed)
-		*piece = pool_take(pool, POOL_THREAD);
+	/* Since the caller looked, a signal handler may have been here. */
+	if (thread.armed && !*piece)
+		*piece = pool_take(pool, forking ? POOL_IN_FORK : POOL_THREAD);
 	leave_pool();
 	return *piece;
 }
@@ -110,20 +135,10 @@ void *thread_need_expander(void)
 
 void *thread_alloc_state(void)
 {
-	void *state;
-
-	enter_pool();
-	state = pool_take(&thread_states, POOL_USER);
-	leave_pool();
-	return state;
+	return pool_take(&thread_states, POOL_USER);
 }
 
 bool thread_free_state(void *state)
 {
-	bool given;
-
-	enter_pool();
-	given = pool_give(&thread_states, state, POOL_USER);
-	leave_pool();
-	return given;
+	return pool_give(&thread_states, state, POOL_USER);
 }

@@ -16,7 +16,7 @@
  * @expanding: it is being used
  * @exiting: the thread has given all back, and gets nothing any more
  * @armed: the thread's exit will give it back
- * @in_pool: calls of the pool's functions that the thread is in
+ * @in_pool: the thread is taking a piece, or giving one back
  *
  * Signal handlers of the thread see it in every state that is possible.
  */

@@ -14,6 +14,7 @@
  *	dropin.c	getrandom() and its like on top of this
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@
  * Neither in the page of NULL nor in the kernel's half. Only the system call can say
  * EFAULT; it costs too much to ask it about each address.
  */
-static inline int may_be_an_address(const void *buf)
+static inline bool may_be_an_address(const void *buf)
 {
 	return (intptr_t)buf >= 4096;
 }
@@ -58,13 +59,16 @@ static ssize_t not_so_fast(void *buf, size_t len, unsigned int flags)
 	void *state = thread.state;
 	ssize_t ret = 0;
 
+	/* Otherwise the largest number would be large where nothing is. */
+	if (len > MOST_BYTES)
+		len = MOST_BYTES;
 	if (!may_be_an_address(buf))
 		return result(syscall_getrandom(buf, len, flags));
 	if (effect.fn && !state)
 		state = thread_need_state();
 	/* With other flags the kernel may give what no key should be made of. */
 	if (len >= effect.large_from && !(flags & ~GRND_NONBLOCK))
-		ret = expand(buf, len < MOST_BYTES ? len : MOST_BYTES, flags, state);
+		ret = expand(buf, len, flags, state);
 	if (ret)
 		return result(ret);
 	if (!state)
