@@ -24,6 +24,7 @@ help:		## this list
 	@echo "  LINUX=<tarball or tree>   another plain Linux 6.1.y to start from"
 	@echo "  QUICK=1                   a shorter bench"
 	@echo "  TESTS='series vm-*'       only these tests; scripts/run-tests --list names them"
+	@echo "  PREFIX=, DESTDIR=         where 'install' installs to"
 	@echo "  JOBS=N                    processes of a build (default: one a processor)"
 
 deps:		## install the Debian packages needed (as root; else say how)
@@ -43,6 +44,15 @@ selftests: tree	## the vDSO's kselftests
 
 lib:		## libvgetrandom and the command vgetrandom: build/lib
 	@scripts/build lib
+
+install: lib	## install them: PREFIX=/usr/local DESTDIR=
+	@$(MAKE) -C tools/lib/vgetrandom install OUT=$(CURDIR)/build/lib
+
+uninstall:	## take away what install put there: the same PREFIX= and DESTDIR=
+	@$(MAKE) -C tools/lib/vgetrandom uninstall OUT=$(CURDIR)/build/lib
+
+deb:		## Debian packages of them: build/deb
+	@scripts/deb
 
 bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) vdso
@@ -78,6 +88,6 @@ check: tree	## no warnings at W=1, and checkpatch --strict on the series
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests lib bench bench-lazyfree test test-debug \
+.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench bench-lazyfree test test-debug \
 	boot series series-check check clean
 .NOTPARALLEL:

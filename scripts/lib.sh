@@ -13,7 +13,8 @@ JOBS=${JOBS:-$(nproc)}
 # Folders of the repository that are folders of the kernel...
 KERNEL_TOPS=(arch drivers fs include kernel lib mm tools Documentation)
 # ...except these, which are about the project and stay out of the kernel.
-PROJECT_DIRS=(tools/testing/vdso_host tools/testing/guest)
+PROJECT_DIRS=(tools/testing/vdso_host tools/testing/guest
+	tools/lib/vgetrandom tools/testing/libvgetrandom)
 
 PROG=${0##*/}
 

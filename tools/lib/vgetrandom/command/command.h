@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command vgetrandom: what its parts offer each other. See vgetrandom(1).
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* The command was used in a way that it does not know. */
+#define EXIT_USAGE		2
+/* As env(1) and shells have it, of `vgetrandom run`: its own failures; no program */
+#define EXIT_RUN_FAILED		125
+#define EXIT_CANNOT_RUN		126
+#define EXIT_NOT_FOUND		127
+
+/* Each gets the arguments from its own name on, and returns the exit status. */
+int command_run(int argc, char **argv);
+int command_info(int argc, char **argv);
+int command_bench(int argc, char **argv);
+
+/* The usage, all of it. */
+void show_help(FILE *out);
+
+/**
+ * library_find - where is the library that programs are to be run with?
+ * @path: its path goes here; absolute
+ * @size: room for it
+ *
+ * It is beside the command, or in a folder for libraries beside the command's, as it
+ * is where both were installed together, wherever that is; or where it was said to
+ * be when the command was built.
+ *
+ * Return: is there one? If not, @path is where it was looked for last.
+ */
+bool library_find(char *path, size_t size);
+
+/**
+ * own_libc - which C library this command runs with
+ * @name: "glibc 2.36", say; goes here
+ * @size: room for it
+ *
+ * Return: does its getrandom() use the vDSO's, where there is one?
+ */
+bool own_libc(char *name, size_t size);
+
+/* Prints a string as JSON has it; NULL is null. */
+void json_string(FILE *out, const char *text);
+
+#endif /* COMMAND_H */

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+#
+# How the command `vgetrandom` is made; for ../Makefile, which sets
+#
+#	OUT SRC CC FLAGS CPPFLAGS CFLAGS LDFLAGS	as it does for the library
+#	VERSION SONAME	what is compiled in
+#	LIBDIR		likewise (see ../install.mk): where `run` looks for the library last
+#
+# The library is linked in, so that `info` and `bench` need nothing. `run` needs the
+# shared one.
+
+COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c show.c bench.c program.c \
+		   elf_facts.c library.c json.c)
+COMMAND_HEADERS	:= $(addprefix $(SRC)/command/,command.h program.h elf_facts.h) \
+		   $(SRC)/vgetrandom.h
+COMMAND_FLAGS	 = $(filter-out -M%,$(FLAGS)) -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
+		   -DSONAME='"$(SONAME)"' -DLIBDIR='"$(LIBDIR)"'
+
+all: $(OUT)/vgetrandom
+
+# Changes only when what is compiled in does: `make install PREFIX=...` may come after a
+# `make` without.
+$(OUT)/command.flags: FORCE
+	@mkdir -p $(OUT)
+	@printf '%s\n' $(COMMAND_FLAGS) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# -ldl: for C libraries that have dlopen() in a library of its own.
+$(OUT)/vgetrandom: $(COMMAND_SOURCES) $(COMMAND_HEADERS) $(OUT)/libvgetrandom.a \
+		   $(OUT)/command.flags
+	$(CC) $(COMMAND_FLAGS) $(CPPFLAGS) $(CFLAGS) -I$(SRC) $(COMMAND_SOURCES) \
+		$(OUT)/libvgetrandom.a $(LDFLAGS) -pthread -ldl -lm -o $@
+
+FORCE:
+.PHONY: all FORCE

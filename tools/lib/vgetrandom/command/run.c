@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vgetrandom run: a program, with the library preloaded.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "program.h"
+
+static void set(const char *name, const char *value)
+{
+	if (setenv(name, value, 1))
+		err(EXIT_RUN_FAILED, "cannot set %s", name);
+}
+
+static const char *parse_core(const char *name)
+{
+	static const char * const cores[] = { "sse2", "avx2", "avx512vl", "avx512" };
+	size_t i;
+
+	for (i = 0; i < sizeof(cores) / sizeof(*cores); i++)
+		if (!strcmp(name, cores[i]))
+			return name;
+	errx(EXIT_USAGE, "--core '%s': not one of sse2, avx2, avx512vl and avx512", name);
+}
+
+/* First, so that no other library's getrandom() is before ours. */
+static void preload(const char *library)
+{
+	const char *others = getenv("LD_PRELOAD");
+	char *value;
+
+	if (strpbrk(library, " :\t\n"))
+		errx(EXIT_RUN_FAILED,
+		     "'%s' cannot be preloaded: LD_PRELOAD has no way to write blanks and colons",
+		     library);
+	if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "",
+		     others ? others : "") < 0)
+		err(EXIT_RUN_FAILED, "LD_PRELOAD");
+	set("LD_PRELOAD", value);
+	free(value);
+}
+
+static _Noreturn void run(char **argv, const struct outlook *outlook)
+{
+	int error;
+
+	execvp(argv[0], argv);
+	error = errno;
+	if (error == ENOENT && outlook->missing[0])
+		errx(EXIT_CANNOT_RUN, "cannot run %s: %s, which it needs, is not there",
+		     argv[0], outlook->missing);
+	errno = error;
+	if (error == ENOENT)
+		err(EXIT_NOT_FOUND, "%s", argv[0]);
+	err(EXIT_CANNOT_RUN, "cannot run %s", argv[0]);
+}
+
+int command_run(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "no-large",	no_argument,	   NULL, 'l' },
+		{ "core",	required_argument, NULL, 'c' },
+		{ "help",	no_argument,	   NULL, 'h' },
+		{ }
+	};
+	const char *large = NULL, *core = NULL;
+	char path[4096], library[4096];
+	struct outlook outlook = { .preload = true };
+	int c;
+
+	/* "+": what follows the program's name is the program's. */
+	while ((c = getopt_long(argc, argv, "+", known, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			large = "off";
+			break;
+		case 'c':
+			core = parse_core(optarg);
+			break;
+		case 'h':
+			show_help(stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	argv += optind;
+	if (!argv[0])
+		errx(EXIT_USAGE, "run: which program? See vgetrandom --help");
+
+	if (!library_find(library, sizeof(library)))
+		errx(EXIT_RUN_FAILED, "cannot find %s: neither beside this command nor as %s;"
+		     " install libvgetrandom", strrchr(library, '/') + 1, library);
+	if (program_find(argv[0], path, sizeof(path)))
+		program_look(path, library, &outlook);
+	if (outlook.why[0])
+		warnx("%s", outlook.why);
+	if (outlook.preload)
+		preload(library);
+	if (large)
+		set("VGETRANDOM_LARGE", large);
+	if (core)
+		set("VGETRANDOM_CORE", core);
+	run(argv, &outlook);
+}
