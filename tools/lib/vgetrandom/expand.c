@@ -143,7 +143,8 @@ static void erase(void *run, size_t blocks)
 static ssize_t draw_key(void *key, unsigned int flags, void *state)
 {
 	if (state)
-		return effect.fn(key, VGETRANDOM_KEY_SIZE, flags, state, effect.state_size);
+		return thread_call(effect.fn, key, VGETRANDOM_KEY_SIZE, flags, state,
+				   effect.state_size);
 	return syscall_getrandom(key, VGETRANDOM_KEY_SIZE, flags);
 }
 

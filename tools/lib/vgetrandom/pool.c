@@ -112,6 +112,9 @@ static bool grow(struct pool *pool)
 	}
 	if (capacity == POOL_MAX)
 		return false;
+	/* Others who come meanwhile are turned away; but not for ever, should this be the end. */
+	if (!atomic_compare_exchange_strong(&pool->patience, &patience, FIRST_PATIENCE))
+		return false;
 	n = chunk_of(capacity);
 	if (!atomic_load(&pool->chunks[n])) {
 		pages = pages_for(POOL_FIRST << n, pool->per_page);
@@ -124,8 +127,9 @@ static bool grow(struct pool *pool)
 		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, memory))
 			syscall(SYS_munmap, memory, pages * PAGE);
 	}
-	if (atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1)))
-		atomic_store(&pool->refusals, 0);
+	atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1));
+	atomic_store(&pool->refusals, 0);
+	atomic_store(&pool->patience, 0);
 	return true;
 }
 

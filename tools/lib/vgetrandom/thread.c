@@ -50,13 +50,14 @@ static void give(struct pool *pool, void *piece)
  */
 static void exit_thread(void *unused)
 {
-	void *state = thread.state;
+	void *state = thread.own_state;
 	void *expander = thread.expander;
 
 	(void)unused;
 	thread.exiting = true;
 	enter_pool();
 	thread.state = NULL;
+	thread.own_state = NULL;
 	thread.expander = NULL;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (state)
@@ -85,7 +86,7 @@ static void after_fork_in_child(void)
 {
 	if (!thread.in_pool) {
 		enter_pool();
-		pool_reset(&thread_states, thread.state);
+		pool_reset(&thread_states, thread.own_state);
 		pool_reset(&thread_expanders, thread.expander);
 		leave_pool();
 	}
@@ -125,7 +126,10 @@ static void *need(struct pool *pool, void *volatile *piece)
 
 void *thread_need_state(void)
 {
-	return need(&thread_states, &thread.state);
+	/* This is a handler's request, and the one that it interrupts is using it? */
+	if (thread.own_state)
+		return NULL;
+	return thread.state = need(&thread_states, &thread.own_state);
 }
 
 void *thread_need_expander(void)

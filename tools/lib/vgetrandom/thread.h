@@ -5,14 +5,17 @@
 #ifndef _VGETRANDOM_THREAD_H
 #define _VGETRANDOM_THREAD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "pool.h"
+#include "vdso.h"
 
 /**
  * struct thread - what a thread has
- * @state: its state for the vDSO function; NULL until it is needed, and where there is none
- * @expander: where it keeps the key of a large request; likewise
+ * @state: its state for the vDSO function, as long as no call is using it; otherwise NULL
+ * @own_state: its state, in use or not; NULL until it is needed, and where there is none
+ * @expander: where it keeps the key of a large request; NULL until it is needed
  * @expanding: it is being used
  * @exiting: the thread has given all back, and gets nothing any more
  * @armed: the thread's exit will give it back
@@ -22,6 +25,7 @@
  */
 struct thread {
 	void			*volatile state;
+	void			*volatile own_state;
 	void			*volatile expander;
 	volatile bool		expanding;
 	volatile bool		exiting;
@@ -47,6 +51,37 @@ extern __thread struct thread thread THREAD_MODEL __attribute__((visibility("hid
 extern struct pool thread_states, thread_expanders;
 
 /**
+ * thread_call - call the vDSO function
+ * @fn: the function
+ * @buf: where the bytes go
+ * @len: how many
+ * @flags: as in getrandom()
+ * @state: this thread's @state; not NULL
+ * @state_size: its size
+ *
+ * The function would notice that a signal handler calls it again with the state that it is
+ * using, but by what it has written there. Linux 6.11's does not notice if that is lost
+ * in between, because the page was dropped or the handler runs in a child that it has
+ * forked: then what was made before goes out in both processes. So handlers do not find
+ * the state.
+ *
+ * Return: what the function returns: a number of bytes, or -errno
+ */
+static inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len, unsigned int flags,
+				  void *state, size_t state_size)
+{
+	ssize_t ret;
+
+	thread.state = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
+	ret = fn(buf, len, flags, state, state_size);
+	atomic_signal_fence(memory_order_seq_cst);
+	/* The same as @state, which need not be kept over the call for this. */
+	thread.state = thread.own_state;
+	return ret;
+}
+
+/**
  * thread_setup - find out about threads' exits and forks
  *
  * Return: NULL; or the reason why threads cannot have anything.
@@ -54,7 +89,7 @@ extern struct pool thread_states, thread_expanders;
 const char *thread_setup(void);
 
 /**
- * thread_need_state - the calling thread's state, that has none yet
+ * thread_need_state - the calling thread's state, if its @state is NULL
  *
  * Return: the state; NULL if there is none to be had, at least now.
  */

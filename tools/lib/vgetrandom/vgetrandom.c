@@ -14,7 +14,6 @@
  *	dropin.c	getrandom() and its like on top of this
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +24,10 @@
 #include "thread.h"
 #include "vgetrandom.h"
 
-#define GRND_NONBLOCK	0x01	/* as in <sys/random.h>, which old libraries lack */
+/* As in <sys/random.h>, which old libraries lack. */
+#define GRND_NONBLOCK	0x01
+#define GRND_RANDOM	0x02
+#define GRND_INSECURE	0x04
 
 /* A request is cut to this, as by the kernel: MAX_RW_COUNT. */
 #define MOST_BYTES	0x7ffff000UL
@@ -33,12 +35,12 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 
 /*
- * Neither in the page of NULL nor in the kernel's half. Only the system call can say
+ * 0, if it is neither in the page of NULL nor beyond what processes have. Only the system call can say
  * EFAULT; it costs too much to ask it about each address.
  */
-static inline bool may_be_an_address(const void *buf)
+static inline uintptr_t beyond_addresses(const void *buf)
 {
-	return (intptr_t)buf >= 4096;
+	return ((uintptr_t)buf - 4096) >> 47;
 }
 
 __attribute__((noinline, cold))
@@ -56,32 +58,36 @@ static ssize_t result(ssize_t ret)
 __attribute__((noinline))
 static ssize_t not_so_fast(void *buf, size_t len, unsigned int flags)
 {
+	const unsigned int contradiction = GRND_RANDOM | GRND_INSECURE;
 	void *state = thread.state;
 	ssize_t ret = 0;
 
 	/* Otherwise the largest number would be large where nothing is. */
 	if (len > MOST_BYTES)
 		len = MOST_BYTES;
-	if (!may_be_an_address(buf))
+	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
+	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
 		return result(syscall_getrandom(buf, len, flags));
 	if (effect.fn && !state)
 		state = thread_need_state();
 	/* With other flags the kernel may give what no key should be made of. */
-	if (len >= effect.large_from && !(flags & ~GRND_NONBLOCK))
+	if (len >= effect.large_from && flags <= GRND_NONBLOCK)
 		ret = expand(buf, len, flags, state);
 	if (ret)
 		return result(ret);
 	if (!state)
 		return result(syscall_getrandom(buf, len, flags));
-	return result(effect.fn(buf, len, flags, state, effect.state_size));
+	return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
 }
 
 ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 {
 	void *state = thread.state;
 
-	if (likely(state && len < effect.large_from && may_be_an_address(buf)))
-		return result(effect.fn(buf, len, flags, state, effect.state_size));
+	/* What not_so_fast() looks at one by one, with a jump less: 1 is GRND_NONBLOCK. */
+	if (likely(state && len < effect.large_from &&
+		   !(beyond_addresses(buf) | flags >> 1)))
+		return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
 	return not_so_fast(buf, len, flags);
 }
 
