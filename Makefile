@@ -55,10 +55,16 @@ deb:		## Debian packages of them: build/deb
 	@scripts/deb
 
 bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
-	@$(MAKE) vdso
+	@$(MAKE) vdso lib
 	@bench/run native
+	@bench/run libraries
+	$(if $(filter-out 0,$(QUICK)),,@bench/run programs)
 	@$(MAKE) kernel selftests
 	@bench/run guest
+
+bench-lib: lib	## libvgetrandom against other libraries, and programs with it and without
+	@bench/run libraries
+	@bench/run programs
 
 bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
 	@bench/lazyfree-run
@@ -88,6 +94,6 @@ check: tree	## no warnings at W=1, and checkpatch --strict on the series
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench bench-lazyfree test test-debug \
+.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench bench-lib bench-lazyfree test test-debug \
 	boot series series-check check clean
 .NOTPARALLEL:

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions that are called in processes of their own: see server.c.
+ */
+#ifndef _BENCH_REMOTE_H
+#define _BENCH_REMOTE_H
+
+#include "server.h"
+
+#define MAX_COMMAND	12
+
+/**
+ * struct remote - a server
+ * @hello: who it says it is
+ * @in: where it takes requests
+ * @out: where it gives answers
+ */
+struct remote {
+	struct hello	hello;
+	int		in;
+	int		out;
+};
+
+/**
+ * remote_start - start a server
+ * @remote: filled in; hello.absent says so if it cannot do what it is to do
+ * @command: the program and its arguments, a NULL after the last
+ * @environment: what is to be in its environment besides, NAME=VALUE, likewise
+ *
+ * It ends with this process.
+ */
+void remote_start(struct remote *remote, const char *const *command,
+		  const char *const *environment);
+
+/**
+ * remote_time - have a server make calls
+ * @remote: the server
+ * @bytes: the size of a call
+ * @calls: how many
+ * @cpu: on which processor
+ *
+ * Return: the time of a call. Exits with a message if one does not deliver.
+ */
+double remote_time(const struct remote *remote, size_t bytes, unsigned long calls, int cpu);
+
+#endif /* _BENCH_REMOTE_H */
