@@ -55,38 +55,15 @@ static inline long count_droppable(const uint8_t *p, size_t len)
 /* Somebody else may be looking at a page for a moment, hence the patience. */
 static inline bool pageout_drops(uint8_t *p, size_t len)
 {
-	for (int tries = 0; tries < 20; tries++) {
+	long left = 1;
+
+	for (time_t end = 0; left > 0 && patience(&end);) {
 		drain_lists();
 		if (madvise(p, len, MADV_PAGEOUT))
 			return false;
-		if (!count_droppable(p, len))
-			return true;
-		usleep(10000);
+		left = count_droppable(p, len);
 	}
-	return false;
-}
-
-/*
- * count_on_swap(), which takes its time, only if anything has been swapped since
- * the program began, or since it was found to be none of ours.
- */
-static long swapped_before;
-
-static __attribute__((constructor)) void note_swapped(void)
-{
-	swapped_before = vm_counter("pswpout");
-}
-
-static inline long found_on_swap(void)
-{
-	long swapped = vm_counter("pswpout"), found;
-
-	if (swapped == swapped_before)
-		return 0;
-	found = count_on_swap();
-	if (!found)
-		swapped_before = swapped;
-	return found;
+	return !left;
 }
 
 /*

@@ -26,7 +26,7 @@
 
 #define GROUP		"no-memory"
 #define WAIT_MS		1000
-#define PATIENCE_MS	20000
+#define PATIENCE_MS	60000
 #define SIZE		(4UL << 20)
 
 #ifndef MADV_DONTNEED_LOCKED
@@ -380,7 +380,7 @@ static void use_full_node(struct __test_metadata *_metadata, struct _test_data_f
 	set(&self->user->go);
 }
 
-TEST_F_TIMEOUT(full_node, ordinary_memory_is_killed_for, 120)
+TEST_F(full_node, ordinary_memory_is_killed_for)
 {
 	int status;
 
@@ -392,7 +392,7 @@ TEST_F_TIMEOUT(full_node, ordinary_memory_is_killed_for, 120)
 	waitpid(-1, &status, WNOHANG);
 }
 
-TEST_F_TIMEOUT(full_node, write_waits, 120)
+TEST_F(full_node, write_waits)
 {
 	int status;
 

@@ -21,10 +21,24 @@
 #define HUGE_PAGES	THP "enabled"
 #define HUGE_EFFORT	THP "defrag"
 
+#define PATIENCE_S	60
+
 #define must(condition, ...) do {			\
 	if (!(condition))				\
 		ksft_exit_fail_msg(__VA_ARGS__);	\
 } while (0)
+
+bool patience(time_t *end)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (*end)
+		usleep(10000);
+	else
+		*end = now.tv_sec + PATIENCE_S;
+	return now.tv_sec < *end;
+}
 
 /* Made, not stored: a program's own pages must not look like it on the swap. */
 static uint8_t pattern_byte(size_t i)
@@ -129,6 +143,25 @@ long count_on_swap(void)
 	return found;
 }
 
+static long swapped_before;
+
+static __attribute__((constructor)) void note_swapped(void)
+{
+	swapped_before = file_number("/proc/vmstat", "pswpout ", NULL);
+}
+
+long found_on_swap(void)
+{
+	long swapped = vm_counter("pswpout"), found;
+
+	if (swapped == swapped_before)
+		return 0;
+	found = count_on_swap();
+	if (!found)
+		swapped_before = swapped;
+	return found;
+}
+
 /* The first line that starts with @key; of smaps, the one about @p. */
 static bool file_line(const char *file, const char *key, const void *p, char *line, int size)
 {
@@ -164,12 +197,20 @@ long vm_counter(const char *key)
 	return value;
 }
 
+long smaps_kb_of(pid_t pid, const void *p, const char *key)
+{
+	char file[32];
+	long value;
+
+	snprintf(file, sizeof(file), "/proc/%d/smaps", pid);
+	value = file_number(file, key, p);
+	must(value >= 0, "%s has no %s for %p\n", file, key, p);
+	return value;
+}
+
 long smaps_kb(const void *p, const char *key)
 {
-	long value = file_number("/proc/self/smaps", key, p);
-
-	must(value >= 0, "/proc/self/smaps has no %s for %p\n", key, p);
-	return value;
+	return smaps_kb_of(getpid(), p, key);
 }
 
 bool smaps_flag(const void *p, const char *flag)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE		0x08
@@ -45,6 +46,18 @@
 
 #define HUGE_SIZE		(2UL << 20)
 
+/* For a test that hangs. One in an emulated guest on a busy machine does not. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	240
+
+/*
+ * For what the kernel does at some time, and not at once: a page may be in the hands
+ * of somebody who waits for a processor, as may all of the guest. Ask again and again:
+ * "for (time_t end = 0; !done() && patience(&end);) ask();". Sleeps a little, but
+ * for the first time; false when that has been going on for long enough.
+ */
+bool patience(time_t *end);
+
 /*
  * Memory. map_pages() with MAP_DROPPABLE or MAP_PRIVATE; map_huge() aligned to a
  * huge page, with MADV_HUGEPAGE.
@@ -61,14 +74,20 @@ void fill_pages(uint8_t *p, size_t len);
  */
 long count_dropped(const uint8_t *p, size_t len);
 
-/* How many pages of the swap devices that are in use start with the pattern. */
+/*
+ * How many pages of the swap devices that are in use start with the pattern.
+ * found_on_swap() looks, which takes its time, only if anything has been swapped since
+ * the program began, or since it was found to be none of those.
+ */
 long count_on_swap(void);
+long found_on_swap(void);
 bool swap_is_on(void);
 
 /* A number after @key in a file of lines; of smaps, @p's mapping's. -1: not there. */
 long file_number(const char *file, const char *key, const void *p);
 long vm_counter(const char *key);				/* of /proc/vmstat */
 long smaps_kb(const void *p, const char *key);		/* "LazyFree:", in kB */
+long smaps_kb_of(pid_t pid, const void *p, const char *key);
 bool smaps_flag(const void *p, const char *flag);	/* " dp", of VmFlags: */
 
 /* Of the page that is mapped at @p; 0 if there is none. Needs root. */
@@ -105,6 +124,10 @@ struct huge_settings {
 	char effort[16];
 };
 
+/*
+ * Where a test looks at what is left of a huge page, map_huge() is followed by
+ * MADV_NOHUGEPAGE once the page is there: khugepaged makes another one of what is left.
+ */
 bool allow_huge(struct huge_settings *saved);
 void restore_huge(const struct huge_settings *saved);
 

@@ -40,11 +40,29 @@ static int advise(void *p, size_t len)
 	return ret;
 }
 
-/* More than there is: until nothing is left that can be had. */
+/*
+ * More than there is: until nothing is left that can be had. Nor of what was freed
+ * lazily, which is always to be had: it may have been in somebody's hands.
+ */
 static void pressure(void)
 {
-	drain_lists();
-	reclaim_cgroup(CGROUP, 16 << 20);
+	time_t end = 0;
+
+	do {
+		drain_lists();
+		reclaim_cgroup(CGROUP, 16 << 20);
+	} while (file_number("/proc/self/smaps_rollup", "LazyFree:", NULL) > 0 &&
+		 patience(&end));
+}
+
+/* The same, until nothing of a mapping is left in memory, if there is swap. */
+static void pressure_on(const uint8_t *p)
+{
+	time_t end = 0;
+
+	do
+		pressure();
+	while (swap_is_on() && smaps_kb(p, "Rss:") && patience(&end));
 }
 
 /* Memory that is touched from now on counts for the cgroup. */
@@ -222,7 +240,7 @@ TEST_F(pages, are_kept_without_pressure)
 /* What shows that the pressure is one that swaps. */
 TEST_F(pages, without_advice_are_swapped_or_stay)
 {
-	pressure();
+	pressure_on(self->p);
 	EXPECT_EQ(swap_is_on() ? LEN / 1024 : 0, smaps_kb(self->p, "Swap:"));
 	EXPECT_LE(swap_is_on() ? PAGES : 0, count_on_swap());
 	EXPECT_TRUE(is_kept(self->p, LEN));
@@ -264,7 +282,7 @@ TEST_F(pages, only_those_asked_for_are_freed)
 
 TEST_F(pages, on_swap_lose_their_place_there)
 {
-	pressure();
+	pressure_on(self->p);
 	EXPECT_LE(swap_is_on() ? PAGES : 0, count_on_swap());
 	ASSERT_EQ(0, advise(self->p, LEN));
 	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
@@ -276,7 +294,7 @@ TEST_F(pages, on_swap_lose_their_place_there)
 /* A page that was read from swap and has its place there still. */
 TEST_F(pages, back_from_swap_lose_their_place_there)
 {
-	pressure();
+	pressure_on(self->p);
 	EXPECT_TRUE(is_kept(self->p, LEN));
 	ASSERT_EQ(0, advise(self->p, LEN));
 	EXPECT_EQ(LEN / 1024, smaps_kb(self->p, "LazyFree:"));
@@ -306,7 +324,7 @@ TEST_F(pages, back_from_swap_advised_by_a_child_are_kept_for_the_parent)
 {
 	struct child child;
 
-	pressure();
+	pressure_on(self->p);
 	EXPECT_TRUE(is_kept(self->p, LEN));
 	ASSERT_TRUE(start_child(&child, advise_pages, self->p, NULL, 0));
 	pressure();
@@ -612,7 +630,7 @@ static bool frees_only(uint8_t *p, long start, long end)
 }
 
 /* Each end: first, second, where the page table ends or in the middle, last, none. */
-TEST_F_TIMEOUT(huge, in_part_only_that_is_freed, 90)
+TEST_F(huge, in_part_only_that_is_freed)
 {
 	long next_table = variant->first > 0 ? HUGE_PAGES - variant->first : 300;
 	const long edges[] = { 0, 1, next_table, HUGE_PAGES - 1, HUGE_PAGES };
@@ -709,8 +727,10 @@ TEST_F(huge, with_a_page_on_swap_in_it_is_freed)
 
 	ASSERT_EQ(0, madvise(hole, PAGE, MADV_DONTNEED));
 	fill(hole, PAGE);
-	drain_lists();
-	ASSERT_EQ(0, madvise(hole, PAGE, MADV_PAGEOUT));
+	for (time_t end = 0; swap_is_on() && !smaps_kb(self->p, "Swap:") && patience(&end);) {
+		drain_lists();
+		ASSERT_EQ(0, madvise(hole, PAGE, MADV_PAGEOUT));
+	}
 	EXPECT_EQ(swap_is_on() ? PAGE / 1024 : 0, smaps_kb(self->p, "Swap:"));
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
@@ -719,7 +739,7 @@ TEST_F(huge, with_a_page_on_swap_in_it_is_freed)
 }
 
 /* Each of its pages in turn: those at the ends, those where a page table ends. */
-TEST_F_TIMEOUT(huge, a_page_moved_out_of_it_is_kept, 60)
+TEST_F(huge, a_page_moved_out_of_it_is_kept)
 {
 	long next_table = variant->first > 0 ? HUGE_PAGES - variant->first : 300;
 	const long moved[] = { 0, 1, next_table - 1, next_table, HUGE_PAGES - 1 };
@@ -922,10 +942,15 @@ TEST_F(huge, after_the_child_has_gone_is_freed)
 /*
  * One thread writes, one advises, one reclaims. What is written while no advice is
  * under way, and none comes before it is looked at again, must be there still.
+ *
+ * What is written during a call may be lost, and then it is not always zeros that take
+ * its place: reclaim may have written the page to swap meanwhile, because of a TLB that
+ * the call has not flushed yet it sees no more of a write than what was there before.
+ * But never what was there before something that was written outside of all calls.
  */
 
 #define RACE_MS		900
-#define RACE_MAX_MS	20000
+#define RACE_MAX_MS	60000
 #define ROUND_MS	300
 
 static struct race {
@@ -933,7 +958,10 @@ static struct race {
 	/* Of calls of madvise(). */
 	atomic_ulong	begun, ended;
 	atomic_bool	stop;
-	/* What the writer saw: pages that no advice could have touched; lost ones. */
+	/*
+	 * What the writer saw: pages that no advice could have touched; lost ones; and
+	 * contents that nobody wrote, or that are older than may be.
+	 */
 	long		safe, lost, wrong;
 } race;
 
@@ -969,7 +997,8 @@ static void *reclaim_all_the_time(void *unused)
 /* Atomic, so that they stay in order with the counts of calls. */
 static void write_and_look(atomic_ulong *written, unsigned long count)
 {
-	static unsigned long when[HUGE_PAGES];
+	/* When it was written, and the last of what was written outside of all calls. */
+	static unsigned long when[HUGE_PAGES], sure[HUGE_PAGES];
 
 	for (long i = 0; i < HUGE_PAGES; i++) {
 		unsigned long ended = race.ended;
@@ -977,6 +1006,8 @@ static void write_and_look(atomic_ulong *written, unsigned long count)
 		/* -1: a call is under way, and may free what is written now. */
 		when[i] = race.begun == ended ? ended : -1UL;
 		written[i * PAGE / sizeof(*written) + i % 512] = count + i;
+		if (race.begun == when[i])
+			sure[i] = count + i;
 	}
 	for (long i = 0; i < HUGE_PAGES; i++) {
 		unsigned long value = written[i * PAGE / sizeof(*written) + i % 512];
@@ -984,7 +1015,8 @@ static void write_and_look(atomic_ulong *written, unsigned long count)
 
 		race.safe += safe;
 		race.lost += safe && value != count + (unsigned long)i;
-		race.wrong += value && value != count + (unsigned long)i;
+		race.wrong += value && (value < sure[i] || value > count + i ||
+					(count + i - value) % HUGE_PAGES);
 	}
 }
 
@@ -1003,7 +1035,7 @@ static void write_all_the_time(unsigned int ms)
 }
 
 /* Again and again with a new huge page: reclaim splits it sooner or later. */
-TEST_F_TIMEOUT(huge, written_after_the_call_is_kept, 90)
+TEST_F(huge, written_after_the_call_is_kept)
 {
 	long before = vm_counter("pglazyfreed"), freed = 0;
 
@@ -1022,6 +1054,8 @@ TEST_F_TIMEOUT(huge, written_after_the_call_is_kept, 90)
 		ASSERT_NE(MAP_FAILED, self->p);
 		race.p = self->p;
 		race.stop = false;
+		/* All of it once, so that it is sure what is old. */
+		write_all_the_time(0);
 		ASSERT_EQ(0, pthread_create(&adviser, NULL, advise_all_the_time, NULL));
 		ASSERT_EQ(0, pthread_create(&reclaimer, NULL, reclaim_all_the_time, NULL));
 		write_all_the_time(ROUND_MS);
