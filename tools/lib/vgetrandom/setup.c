@@ -100,15 +100,13 @@ static size_t where_the_user_wants(void)
 	return from;
 }
 
-/* What the environment says of the core, if it makes sense. */
 static void decide_core(void)
 {
 	const char *name = secure_getenv("VGETRANDOM_CORE");
-	const struct core *core = name ? core_named(name) : NULL;
 
-	if (name && !core)
-		effect.large_why = "VGETRANDOM_CORE in the environment is not the name of a core that this machine runs: ignored";
-	effect.core = core ? core : core_best();
+	effect.core = name ? core_named(name) : NULL;
+	if (!effect.core)
+		effect.core = core_best();
 }
 
 static void decide_large(const char *why_no_threads)

@@ -85,7 +85,7 @@ void vgetrandom_free(void *state);
 enum vgetrandom_way {
 	VGETRANDOM_SYSCALL,
 	VGETRANDOM_VDSO,
-	VGETRANDOM_EXPAND,
+	VGETRANDOM_EXPAND
 };
 
 /**
