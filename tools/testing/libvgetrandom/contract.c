@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What vgetrandom(), getrandom(), getentropy() and arc4random() promise in a process that
+ * nothing happens to.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define CANARY		0xa5
+#define UNTOUCHED	12345	/* an errno that nobody sets */
+#define MOST_BYTES	0x7ffff000L
+
+/* From the smallest to well into what may be large, on both sides of the edges. */
+static const size_t sizes[] = {
+	1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 100, 127, 128, 191, 192, 193, 223,
+	224, 225, 255, 256, 257, 319, 320, 321, 511, 512, 513, 1000, 1023, 1024, 1025, 4095,
+	4096, 4097, 10000, 65535, 65536, 65537,
+};
+
+static uint8_t buffer[1 << 20];
+
+static ssize_t kernel(void *buf, size_t len, unsigned int flags)
+{
+	return syscall(SYS_getrandom, buf, len, flags);
+}
+
+/* Not to be looked through by the compiler, which knows better than to pass such. */
+static void *address(uintptr_t value)
+{
+	asm("" : "+r" (value));
+	return (void *)value;
+}
+
+/* Results and errors of vgetrandom() and getrandom(), against those of the kernel. */
+static void same_as_kernel(void *buf, size_t len, unsigned int flags)
+{
+	ssize_t want, got;
+	int want_errno;
+
+	errno = UNTOUCHED;
+	want = kernel(buf, len, flags);
+	want_errno = errno;
+	errno = UNTOUCHED;
+	got = vgetrandom(buf, len, flags);
+	check(got == want && errno == want_errno,
+	      "vgetrandom(%p, %zu, %#x): %zd, errno %d; the kernel: %zd, %d", buf, len, flags,
+	      got, errno, want, want_errno);
+	errno = UNTOUCHED;
+	got = getrandom(buf, len, flags);
+	check(got == want && errno == want_errno, "getrandom(%p, %zu, %#x): %zd, errno %d",
+	      buf, len, flags, got, errno);
+}
+
+TEST(no_bytes_are_no_error)
+{
+	same_as_kernel(buffer, 0, 0);
+	same_as_kernel(NULL, 0, 0);
+	check(vgetrandom(buffer, 0, 0) == 0);
+	check(getentropy(buffer, 0) == 0);
+	arc4random_buf(buffer, 0);
+	for (size_t i = 0; i < 64; i++)
+		check(!buffer[i]);
+}
+
+TEST(all_flags_that_the_kernel_knows_give_all_bytes)
+{
+	static const unsigned int flags[] = {
+		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE, GRND_RANDOM | GRND_NONBLOCK,
+		GRND_INSECURE | GRND_NONBLOCK,
+	};
+
+	for (size_t f = 0; f < ARRAY_SIZE(flags); f++)
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+			same_as_kernel(buffer, sizes[i], flags[f]);
+}
+
+static void are_wrong(const unsigned int *flags, size_t count)
+{
+	for (size_t f = 0; f < count; f++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			errno = 0;
+			check(vgetrandom(buffer, sizes[i], flags[f]) == -1 && errno == EINVAL);
+			same_as_kernel(buffer, sizes[i], flags[f]);
+		}
+		same_as_kernel(buffer, 0, flags[f]);
+		same_as_kernel(NULL, 0, flags[f]);
+		same_as_kernel(NULL, 16, flags[f]);
+	}
+	for (size_t i = 0; i < sizeof(buffer); i++)
+		check(!buffer[i], "byte %zu has been written to", i);
+}
+
+TEST(unknown_flags_are_EINVAL)
+{
+	static const unsigned int flags[] = { 8, 16, 0x80000000, 0xffffffff, 8 | GRND_NONBLOCK };
+
+	are_wrong(flags, ARRAY_SIZE(flags));
+}
+
+TEST(flags_that_contradict_each_other_are_EINVAL)
+{
+	static const unsigned int flags[] = {
+		GRND_RANDOM | GRND_INSECURE, GRND_RANDOM | GRND_INSECURE | GRND_NONBLOCK,
+	};
+
+	are_wrong(flags, ARRAY_SIZE(flags));
+}
+
+TEST(what_is_no_address_is_EFAULT)
+{
+	static const uintptr_t bad[] = {
+		0, 1, 64, 4095, 0xffff800000000000, 0xffffffff81000000, -4096UL, -1UL,
+		0x8000000000000000,
+	};
+
+	for (size_t a = 0; a < ARRAY_SIZE(bad); a++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			same_as_kernel(address(bad[a]), sizes[i], 0);
+			same_as_kernel(address(bad[a]), sizes[i], GRND_NONBLOCK);
+			same_as_kernel(address(bad[a]), sizes[i], GRND_INSECURE);
+			errno = 0;
+			check(vgetrandom(address(bad[a]), sizes[i], 0) == -1 && errno == EFAULT);
+		}
+		errno = 0;
+		check(getentropy(address(bad[a]), 16) == -1 && errno == EFAULT);
+	}
+}
+
+/* Neither user space nor the kernel, with any page table that x86 has. */
+TEST(an_address_between_the_halves_is_EFAULT)
+{
+	static const uintptr_t bad[] = { 1UL << 56, 1UL << 57, 1UL << 62, 0x7ffffffffffff000 };
+
+	for (size_t a = 0; a < ARRAY_SIZE(bad); a++)
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+			same_as_kernel(address(bad[a]), sizes[i], 0);
+}
+
+/* That each byte is written shows when several outputs lay on different grounds. */
+static void fills_exactly(size_t len, size_t at)
+{
+	enum { ROUNDS = 6, MARGIN = 128 };
+	static uint8_t changed[1 << 17];
+	uint8_t *area = buffer, *out = area + MARGIN + at;
+
+	check(at < MARGIN && len <= sizeof(changed));
+	memset(changed, 0, len);
+	for (int round = 0; round < ROUNDS; round++) {
+		memset(area, CANARY, len + at + 2 * MARGIN);
+		check(vgetrandom(out, len, 0) == (ssize_t)len, "len %zu", len);
+		for (size_t i = 0; i < len; i++)
+			changed[i] |= out[i] ^ CANARY;
+		for (uint8_t *p = area; p < out; p++)
+			check(*p == CANARY, "len %zu: wrote %td bytes before it", len, out - p);
+		for (uint8_t *p = out + len; p < out + len + MARGIN; p++)
+			check(*p == CANARY, "len %zu: wrote %td bytes behind", len,
+			      p - out - len + 1);
+	}
+	for (size_t i = 0; i < len; i++)
+		check(changed[i], "len %zu: byte %zu is not written", len, i);
+}
+
+TEST(every_length_from_1_to_5000_is_filled_exactly)
+{
+	for (size_t len = 1; len <= 5000; len++)
+		fills_exactly(len, len * 7 % 64);
+}
+
+TEST(every_alignment_is_filled_exactly)
+{
+	for (size_t at = 0; at < 65; at++)
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+			if (sizes[i] < 3000)
+				fills_exactly(sizes[i], at);
+}
+
+/* Between two pages that may not be touched. */
+TEST(a_buffer_may_end_where_memory_ends)
+{
+	const size_t room = 80 << 10;
+	uint8_t *area = mmap(NULL, room + 2 * PAGE_BYTES, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	check(area != MAP_FAILED);
+	area += PAGE_BYTES;
+	check(!mprotect(area, room, PROT_READ | PROT_WRITE));
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t len = sizes[i];
+
+		check(vgetrandom(area, len, 0) == (ssize_t)len);
+		check(vgetrandom(area + room - len, len, 0) == (ssize_t)len);
+	}
+	for (size_t len = 1; len < 2500; len++)
+		check(vgetrandom(area + room - len, len, 0) == (ssize_t)len);
+}
+
+/* Counts of byte values, and no 8 bytes twice. */
+static void looks_random(const uint8_t *out, size_t len)
+{
+	const size_t slots = 1 << 22;
+	uint64_t *table = calloc(slots, sizeof(*table)), word;
+	unsigned long count[256] = { 0 };
+	double expected = len / 256.0, chi = 0;
+
+	check(table && len / 8 < slots / 2);
+	for (size_t i = 0; i < len; i++)
+		count[out[i]]++;
+	for (int i = 0; i < 256; i++)
+		chi += (count[i] - expected) * (count[i] - expected) / expected;
+	/* 255 degrees of freedom: 7 standard deviations around the mean. */
+	check(chi > 97 && chi < 413, "chi-square %.1f for %zu bytes", chi, len);
+	for (size_t i = 0; i + 8 <= len; i += 8) {
+		memcpy(&word, out + i, sizeof(word));
+		for (size_t slot = word % slots;; slot = (slot + 1) % slots) {
+			check(table[slot] != word, "8 bytes occur twice in %zu", len);
+			if (!table[slot]) {
+				table[slot] = word;
+				break;
+			}
+		}
+	}
+	free(table);
+}
+
+TEST(megabytes_look_random_and_repeat_nothing)
+{
+	const size_t len = (9 << 20) + 5;
+	uint8_t *out = malloc(len);
+
+	check(out);
+	check(vgetrandom(out, len, 0) == (ssize_t)len);
+	looks_random(out, len);
+	/* The same in requests of all sizes. */
+	for (size_t done = 0, n = 0; done < len; n++) {
+		size_t part = sizes[n % ARRAY_SIZE(sizes)];
+
+		if (part > len - done)
+			part = len - done;
+		check(vgetrandom(out + done, part, 0) == (ssize_t)part);
+		done += part;
+	}
+	looks_random(out, len);
+	free(out);
+}
+
+/* All of the address range is the same few pages, and behind it is nothing. */
+TEST(a_length_beyond_2_GiB_is_cut_as_the_kernel_cuts_it)
+{
+	const size_t piece = 8 << 20, range = 1UL << 31;
+	int fd = syscall(SYS_memfd_create, "pages", 0);
+	uint8_t *area;
+
+	check(fd >= 0 && !ftruncate(fd, piece));
+	area = mmap(NULL, range + piece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(area != MAP_FAILED);
+	for (size_t at = 0; at < range; at += piece)
+		check(mmap(area + at, piece, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			   0) != MAP_FAILED);
+	check(vgetrandom(area, 3UL << 30, 0) == MOST_BYTES);
+	looks_random(area, piece);
+}
+
+TEST(errno_stays_what_it_was_when_all_goes_well)
+{
+	struct vgetrandom_info info;
+	void *state;
+
+	errno = UNTOUCHED;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		check(vgetrandom(buffer, sizes[i], 0) == (ssize_t)sizes[i]);
+		check(errno == UNTOUCHED);
+		check(getrandom(buffer, sizes[i], GRND_NONBLOCK) == (ssize_t)sizes[i]);
+		check(errno == UNTOUCHED);
+		arc4random_buf(buffer, sizes[i]);
+		check(errno == UNTOUCHED);
+	}
+	check(!getentropy(buffer, 256) && errno == UNTOUCHED);
+	arc4random();
+	arc4random_uniform(1000);
+	check(errno == UNTOUCHED);
+	vgetrandom_info(&info, sizeof(info));
+	check(errno == UNTOUCHED);
+	state = vgetrandom_alloc();
+	if (state)
+		check(errno == UNTOUCHED);
+	errno = UNTOUCHED;
+	vgetrandom_free(state);
+	check(errno == UNTOUCHED);
+}
+
+TEST(getentropy_gives_256_bytes_at_most)
+{
+	for (size_t len = 0; len <= 256; len++) {
+		uint8_t changed[256] = { 0 };
+
+		for (int round = 0; round < 6; round++) {
+			memset(buffer, CANARY, 512);
+			check(!getentropy(buffer, len));
+			for (size_t i = 0; i < len; i++)
+				changed[i] |= buffer[i] ^ CANARY;
+			for (size_t i = len; i < 512; i++)
+				check(buffer[i] == CANARY);
+		}
+		for (size_t i = 0; i < len; i++)
+			check(changed[i], "getentropy of %zu: byte %zu is not written", len, i);
+	}
+	memset(buffer, CANARY, 512);
+	errno = 0;
+	check(getentropy(buffer, 257) == -1 && errno == EIO);
+	errno = 0;
+	check(getentropy(buffer, (size_t)address(SIZE_MAX)) == -1 && errno == EIO);
+	for (size_t i = 0; i < 512; i++)
+		check(buffer[i] == CANARY);
+}
+
+TEST(arc4random_buf_fills_all_of_it)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint8_t *changed = calloc(1, sizes[i]);
+
+		for (int round = 0; round < 6; round++) {
+			memset(buffer, CANARY, sizes[i] + 1);
+			arc4random_buf(buffer, sizes[i]);
+			for (size_t n = 0; n < sizes[i]; n++)
+				changed[n] |= buffer[n] ^ CANARY;
+			check(buffer[sizes[i]] == CANARY);
+		}
+		for (size_t n = 0; n < sizes[i]; n++)
+			check(changed[n]);
+		free(changed);
+	}
+}
+
+TEST(arc4random_sets_every_bit_half_of_the_time)
+{
+	const int rounds = 100000;
+	int ones[32] = { 0 };
+
+	for (int i = 0; i < rounds; i++) {
+		uint32_t number = arc4random();
+
+		for (int bit = 0; bit < 32; bit++)
+			ones[bit] += number >> bit & 1;
+	}
+	/* Six standard deviations. */
+	for (int bit = 0; bit < 32; bit++)
+		check(abs(ones[bit] - rounds / 2) < 6 * 158, "bit %d: %d times", bit, ones[bit]);
+}
+
+TEST(arc4random_uniform_knows_the_edges)
+{
+	int ones = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		check(arc4random_uniform(0) == 0);
+		check(arc4random_uniform(1) == 0);
+		check(arc4random_uniform(2) < 2);
+		ones += arc4random_uniform(2);
+		check(arc4random_uniform(0x80000000) < 0x80000000);
+		check(arc4random_uniform(0x80000001) < 0x80000001);
+		check(arc4random_uniform(0xffffffff) < 0xffffffff);
+	}
+	check(ones > 400 && ones < 600, "2 gives 1 in %d of 1000", ones);
+}
+
+/*
+ * Of 3 * 2^30, both ways of being lazy show: by the remainder, the lowest third is as
+ * likely as the others together; by the product, so are the multiples of 3.
+ */
+TEST(arc4random_uniform_is_unbiased)
+{
+	const int rounds = 100000;
+	int low = 0, multiple = 0, upper = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		uint32_t number = arc4random_uniform(3U << 30);
+
+		check(number < 3U << 30);
+		low += number < 1U << 30;
+		multiple += number % 3 == 0;
+		upper += arc4random_uniform(0x80000001) > 0x40000000;
+	}
+	check(abs(low - rounds / 3) < 6 * 149, "the lowest third: %d of %d", low, rounds);
+	check(abs(multiple - rounds / 3) < 6 * 149, "multiples of 3: %d of %d", multiple, rounds);
+	check(abs(upper - rounds / 2) < 6 * 158, "the upper half: %d of %d", upper, rounds);
+}
+
+TEST(arc4random_uniform_gives_each_value_as_often)
+{
+	for (uint32_t bound = 2; bound <= 64; bound++) {
+		const int rounds = 200;
+		int count[64] = { 0 };
+		double chi = 0;
+
+		for (uint32_t i = 0; i < rounds * bound; i++) {
+			uint32_t number = arc4random_uniform(bound);
+
+			check(number < bound);
+			count[number]++;
+		}
+		for (uint32_t i = 0; i < bound; i++)
+			chi += (count[i] - rounds) * (double)(count[i] - rounds) / rounds;
+		/* Six standard deviations, and some for the skew of small bounds. */
+		check(chi < bound + 6 * sqrt(2.0 * bound) + 15, "bound %u: chi-square %.1f", bound,
+		      chi);
+	}
+}
+
+TEST(info_tells_no_more_than_there_is_room_for)
+{
+	struct {
+		struct vgetrandom_info	info;
+		uint8_t			more[64];
+	} large;
+	struct vgetrandom_info info = test_info();
+	uint8_t *bytes = (uint8_t *)&large;
+
+	for (size_t size = 0; size <= sizeof(large); size++) {
+		memset(&large, CANARY, sizeof(large));
+		vgetrandom_info(&large.info, size);
+		for (size_t i = 0; i < sizeof(large); i++) {
+			uint8_t want = i >= size ? CANARY :
+				       i < sizeof(info) ? ((uint8_t *)&info)[i] : 0;
+
+			check(bytes[i] == want, "size %zu, byte %zu", size, i);
+		}
+	}
+}
+
+TEST(info_does_not_contradict_itself)
+{
+	struct vgetrandom_info info = test_info();
+
+	check(info.version && *info.version);
+	check(info.small_why && *info.small_why && !strchr(info.small_why, '\n'));
+	check(info.large_why && *info.large_why && !strchr(info.large_why, '\n'));
+	check(info.core && (!strcmp(info.core, "sse2") || !strcmp(info.core, "avx2") ||
+			    !strcmp(info.core, "avx512vl") || !strcmp(info.core, "avx512")));
+	check(info.small == VGETRANDOM_SYSCALL || info.small == VGETRANDOM_VDSO);
+	if (info.vdso) {
+		check(info.state_size);
+		check(info.state_prot && info.state_flags);
+	} else {
+		check(info.small == VGETRANDOM_SYSCALL);
+		check(!info.state_size && !info.states && !info.droppable);
+	}
+	if (info.small == VGETRANDOM_VDSO)
+		check(info.vdso && info.states && info.droppable);
+	if (info.large == VGETRANDOM_EXPAND)
+		check(info.large_from);
+	else
+		check(info.large == info.small && !info.large_from);
+}
+
+/* The first request of a process, and of what kind it is, is not to matter. */
+TEST(the_first_request_may_be_small)
+{
+	fills_exactly(16, 0);
+}
+
+TEST(the_first_request_may_be_large)
+{
+	fills_exactly(100000, 1);
+}
+
+TEST(the_first_request_may_be_wrong)
+{
+	check(vgetrandom(buffer, 16, 8) == -1 && errno == EINVAL);
+	check(vgetrandom(address(0), 16, 0) == -1 && errno == EFAULT);
+	check(vgetrandom(address(0), 65536, 0) == -1 && errno == EFAULT);
+	fills_exactly(16, 0);
+	fills_exactly(100000, 1);
+}

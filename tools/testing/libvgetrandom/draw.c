@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What of test.h needs the library: all but programs that open it themselves have this.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fake_vdso.h"
+#include "test.h"
+
+void test_draw(size_t len)
+{
+	uint8_t small[512], *out = small;
+	ssize_t got;
+
+	check(len <= TEST_MAX);
+	/* Stacks are small, and handlers may not call malloc(). */
+	if (len > sizeof(small))
+		out = mmap(NULL, TEST_MAX, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(out != MAP_FAILED);
+	got = vgetrandom(out, len, 0);
+	if (len <= 256)
+		check(got == (ssize_t)len, "%zd of %zu bytes", got, len);
+	/* A signal may cut the system call's answer short. */
+	check(got > 0 || !len || errno == EINTR, "%zd of %zu bytes", got, len);
+	if (got > 0)
+		test_unseen(out, got);
+	if (out != small)
+		munmap(out, TEST_MAX);
+}
+
+struct vgetrandom_info test_info(void)
+{
+	struct vgetrandom_info info;
+
+	memset(&info, 0xa5, sizeof(info));
+	vgetrandom_info(&info, sizeof(info));
+	return info;
+}
+
+struct fake_vdso *test_fake(void)
+{
+	struct vgetrandom_info info = test_info();
+	struct fake_vdso *fake = NULL;
+
+	check(info.vdso, "no vDSO function: %s", info.small_why);
+	check(!info.vdso(&fake, 0, 0, NULL, FAKE_VDSO_CONTROL) && fake,
+	      "this is to be run with a fake vDSO");
+	return fake;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * With a fake vDSO, that tells which way each request took, and answers as it is told.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "fake_vdso.h"
+#include "test.h"
+
+#define ALL	~0UL
+
+static struct fake_vdso *fake;
+static struct vgetrandom_info info;
+static uint8_t out[TEST_MAX];
+
+static void meet_fake(void)
+{
+	fake = test_fake();
+	info = test_info();
+	memset(fake, 0, sizeof(*fake));
+}
+
+static void no_harm(void)
+{
+	check(!fake->shared, "%lu times two threads had one state", fake->shared);
+	check(!fake->misplaced, "%lu times a state was where none may be", fake->misplaced);
+	check(!fake->wrong_size && !fake->null_state);
+}
+
+static size_t large_from(void)
+{
+	return info.large_from ? info.large_from : sizeof(out) + 1;
+}
+
+TEST(small_requests_are_calls_of_the_vDSO_function)
+{
+	meet_fake();
+	check(info.small == VGETRANDOM_VDSO);
+	for (size_t len = 1; len < large_from() && len < 5000; len++) {
+		unsigned long calls = fake->calls;
+
+		fake->longest = 0;
+		check(vgetrandom(out, len, 0) == (ssize_t)len);
+		check(fake->calls == calls + 1 && fake->longest == len, "len %zu", len);
+	}
+	no_harm();
+}
+
+TEST(only_states_of_144_bytes_make_large_requests_ours)
+{
+	meet_fake();
+	if (info.state_size == 144) {
+		check(info.large == VGETRANDOM_EXPAND);
+		check(info.large_from >= 64 && info.large_from <= 1024);
+	} else {
+		check(info.large == VGETRANDOM_VDSO && !info.large_from);
+	}
+}
+
+/*
+ * What it returns.
+ */
+static void error_is_passed_on(int error)
+{
+	meet_fake();
+	fake->answer = -error;
+	fake->answers = ALL;
+	for (size_t len = 1; len < 10000; len = len * 2 + 1) {
+		errno = 0;
+		check(vgetrandom(out, len, 0) == -1 && errno == error, "len %zu", len);
+		errno = 0;
+		check(getrandom(out, len, GRND_NONBLOCK) == -1 && errno == error);
+	}
+	for (size_t i = 0; i < sizeof(out); i++)
+		check(!out[i]);
+	no_harm();
+}
+
+TEST(EINTR_is_passed_on)
+{
+	error_is_passed_on(EINTR);
+}
+
+TEST(EAGAIN_is_passed_on)
+{
+	error_is_passed_on(EAGAIN);
+}
+
+TEST(ENOSYS_is_passed_on)
+{
+	error_is_passed_on(ENOSYS);
+}
+
+static uint8_t changed[4096];
+
+static void are_whole(void (*fill)(void *buf, size_t len), size_t most)
+{
+	for (size_t len = 1; len < most; len = len * 2 + 1) {
+		memset(changed, 0, len);
+		for (int round = 0; round < 6; round++) {
+			memset(out, 0xa5, len + 1);
+			fake->answers = 3;
+			fill(out, len);
+			check(!fake->answer || !fake->answers);
+			for (size_t i = 0; i < len; i++)
+				changed[i] |= out[i] ^ 0xa5;
+			check(out[len] == 0xa5);
+		}
+		for (size_t i = 0; i < len; i++)
+			check(changed[i], "len %zu: byte %zu is not written", len, i);
+	}
+}
+
+static void fill_getentropy(void *buf, size_t len)
+{
+	check(!getentropy(buf, len));
+}
+
+static void fill_arc4random(void *buf, size_t len)
+{
+	arc4random_buf(buf, len);
+}
+
+TEST(getentropy_and_arc4random_go_on_after_EINTR)
+{
+	meet_fake();
+	fake->answer = -EINTR;
+	are_whole(fill_getentropy, 256);
+	are_whole(fill_arc4random, sizeof(changed));
+	no_harm();
+}
+
+TEST(getentropy_and_arc4random_go_on_after_partial_results)
+{
+	meet_fake();
+	fake->at_most = 7;
+	are_whole(fill_getentropy, 256);
+	are_whole(fill_arc4random, sizeof(changed));
+	no_harm();
+}
+
+static void fill_aborts(void)
+{
+	fake->answer = -EPERM;
+	fake->answers = ALL;
+	arc4random_buf(out, 16);
+}
+
+TEST(arc4random_ends_the_process_when_the_vDSO_function_fails)
+{
+	meet_fake();
+	test_aborts(fill_aborts, "arc4random");
+}
+
+/*
+ * States.
+ */
+static pthread_barrier_t barrier;
+
+static void *ask(void *arg)
+{
+	uint8_t mine[1000];
+
+	pthread_barrier_wait(&barrier);
+	for (int i = 0; i < 50; i++)
+		check(vgetrandom(mine, i % 2 ? 1000 : 16, 0) > 0);
+	pthread_barrier_wait(&barrier);
+	return arg;
+}
+
+TEST(no_two_threads_ever_use_the_same_state)
+{
+	pthread_t thread[400];
+
+	meet_fake();
+	fake->spin = 300;
+	pthread_barrier_init(&barrier, NULL, ARRAY_SIZE(thread));
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+			thread[i] = test_thread(ask, NULL);
+		for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+			test_join(thread[i]);
+	}
+	/* Who comes while others map more goes without for a moment. */
+	check(fake->calls > 3 * ARRAY_SIZE(thread) * 50 / 2);
+	no_harm();
+}
+
+/* What the child's own thread has, its others do not get. */
+static void threads_in_child(void)
+{
+	pthread_t thread[50];
+
+	memset(fake, 0, sizeof(*fake));
+	fake->spin = 300;
+	pthread_barrier_init(&barrier, NULL, ARRAY_SIZE(thread) + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+		thread[i] = test_thread(ask, NULL);
+	ask(NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+		test_join(thread[i]);
+	no_harm();
+}
+
+TEST(no_two_threads_of_a_child_ever_use_the_same_state)
+{
+	meet_fake();
+	check(vgetrandom(out, 16, 0) == 16);
+	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
+	for (int i = 0; i < 5; i++)
+		test_in_child(threads_in_child);
+}
+
+static int depth;
+
+/* The middle of a call: as a handler would come by there. */
+static void ask_again(void)
+{
+	if (depth < 3) {
+		uint8_t mine[1000];
+
+		depth++;
+		check(vgetrandom(mine, 16, 0) == 16);
+		check(vgetrandom(mine, sizeof(mine), 0) == sizeof(mine));
+		depth--;
+	}
+}
+
+TEST(requests_may_come_in_the_middle_of_a_request)
+{
+	meet_fake();
+	test_unseen_init();
+	fake->hook = ask_again;
+	for (int i = 0; i < 20; i++) {
+		test_draw(16);
+		test_draw(10000);
+	}
+	no_harm();
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A child never gets its parent's bytes, however and whenever it is made; and has all
+ * that its parent has.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+extern char **environ;
+
+/* Multiples of 8, so that what is repeated is repeated at a multiple of 8. */
+static const size_t sizes[] = { 16, 8, 32, 64, 16, 192, 256, 512, 16, 4096, 24, 20000 };
+
+static void draw_some(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		test_draw(sizes[i]);
+}
+
+static pid_t by_fork(void)
+{
+	return fork();
+}
+
+#ifdef __GLIBC__
+static pid_t by_underscore_fork(void)
+{
+	return _Fork();
+}
+#endif
+
+static pid_t by_clone(void)
+{
+	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+/* Three generations, and all of them go on. */
+static void generations(pid_t (*make)(void), int depth)
+{
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++) {
+		draw_some();
+		pid = make();
+		check(pid >= 0, "fork");
+		if (!pid) {
+			draw_some();
+			if (depth)
+				generations(make, depth - 1);
+			draw_some();
+			_exit(0);
+		}
+		draw_some();
+		check(waitpid(pid, &status, 0) == pid && !status, "status %#x", status);
+	}
+	draw_some();
+}
+
+TEST(children_of_fork_get_bytes_of_their_own)
+{
+	test_unseen_init();
+	draw_some();
+	generations(by_fork, 2);
+}
+
+#ifdef __GLIBC__
+TEST(children_of_Fork_get_bytes_of_their_own)
+{
+	test_unseen_init();
+	draw_some();
+	generations(by_underscore_fork, 2);
+}
+#endif
+
+TEST(children_of_clone_get_bytes_of_their_own)
+{
+	test_unseen_init();
+	draw_some();
+	generations(by_clone, 2);
+}
+
+/* Who has not asked for anything before has nothing that could be wiped. */
+TEST(children_of_one_who_never_asked_get_bytes_of_their_own)
+{
+	test_unseen_init();
+	for (int i = 0; i < 3; i++) {
+		generations(i == 0 ? by_clone : by_fork, 0);
+		test_in_child(draw_some);
+	}
+}
+
+TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
+{
+	test_unseen_init();
+	draw_some();
+	for (int i = 0; i < 20; i++) {
+		volatile bool was_child = false;
+		int status;
+		pid_t pid;
+
+		draw_some();
+		/* It runs in our memory: what it draws is marked as seen as well. */
+		pid = vfork();
+		check(pid >= 0);
+		if (!pid) {
+			was_child = true;
+			test_draw(16);
+			test_draw(4096);
+			_exit(0);
+		}
+		check(was_child);
+		test_draw(16);
+		test_draw(4096);
+		check(waitpid(pid, &status, 0) == pid && !status);
+	}
+}
+
+PART(be_spawned)
+{
+	draw_some();
+	check(write(3, "", 1) == 1);
+}
+
+TEST(a_spawned_program_starts_as_any_other)
+{
+	char *argv[] = { "test", "be_spawned", NULL };
+	posix_spawn_file_actions_t actions;
+	int fds[2], status;
+	char byte;
+	pid_t pid;
+
+	test_unseen_init();
+	draw_some();
+	check(!pipe(fds));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], 3);
+	check(!posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, environ));
+	test_draw(16);
+	check(waitpid(pid, &status, 0) == pid && !status, "status %#x", status);
+	check(read(fds[0], &byte, 1) == 1);
+}
+
+PART(report_bytes)
+{
+	uint8_t out[64];
+
+	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
+	check(write(3, out, sizeof(out)) == sizeof(out));
+}
+
+static int report_to;
+
+static void report_on_3(void)
+{
+	check(dup2(report_to, 3) == 3);
+}
+
+TEST(exec_starts_anew)
+{
+	uint8_t out[64];
+	int fds[2];
+
+	test_unseen_init();
+	check(!pipe(fds));
+	report_to = fds[1];
+	for (int i = 0; i < 20; i++) {
+		draw_some();
+		test_passes(test_start("report_bytes", report_on_3));
+		check(read(fds[0], out, sizeof(out)) == sizeof(out));
+		test_unseen(out, sizeof(out));
+	}
+}
+
+/*
+ * Forking in signal handlers, at any point of a call.
+ *
+ * A call that has written all of its bytes is as good as over, though it has not returned:
+ * parent and child both have them, as if the fork had come an instant later. So has a
+ * system call whenever a handler runs. Else the child's are to be its own.
+ */
+static pid_t (*make)(void);
+static uint8_t forked_over[TEST_MAX];
+static volatile size_t forked_len;
+static volatile bool is_child, was_over;
+static volatile int forks, forks_inside;
+static int most_forks;
+
+static bool is_over(void)
+{
+	struct vgetrandom_info info = test_info();
+
+	if ((info.large_from && forked_len >= info.large_from ? info.large : info.small) ==
+	    VGETRANDOM_SYSCALL)
+		return true;
+	for (size_t i = forked_len - 8; i < forked_len; i++)
+		if (((volatile uint8_t *)forked_over)[i])
+			return true;
+	return false;
+}
+
+static void fork_in_handler(int sig)
+{
+	int saved = errno, status;
+	bool over;
+	pid_t pid;
+
+	(void)sig;
+	if (forks >= most_forks || !forked_len)
+		return;
+	forks++;
+	over = is_over();
+	forks_inside += !over;
+	pid = make();
+	if (!pid) {
+		/* It asks in the handler, and then returns into the call. */
+		is_child = true;
+		was_over = over;
+		forks = most_forks;
+		test_draw(16);
+		test_draw(4096);
+		errno = saved;
+		return;
+	}
+	check(pid > 0);
+	test_draw(16);
+	check(waitpid(pid, &status, 0) == pid && !status, "the child: status %#x", status);
+	errno = saved;
+}
+
+static void storm(int usec)
+{
+	struct itimerval timer = { { 0, usec }, { 0, usec } };
+
+	check(!setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
+{
+	struct sigaction sa = { .sa_handler = fork_in_handler, .sa_flags = SA_RESTART };
+	double until = test_now() + 10;
+
+	test_unseen_init();
+	make = how;
+	most_forks = test_rounds(times);
+	sigaction(SIGALRM, &sa, NULL);
+	test_draw(16);
+	storm(500);
+	while (!is_child && forks < most_forks && test_now() < until) {
+		ssize_t got;
+
+		memset(forked_over + len - 8, 0, 8);
+		forked_len = len;
+		got = vgetrandom(forked_over, len, 0);
+		forked_len = 0;
+		check(got == (ssize_t)len || (len > 256 && (got > 0 || errno == EINTR)));
+		if (got > 0 && !(is_child && was_over))
+			test_unseen(forked_over, got);
+	}
+	test_draw(len);
+	test_draw(16);
+	if (is_child)
+		_exit(0);
+	storm(0);
+	check(forks >= most_forks / 4, "only %d forks", forks);
+	if (test_info().large == VGETRANDOM_EXPAND && len >= 4096)
+		check(forks_inside, "none of %d forks was in the middle of a call", forks);
+}
+
+TEST(a_handler_may_fork_in_a_small_call)
+{
+	fork_from_handlers(by_fork, 128, 300);
+}
+
+TEST(a_handler_may_clone_in_a_small_call)
+{
+	fork_from_handlers(by_clone, 128, 300);
+}
+
+TEST(a_handler_may_fork_in_the_middle_of_a_large_call)
+{
+	fork_from_handlers(by_fork, TEST_MAX, 300);
+}
+
+TEST(a_handler_may_clone_in_the_middle_of_a_large_call)
+{
+	fork_from_handlers(by_clone, TEST_MAX, 300);
+}
+
+/*
+ * Forking while other threads take states and give them back.
+ */
+static atomic_bool stop;
+
+static void *take_once(void *arg)
+{
+	test_draw(16);
+	test_draw(1024);
+	return arg;
+}
+
+static void *make_threads(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		pthread_t thread[4];
+
+		for (int i = 0; i < 4; i++)
+			thread[i] = test_thread(take_once, NULL);
+		for (int i = 0; i < 4; i++)
+			test_join(thread[i]);
+	}
+	return arg;
+}
+
+static void *alloc_and_free(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		void *state[8];
+
+		for (int i = 0; i < 8; i++)
+			state[i] = vgetrandom_alloc();
+		for (int i = 0; i < 8; i++)
+			vgetrandom_free(state[i]);
+	}
+	return arg;
+}
+
+static void child_with_threads(void)
+{
+	pthread_t thread[8];
+
+	draw_some();
+	for (int i = 0; i < 8; i++)
+		thread[i] = test_thread(take_once, NULL);
+	draw_some();
+	for (int i = 0; i < 8; i++)
+		test_join(thread[i]);
+	alloc_and_free(NULL);
+	_exit(0);
+}
+
+TEST(a_process_may_fork_while_its_threads_come_and_go)
+{
+	pthread_t makers[2], allocator;
+
+	test_unseen_init();
+	draw_some();
+	makers[0] = test_thread(make_threads, NULL);
+	makers[1] = test_thread(make_threads, NULL);
+	allocator = test_thread(alloc_and_free, NULL);
+	for (unsigned long i = 0; i < test_rounds(400); i++) {
+		pid_t pid = fork();
+
+		check(pid >= 0);
+		if (!pid) {
+			atomic_store(&stop, true);
+			child_with_threads();
+		}
+		test_draw(16);
+		test_passes(pid);
+	}
+	atomic_store(&stop, true);
+	test_join(makers[0]);
+	test_join(makers[1]);
+	test_join(allocator);
+}
+
+/* Each has threads that its child does not; what these had, the child's threads get. */
+#define GENERATIONS	200
+#define THREADS		20
+
+static pthread_barrier_t all_there, go_home;
+
+static void *take_and_wait(void *arg)
+{
+	test_draw(16);
+	test_draw(4096);
+	pthread_barrier_wait(&all_there);
+	pthread_barrier_wait(&go_home);
+	return arg;
+}
+
+static void count_droppable(const struct test_mapping *mapping, void *arg)
+{
+	*(size_t *)arg += strstr(mapping->flags, " wf ") ? mapping->end - mapping->start : 0;
+}
+
+static size_t wiped_memory(void)
+{
+	size_t bytes = 0;
+
+	test_mappings(count_droppable, &bytes);
+	return bytes;
+}
+
+TEST(states_do_not_get_lost_over_generations)
+{
+	size_t states = test_info().states, memory;
+	int fds[2];
+	char byte;
+
+	test_unseen_init();
+	check(!pipe(fds));
+	test_draw(16);
+	test_draw(4096);
+	memory = wiped_memory();
+	for (unsigned long i = 0; i < test_rounds(GENERATIONS); i++) {
+		pid_t pid;
+
+		pthread_barrier_init(&all_there, NULL, THREADS + 1);
+		pthread_barrier_init(&go_home, NULL, THREADS + 1);
+		for (int t = 0; t < THREADS; t++)
+			test_thread(take_and_wait, NULL);
+		pthread_barrier_wait(&all_there);
+		pid = fork();
+		check(pid >= 0);
+		if (pid && i) {
+			_exit(0);
+		} else if (pid) {
+			/* The last of all says how it was. */
+			close(fds[1]);
+			check(read(fds[0], &byte, 1) == 1, "a generation has failed");
+			return;
+		}
+	}
+	check(test_info().states == states, "%zu states have become %zu", states,
+	      test_info().states);
+	check(wiped_memory() == memory, "%zu bytes have become %zu", memory, wiped_memory());
+	check(write(fds[1], "", 1) == 1);
+	_exit(0);
+}
+
+/* Large requests, which on old kernels a child serves otherwise. */
+TEST(info_is_true_in_a_child)
+{
+	struct vgetrandom_info before = test_info(), info;
+	pid_t pid = fork();
+
+	if (pid) {
+		test_passes(pid);
+		return;
+	}
+	info = test_info();
+	check(info.small == before.small && info.vdso == before.vdso);
+	check(info.large_why && *info.large_why);
+	if (before.large == VGETRANDOM_EXPAND && before.droppable)
+		check(info.large == VGETRANDOM_EXPAND);
+	if (info.large != VGETRANDOM_EXPAND)
+		check(info.large == info.small && !info.large_from);
+	draw_some();
+	_exit(0);
+}

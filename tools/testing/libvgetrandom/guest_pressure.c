@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+/*
+ * In the guest, on our kernel: threads draw by the library, while the kernel takes its
+ * droppable memory away again and again: no zeros, and no bytes twice.
+ *
+ * usage: guest_pressure SECONDS
+ *
+ * All of it is dropped: the states for the vDSO, and, with VGETRANDOM_LARGE in the
+ * environment, the memory in which large requests are expanded.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <vgetrandom.h>
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
+#define THREADS		4
+#define KEPT		65536		/* chunks of output that each thread keeps */
+#define CHUNK		16
+#define LARGE		6000
+#define AREAS		16
+#define GROUP		"/sys/fs/cgroup/pressure"
+
+#define check(condition, ...) do {		\
+	if (!(condition)) {			\
+		printf("FAIL: " __VA_ARGS__);	\
+		printf("\n");			\
+		fflush(stdout);			\
+		_exit(1);			\
+	}					\
+} while (0)
+
+static uint8_t (*kept)[CHUNK];
+static bool stop;
+
+struct worker {
+	pthread_t id;
+	uint8_t (*out)[CHUNK];
+	unsigned long calls, kept;
+};
+
+static struct area {
+	char *start, *end;
+} areas[AREAS];
+
+static void keep(struct worker *w, const uint8_t *from)
+{
+	if (w->kept < KEPT)
+		memcpy(w->out[w->kept++], from, CHUNK);
+}
+
+static void *work(void *arg)
+{
+	uint8_t buffer[LARGE];
+	struct worker *w = arg;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		size_t len = CHUNK;
+		ssize_t ret;
+
+		/* Now and then one with a refill in it, or one that is large. */
+		if (w->calls % 8 == 0)
+			len = 200;
+		if (w->calls % 16 == 4)
+			len = LARGE - w->calls % 512;
+		ret = vgetrandom(buffer, len, 0);
+		check(ret == (ssize_t)len, "of %zu bytes came %zd: %s", len, ret, strerror(errno));
+		/*
+		 * Of small requests a sample, of all the time: memory is short in here. Of
+		 * large ones both ends, and the middle: they are made in many steps.
+		 */
+		if (len > 200) {
+			keep(w, buffer);
+			keep(w, buffer + len / 2);
+			keep(w, buffer + len - CHUNK);
+		} else if (w->calls % 64 == 0 || len == 200) {
+			keep(w, buffer + (w->calls / 8) % (len - CHUNK + 1));
+		}
+		w->calls++;
+	}
+	return NULL;
+}
+
+static int cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, CHUNK);
+}
+
+static void write_file(const char *file, const char *text, bool must)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	check(done || !must, "writing \"%s\" to %s: %s", text, file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Where the process has droppable memory: flag "dp". */
+static int find_areas(void)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	char line[1024];
+	struct area area;
+	unsigned long start, end;
+	int n = 0;
+
+	check(smaps, "/proc/self/smaps: %s", strerror(errno));
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			area = (struct area){ (char *)start, (char *)end };
+		if (!strncmp(line, "VmFlags:", 8) && strstr(line, " dp")) {
+			check(n < AREAS, "more than %d droppable areas", AREAS);
+			areas[n++] = area;
+		}
+	}
+	fclose(smaps);
+	return n;
+}
+
+/* Reclaims what there is of an area, used or not. Says how many pages went. */
+static unsigned long drop(const struct area *area)
+{
+	size_t page = getpagesize(), pages = (area->end - area->start) / page;
+	unsigned char before[4096], after[4096];
+	unsigned long dropped = 0;
+
+	check(pages <= sizeof(before), "an area of %zu pages", pages);
+	if (mincore(area->start, pages * page, before))
+		return 0;
+	madvise(area->start, pages * page, MADV_PAGEOUT);
+	if (mincore(area->start, pages * page, after))
+		return 0;
+	for (size_t i = 0; i < pages; i++)
+		dropped += before[i] & ~after[i] & 1;
+	return dropped;
+}
+
+/*
+ * All threads on one processor: a page that has just been made is in its list of new
+ * pages for a while, and only from there can be got at. And each switch from a worker
+ * to the reclaimer is in the middle of some call.
+ */
+static void share_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity: %s",
+	      strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	struct worker workers[THREADS] = { 0 };
+	static const uint8_t zero[CHUNK];
+	unsigned long calls = 0, dropped = 0, n = 0;
+	struct timespec tick = { 0, 2000000 };
+	char pid[32];
+	int nr;
+	time_t end;
+
+	check(argc == 2, "usage: guest_pressure SECONDS");
+	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory", true);
+	check(!mkdir(GROUP, 0755) || errno == EEXIST, "%s: %s", GROUP, strerror(errno));
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file(GROUP "/cgroup.procs", pid, true);
+
+	share_one_cpu();
+	kept = malloc((size_t)THREADS * KEPT * CHUNK);
+	check(kept, "no memory");
+	for (int i = 0; i < THREADS; i++) {
+		workers[i].out = kept + i * KEPT;
+		check(!pthread_create(&workers[i].id, NULL, work, &workers[i]), "pthread_create");
+	}
+	nr = find_areas();
+	check(nr, "no memory here is droppable");
+	for (end = time(NULL) + atoi(argv[1]); time(NULL) < end;) {
+		for (int i = 0; i < 20; i++) {
+			for (int j = 0; j < nr; j++)
+				dropped += drop(&areas[j]);
+			/* So that somebody gets to a call. */
+			nanosleep(&tick, NULL);
+		}
+		/* And whatever has not been used of late. It does not get all: EAGAIN. */
+		write_file(GROUP "/memory.reclaim", "64M", false);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].id, NULL);
+		calls += workers[i].calls;
+		memmove(kept + n, workers[i].out, workers[i].kept * CHUNK);
+		n += workers[i].kept;
+	}
+	qsort(kept, n, CHUNK, cmp);
+	for (unsigned long i = 0; i < n; i++) {
+		check(memcmp(kept[i], zero, CHUNK), "zeros were handed out");
+		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
+	}
+	printf("%lu calls, pages dropped %lu times of %d areas, %lu chunks compared\n",
+	       calls, dropped, nr, n);
+	check(dropped > 100, "the memory was hardly ever reclaimed: this has shown nothing");
+	check(calls > 1000, "hardly any calls: this has shown nothing");
+	return 0;
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whatever memory the process may not have: every request is answered.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define REPORT	100	/* where a part tells how it is */
+
+struct report {
+	int	in_main;
+	size_t	states, locked;
+	int	large;
+	char	why[256];
+};
+
+static void sum_locked(const struct test_mapping *mapping, void *arg)
+{
+	if (strstr(mapping->flags, " lo "))
+		*(size_t *)arg += mapping->end - mapping->start;
+}
+
+static size_t locked_bytes(void)
+{
+	size_t sum = 0;
+
+	test_mappings(sum_locked, &sum);
+	return sum;
+}
+
+static void tell(int in_main)
+{
+	struct vgetrandom_info info = test_info();
+	struct report report = { in_main, info.states, locked_bytes(), info.large, "" };
+
+	strncpy(report.why, info.large_why, sizeof(report.why) - 1);
+	check(write(REPORT, &report, sizeof(report)) == sizeof(report));
+}
+
+static void draw_all(void)
+{
+	static uint8_t out[TEST_MAX];
+
+	for (size_t len = 1; len < TEST_MAX; len = len * 3 + 1)
+		check(vgetrandom(out, len, 0) == (ssize_t)len);
+	arc4random_buf(out, sizeof(out));
+}
+
+PART(draw_and_tell)
+{
+	tell(1);
+	for (int i = 0; i < 10; i++)
+		draw_all();
+}
+
+/*
+ * One process with a limit.
+ */
+static int resource, fds[2];
+static rlim_t limit;
+
+static void set_limit(void)
+{
+	struct rlimit rlimit = { limit, limit };
+	int null = open("/dev/null", O_WRONLY);
+
+	/* Programs that do not get as far as main() say so. */
+	check(dup2(fds[1], REPORT) == REPORT && dup2(null, STDERR_FILENO) == STDERR_FILENO);
+	close(null);
+	close(fds[0]);
+	close(fds[1]);
+	check(!setrlimit(resource, &rlimit));
+}
+
+/* Its end, and what it has said before. */
+static int run_limited(const char *part, struct report *report)
+{
+	int status;
+	pid_t pid;
+
+	memset(report, 0, sizeof(*report));
+	check(!pipe(fds));
+	pid = test_start(part, set_limit);
+	close(fds[1]);
+	if (read(fds[0], report, sizeof(*report)) != sizeof(*report))
+		report->in_main = 0;
+	status = test_wait(pid);
+	close(fds[0]);
+	return status;
+}
+
+/* Does the program get as far as main()? If so, all is to go well. */
+static bool starts(struct report *report)
+{
+	int status = run_limited("draw_and_tell", report);
+
+	if (report->in_main)
+		check(!status, "with %lu KiB: status %#x", (unsigned long)limit >> 10, status);
+	return report->in_main;
+}
+
+/* From the least that a program needs for its start to what is enough for all. */
+static void under_limit(int which)
+{
+	rlim_t too_little = 0, enough = 256 << 20;
+	size_t states = test_info().states;
+	bool starved = false, full = false;
+	struct report report;
+
+	resource = which;
+	while (enough - too_little > 4096) {
+		limit = (too_little + enough) / 2;
+		if (starts(&report))
+			enough = limit;
+		else
+			too_little = limit;
+	}
+	for (int i = 0; i < 50; i++) {
+		limit = enough + i * 16384;
+		if (!starts(&report))
+			continue;
+		starved |= !report.states;
+		full |= report.states == states;
+	}
+	limit = 256 << 20;
+	check(starts(&report) && report.states == states);
+	check(full, "800 KiB more than a program needs are not enough for the library");
+	/* The linker needs more room for a moment than the states will. */
+	if (states && which == RLIMIT_DATA)
+		check(starved, "there were states, whatever the limit");
+}
+
+TEST(address_space_may_be_too_little_from_the_start)
+{
+	under_limit(RLIMIT_AS);
+}
+
+TEST(data_may_be_too_little_from_the_start)
+{
+	under_limit(RLIMIT_DATA);
+}
+
+/*
+ * Memory that runs out, and comes again.
+ */
+#define THREADS	600
+
+static pthread_barrier_t barrier;
+
+static void *ask_twice(void *arg)
+{
+	pthread_barrier_wait(&barrier);
+	draw_all();
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	for (int i = 0; i < 2000; i++)
+		test_draw(16);
+	draw_all();
+	pthread_barrier_wait(&barrier);
+	return arg;
+}
+
+static void runs_out(int which)
+{
+	struct rlimit old, none = { 4096, RLIM_INFINITY };
+	pthread_t thread[THREADS];
+	size_t states = test_info().states;
+
+	pthread_barrier_init(&barrier, NULL, THREADS + 1);
+	for (int i = 0; i < THREADS; i++)
+		thread[i] = test_thread(ask_twice, NULL);
+	check(!getrlimit(which, &old));
+	check(!setrlimit(which, &none));
+	check(mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+	      MAP_FAILED);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	check(test_info().states == states);
+	check(!setrlimit(which, &old));
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	/* A shortage that has ended is noticed. */
+	if (states)
+		check(test_info().states > states, "still %zu states", states);
+	for (int i = 0; i < THREADS; i++)
+		test_join(thread[i]);
+}
+
+TEST(address_space_may_run_out_and_come_back)
+{
+	runs_out(RLIMIT_AS);
+}
+
+TEST(data_may_run_out_and_come_back)
+{
+	runs_out(RLIMIT_DATA);
+}
+
+/*
+ * Locked memory, which large requests' keys are in where there is no droppable memory.
+ */
+TEST(little_of_the_memory_that_may_be_locked_is)
+{
+	struct rlimit memlock;
+
+	check(!getrlimit(RLIMIT_MEMLOCK, &memlock));
+	draw_all();
+	if (test_has_droppable())
+		check(!locked_bytes());
+	else
+		check(locked_bytes() <= memlock.rlim_cur / 4, "%zu of %lu bytes", locked_bytes(),
+		      (unsigned long)memlock.rlim_cur);
+}
+
+TEST(no_memory_may_be_locked)
+{
+	bool droppable = test_has_droppable();
+	struct report report;
+
+	resource = RLIMIT_MEMLOCK;
+	for (limit = 0; limit < 1 << 20; limit = limit * 2 + 4096) {
+		check(!run_limited("draw_and_tell", &report) && report.in_main);
+		check(report.locked <= limit / 4, "%zu of %lu bytes", report.locked,
+		      (unsigned long)limit);
+		if (droppable)
+			check(report.large == (int)test_info().large);
+		else if (!limit)
+			check(report.large == VGETRANDOM_SYSCALL && strstr(report.why, "MEMLOCK"),
+			      "%d: %s", report.large, report.why);
+	}
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Where secrets are, and for how long.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+/*
+ * Mappings that are wiped on fork are the library's: libc has none of these.
+ */
+struct secret {
+	unsigned int	count;
+	unsigned int	locked;
+};
+
+static void look_at(const struct test_mapping *mapping, void *arg)
+{
+	struct secret *secret = arg;
+
+	if (!strstr(mapping->flags, " wf "))
+		return;
+	secret->count++;
+	check(strstr(mapping->flags, " dd "), "core dumps have it: %s", mapping->flags);
+	check(mapping->writable && !mapping->shared);
+	secret->locked += !!strstr(mapping->flags, " lo ");
+}
+
+static struct secret secrets(void)
+{
+	struct secret secret = { 0, 0 };
+
+	test_mappings(look_at, &secret);
+	return secret;
+}
+
+TEST(secrets_are_neither_dumped_nor_inherited_nor_swapped)
+{
+	struct vgetrandom_info info = test_info();
+	struct secret secret;
+
+	test_draw(16);
+	test_draw(65536);
+	secret = secrets();
+	if (info.vdso || info.large == VGETRANDOM_EXPAND) {
+		check(secret.count);
+		/* What is droppable cannot be locked, and need not be. */
+		check(secret.locked == (test_has_droppable() ? 0 : secret.count));
+	} else {
+		check(!secret.count);
+	}
+}
+
+/*
+ * After a call: none of the memory that may be written to has any of the bytes but the
+ * buffer itself; nor the bytes that the key stream has behind them, of which we know
+ * nothing. So look for zeros where the expander is: all of its pages are, but for what
+ * threads are using.
+ */
+#define LOOKED_FOR	(16 << 10)
+
+static uint8_t *buffer;		/* shared: not searched, nor are our copies in it */
+
+static void find_pieces(const struct test_mapping *mapping, void *arg)
+{
+	const size_t slots = 1 << 16;
+	uint64_t *table = arg;
+
+	/* The table itself, and the buffer. */
+	if (!mapping->writable || !mapping->readable || mapping->shared)
+		return;
+	for (uintptr_t at = mapping->start; at + 16 <= mapping->end; at += 4) {
+		uint64_t piece[2];
+		size_t slot;
+
+		memcpy(piece, (void *)at, sizeof(piece));
+		if (!piece[0])
+			continue;
+		for (slot = piece[0] % slots; table[2 * slot]; slot = (slot + 1) % slots)
+			check(table[2 * slot] != piece[0] || table[2 * slot + 1] != piece[1],
+			      "16 bytes that were handed out are at %#lx too, of %#lx-%#lx%s", at,
+			      mapping->start, mapping->end, mapping->flags);
+	}
+}
+
+/* All pieces of 16 bytes at multiples of 4. */
+static uint64_t *index_buffer(size_t len)
+{
+	const size_t slots = 1 << 16;
+	uint64_t *table = mmap(NULL, slots * 16, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	check(table != MAP_FAILED);
+	for (size_t i = 0; i + 16 <= len; i += 4) {
+		uint64_t piece[2];
+		size_t slot;
+
+		memcpy(piece, buffer + i, sizeof(piece));
+		for (slot = piece[0] % slots; table[2 * slot]; slot = (slot + 1) % slots)
+			;
+		table[2 * slot] = piece[0];
+		table[2 * slot + 1] = piece[1];
+	}
+	return table;
+}
+
+static void nothing_is_left(size_t len)
+{
+	uint64_t *table;
+
+	buffer = mmap(NULL, LOOKED_FOR, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(buffer != MAP_FAILED);
+	check(vgetrandom(buffer, len, 0) == (ssize_t)len);
+	table = index_buffer(len);
+	test_mappings(find_pieces, table);
+}
+
+TEST(the_search_finds_what_is_left)
+{
+	static uint8_t copy[64];
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		buffer = mmap(NULL, LOOKED_FOR, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		check(vgetrandom(buffer, LOOKED_FOR, 0) == LOOKED_FOR);
+		memcpy(copy + 4, buffer + 8, 20);
+		close(STDOUT_FILENO);
+		test_mappings(find_pieces, index_buffer(LOOKED_FOR));
+		_exit(0);
+	}
+	check(waitpid(pid, &status, 0) == pid && status);
+}
+
+TEST(nothing_is_left_of_a_small_request)
+{
+	for (size_t len = 16; len <= 256; len += 48)
+		nothing_is_left(len);
+}
+
+TEST(nothing_is_left_of_a_large_request)
+{
+	static const size_t sizes[] = {
+		512, 513, 520, 576, 639, 1000, 1024, 1500, 2048, 4096, 4100, 10007, LOOKED_FOR,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		nothing_is_left(sizes[i]);
+}
+
+/* The key, and what comes behind the request's bytes in its key stream, were there. */
+static void count_bytes(const struct test_mapping *mapping, void *arg)
+{
+	size_t *count = arg;
+
+	if (!strstr(mapping->flags, " wf ") || !mapping->readable)
+		return;
+	for (const uint8_t *p = (void *)mapping->start; p < (uint8_t *)mapping->end; p++)
+		*count += *p != 0;
+}
+
+static size_t bytes_in_secret_memory(void)
+{
+	size_t count = 0;
+
+	test_mappings(count_bytes, &count);
+	return count;
+}
+
+TEST(no_key_is_left_of_a_large_request)
+{
+	static uint8_t out[TEST_MAX];
+	struct vgetrandom_info info = test_info();
+	size_t before, after;
+
+	check(vgetrandom(out, 16, 0) == 16);
+	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
+	before = bytes_in_secret_memory();
+	for (size_t len = 1000; len < sizeof(out); len += 777) {
+		check(vgetrandom(out, len, 0) == (ssize_t)len);
+		after = bytes_in_secret_memory();
+		/* The state of the vDSO function has its own key and batch, as before. */
+		check(after <= before + (info.vdso ? info.state_size : 0),
+		      "%zu bytes have become %zu", before, after);
+		if (!info.vdso)
+			check(after <= 8, "%zu bytes that are not 0", after);
+	}
+}
+
+static pthread_barrier_t barrier;
+
+static void *ask_and_end(void *arg)
+{
+	static __thread uint8_t out[4096];
+
+	check(vgetrandom(out, 16, 0) == 16);
+	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
+	pthread_barrier_wait(&barrier);
+	return arg;
+}
+
+/* A thread's end takes its secrets with it. */
+TEST(nothing_is_left_of_threads_that_have_ended)
+{
+	pthread_t thread[50];
+	size_t before, with;
+
+	before = bytes_in_secret_memory();
+	check(before <= 8, "%zu bytes that are not 0 at the start", before);
+	pthread_barrier_init(&barrier, NULL, 51);
+	for (int i = 0; i < 50; i++)
+		thread[i] = test_thread(ask_and_end, NULL);
+	pthread_barrier_wait(&barrier);
+	for (int i = 0; i < 50; i++)
+		test_join(thread[i]);
+	with = bytes_in_secret_memory();
+	check(with == before, "%zu bytes have become %zu", before, with);
+}
+
+TEST(a_child_inherits_no_secrets)
+{
+	size_t count;
+	pid_t pid;
+
+	test_draw(16);
+	test_draw(65536);
+	pid = syscall(SYS_fork);
+	if (!pid) {
+		count = bytes_in_secret_memory();
+		check(!count, "%zu bytes that are not 0", count);
+		_exit(0);
+	}
+	test_passes(pid);
+}

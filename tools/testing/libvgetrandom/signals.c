@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Signal handlers may ask at any time, also in the middle of a request, at the start and
+ * at the end of a thread.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static atomic_bool stop;
+static atomic_int handled;
+static size_t handler_len;
+
+static void ask_in_handler(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	test_draw(handler_len);
+	test_draw(16);
+	atomic_fetch_add(&handled, 1);
+	errno = saved;
+}
+
+/* Handlers of these may be interrupted by each other. */
+static void handle_signals(void (*handler)(int sig))
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+
+	check(!sigaction(SIGALRM, &sa, NULL));
+	check(!sigaction(SIGUSR1, &sa, NULL));
+	check(!sigaction(SIGUSR2, &sa, NULL));
+}
+
+static void storm(int usec)
+{
+	struct itimerval timer = { { 0, usec }, { 0, usec } };
+
+	check(!setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+static pthread_t target;
+
+static void *bombard(void *arg)
+{
+	struct timespec pause = { 0, 100000 };
+
+	for (int i = 0; !atomic_load(&stop); i++) {
+		pthread_kill(target, i % 2 ? SIGUSR1 : SIGUSR2);
+		nanosleep(&pause, NULL);
+	}
+	return arg;
+}
+
+static void requests_in_requests(size_t outer, size_t inner)
+{
+	double until = test_seconds(0.4);
+	sigset_t set;
+	pthread_t bomber;
+
+	test_unseen_init();
+	handler_len = inner;
+	handle_signals(ask_in_handler);
+	target = pthread_self();
+	sigfillset(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	bomber = test_thread(bombard, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	storm(150);
+	do {
+		for (int i = 0; i < 20; i++)
+			test_draw(outer);
+	} while (test_now() < until);
+	storm(0);
+	atomic_store(&stop, true);
+	test_join(bomber);
+	check(atomic_load(&handled) > 20, "only %d handlers have run", atomic_load(&handled));
+}
+
+TEST(small_requests_in_small_requests)
+{
+	requests_in_requests(32, 16);
+}
+
+TEST(small_requests_in_large_requests)
+{
+	requests_in_requests(16384, 16);
+}
+
+TEST(large_requests_in_small_requests)
+{
+	requests_in_requests(32, 4096);
+}
+
+TEST(large_requests_in_large_requests)
+{
+	requests_in_requests(16384, 8192);
+}
+
+/*
+ * Threads that start and end under fire: of signals for the process, that they alone do
+ * not block.
+ */
+static void *start_and_end(void *arg)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	test_draw((uintptr_t)arg);
+	return arg;
+}
+
+static pthread_key_t key;
+
+static void ask_at_the_end(void *arg)
+{
+	test_draw((uintptr_t)arg);
+}
+
+static void *start_and_ask_at_the_end(void *arg)
+{
+	pthread_setspecific(key, arg);
+	return start_and_end(arg);
+}
+
+static void threads_under_fire(void *(*fn)(void *arg), size_t len)
+{
+	size_t states = test_info().states;
+	double until = test_seconds(1);
+	int threads = 0;
+	sigset_t set;
+
+	test_unseen_init();
+	handler_len = len;
+	pthread_key_create(&key, ask_at_the_end);
+	handle_signals(ask_in_handler);
+	sigfillset(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	storm(60);
+	while (test_now() < until) {
+		pthread_t thread[4];
+
+		for (int i = 0; i < 4; i++)
+			thread[i] = test_thread(fn, (void *)len);
+		for (int i = 0; i < 4; i++)
+			test_join(thread[i]);
+		threads += 4;
+	}
+	storm(0);
+	check(atomic_load(&handled) > 10, "only %d handlers have run", atomic_load(&handled));
+	check(test_info().states == states, "%d threads, and %zu states have become %zu",
+	      threads, states, test_info().states);
+}
+
+TEST(handlers_ask_for_little_while_threads_start_and_end)
+{
+	threads_under_fire(start_and_end, 16);
+}
+
+TEST(handlers_ask_for_much_while_threads_start_and_end)
+{
+	threads_under_fire(start_and_end, 4096);
+}
+
+TEST(handlers_and_destructors_ask_while_threads_end)
+{
+	threads_under_fire(start_and_ask_at_the_end, 512);
+}
+
+/* What a call needs must not be locked for good if it never returns. */
+static sigjmp_buf out;
+static volatile bool may_jump;
+
+static void jump_out(int sig)
+{
+	(void)sig;
+	atomic_fetch_add(&handled, 1);
+	if (may_jump)
+		siglongjmp(out, 1);
+}
+
+static void leave_calls(size_t len)
+{
+	double until = test_seconds(0.5);
+	volatile int left = 0;
+
+	test_unseen_init();
+	handle_signals(jump_out);
+	storm(200);
+	while (test_now() < until) {
+		static uint8_t buffer[TEST_MAX];
+
+		if (sigsetjmp(out, 1)) {
+			may_jump = false;
+			left++;
+			test_draw(16);
+			test_draw(4096);
+			continue;
+		}
+		may_jump = true;
+		for (int i = 0; i < 10; i++)
+			check(vgetrandom(buffer, len, 0) > 0 || (len > 256 && errno == EINTR));
+		may_jump = false;
+	}
+	storm(0);
+	check(left > 5, "left only %d calls", left);
+}
+
+TEST(a_handler_may_jump_out_of_a_small_call)
+{
+	leave_calls(128);
+}
+
+TEST(a_handler_may_jump_out_of_a_large_call)
+{
+	leave_calls(TEST_MAX);
+}
+
+/*
+ * Partial results.
+ */
+static void do_nothing(int sig)
+{
+	(void)sig;
+	atomic_fetch_add(&handled, 1);
+}
+
+/* No 64 bytes are all zeros unless nobody has written them. */
+static bool is_full(const uint8_t *p, size_t len)
+{
+	static const uint8_t zeros[64];
+
+	for (size_t i = 0; i + 64 <= len; i += 64)
+		if (!memcmp(p + i, zeros, 64))
+			return false;
+	return true;
+}
+
+static uint8_t large[1 << 20];
+
+TEST(signals_do_not_cut_256_bytes_short)
+{
+	double until = test_seconds(0.5);
+
+	handle_signals(do_nothing);
+	storm(50);
+	do {
+		for (size_t len = 1; len <= 256; len++) {
+			check(vgetrandom(large, len, 0) == (ssize_t)len);
+			check(!getentropy(large, len));
+		}
+	} while (test_now() < until);
+	storm(0);
+	check(atomic_load(&handled) > 20);
+}
+
+TEST(arc4random_buf_is_never_cut_short)
+{
+	double until = test_seconds(0.7);
+
+	handle_signals(do_nothing);
+	storm(100);
+	do {
+		memset(large, 0, sizeof(large));
+		arc4random_buf(large, sizeof(large));
+		check(is_full(large, sizeof(large)));
+	} while (test_now() < until);
+	storm(0);
+	check(atomic_load(&handled) > 20);
+}
+
+TEST(what_a_cut_request_says_it_gave_it_gave)
+{
+	double until = test_seconds(0.7);
+
+	handle_signals(do_nothing);
+	storm(100);
+	do {
+		ssize_t got;
+
+		memset(large, 0, sizeof(large));
+		errno = 0;
+		got = vgetrandom(large, sizeof(large), 0);
+		check((got > 0 && got <= (ssize_t)sizeof(large)) || (got == -1 && errno == EINTR));
+		check(got < 0 || is_full(large, got / 64 * 64));
+	} while (test_now() < until);
+	storm(0);
+}
+
+static atomic_bool got_through;
+
+static void *ask_when_cancelled(void *arg)
+{
+	static const size_t sizes[] = { 1, 16, 256, 4096, 65536 };
+
+	/* From now on this thread does not get past such a point. */
+	check(!pthread_cancel(pthread_self()));
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		check(vgetrandom(large, sizes[i], 0) == (ssize_t)sizes[i]);
+		check(getrandom(large, sizes[i], 0) == (ssize_t)sizes[i]);
+		check(vgetrandom(large, sizes[i], GRND_INSECURE) == (ssize_t)sizes[i]);
+		arc4random_buf(large, sizes[i]);
+	}
+	check(!getentropy(large, 256));
+	arc4random();
+	arc4random_uniform(10);
+	vgetrandom_free(vgetrandom_alloc());
+	check(test_info().version);
+	atomic_store(&got_through, true);
+	pthread_testcancel();
+	check(false, "it has not been cancelled at all");
+	return arg;
+}
+
+TEST(a_call_is_no_cancellation_point)
+{
+	test_join(test_thread(ask_when_cancelled, NULL));
+	check(atomic_load(&got_through));
+}

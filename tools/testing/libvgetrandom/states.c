@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vgetrandom_alloc() and vgetrandom_free(), where there is a vDSO function.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define MANY	1000
+
+static void *states[MANY];
+static struct vgetrandom_info info;
+
+static void need_states(void)
+{
+	info = test_info();
+	check(info.vdso, "%s", info.small_why);
+}
+
+static void alloc_many(void)
+{
+	for (int i = 0; i < MANY; i++) {
+		states[i] = vgetrandom_alloc();
+		check(states[i], "state %d", i);
+	}
+}
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void draw_with(void *state)
+{
+	uint8_t out[32];
+
+	check(info.vdso(out, sizeof(out), 0, state, info.state_size) == sizeof(out));
+	test_unseen(out, sizeof(out));
+}
+
+TEST(states_lie_on_cache_lines_of_their_own)
+{
+	size_t lines;
+
+	need_states();
+	lines = (info.state_size + 63) / 64 * 64;
+	alloc_many();
+	qsort(states, MANY, sizeof(states[0]), compare);
+	for (int i = 0; i < MANY; i++) {
+		uintptr_t at = (uintptr_t)states[i];
+
+		check(at % 64 == 0, "%p", states[i]);
+		check(!i || at - (uintptr_t)states[i - 1] >= lines, "%p and %p", states[i - 1],
+		      states[i]);
+	}
+}
+
+TEST(no_state_straddles_pages)
+{
+	need_states();
+	if (info.state_size > PAGE_BYTES)
+		test_skip("a state is larger than a page");
+	alloc_many();
+	for (int i = 0; i < MANY; i++) {
+		uintptr_t at = (uintptr_t)states[i];
+
+		check(at / PAGE_BYTES == (at + info.state_size - 1) / PAGE_BYTES, "%p", states[i]);
+	}
+}
+
+TEST(states_lie_many_to_a_page)
+{
+	size_t pages = 1, per_page;
+
+	need_states();
+	per_page = PAGE_BYTES / ((info.state_size + 63) / 64 * 64);
+	alloc_many();
+	qsort(states, MANY, sizeof(states[0]), compare);
+	for (int i = 1; i < MANY; i++)
+		pages += (uintptr_t)states[i] / PAGE_BYTES != (uintptr_t)states[i - 1] / PAGE_BYTES;
+	/* Those of the first page may be threads'. */
+	check(pages <= MANY / per_page + 8, "%zu pages", pages);
+}
+
+TEST(new_states_are_zeros_and_used_ones_come_back_as_zeros)
+{
+	need_states();
+	test_unseen_init();
+	for (int round = 0; round < 3; round++) {
+		alloc_many();
+		for (int i = 0; i < MANY; i++) {
+			check(is_zero(states[i], info.state_size), "round %d, state %d", round, i);
+			draw_with(states[i]);
+			check(!is_zero(states[i], info.state_size));
+		}
+		for (int i = 0; i < MANY; i++)
+			vgetrandom_free(states[i]);
+		/* Erased at once, not when somebody gets it. */
+		for (int i = 0; i < MANY; i++)
+			check(is_zero(states[i], info.state_size));
+	}
+}
+
+TEST(freed_states_come_again)
+{
+	size_t before;
+
+	need_states();
+	alloc_many();
+	before = test_info().states;
+	for (int round = 0; round < 100; round++) {
+		for (int i = 0; i < MANY; i++)
+			vgetrandom_free(states[i]);
+		alloc_many();
+	}
+	check(test_info().states == before, "%zu states have become %zu", before,
+	      test_info().states);
+}
+
+TEST(states_work_with_the_vDSO_function)
+{
+	need_states();
+	test_unseen_init();
+	alloc_many();
+	for (int round = 0; round < 5; round++)
+		for (int i = 0; i < MANY; i++)
+			draw_with(states[i]);
+}
+
+TEST(states_are_mapped_as_the_vDSO_asks_for)
+{
+	struct test_mapping mapping;
+
+	need_states();
+	check(info.state_prot && info.state_flags && info.droppable);
+	alloc_many();
+	for (int i = 0; i < MANY; i += 99) {
+		check(test_mapping(states[i], &mapping));
+		check(mapping.readable && mapping.writable);
+		check(strstr(mapping.flags, " wf ") && strstr(mapping.flags, " dd "),
+		      "flags%s", mapping.flags);
+	}
+}
+
+TEST(errno_stays_what_it_was_when_more_is_mapped)
+{
+	need_states();
+	errno = 12345;
+	alloc_many();
+	check(errno == 12345);
+	for (int i = 0; i < MANY; i++)
+		vgetrandom_free(states[i]);
+	check(errno == 12345);
+}
+
+TEST(nothing_may_be_freed)
+{
+	vgetrandom_free(NULL);
+}
+
+static void free_twice(void)
+{
+	void *state = vgetrandom_alloc();
+
+	vgetrandom_free(state);
+	vgetrandom_free(state);
+}
+
+static void free_foreign(void)
+{
+	static char foreign[4096];
+
+	vgetrandom_free(foreign);
+}
+
+static void free_middle(void)
+{
+	vgetrandom_free((char *)vgetrandom_alloc() + 64);
+}
+
+static void free_one_off(void)
+{
+	vgetrandom_free((char *)vgetrandom_alloc() + 1);
+}
+
+/* The next state, which nobody has had. */
+static void free_unallocated(void)
+{
+	char *first = vgetrandom_alloc(), *second = vgetrandom_alloc();
+
+	vgetrandom_free(second + (second - first));
+}
+
+/* Somewhere around there is that of this thread. */
+static void free_threads(void)
+{
+	char *state;
+	uint8_t byte;
+
+	check(vgetrandom(&byte, 1, 0) == 1);
+	state = vgetrandom_alloc();
+	vgetrandom_free(state - (info.state_size + 63) / 64 * 64);
+}
+
+static void free_nonsense(void)
+{
+	vgetrandom_free((void *)-1UL);
+}
+
+TEST(what_is_no_state_ends_the_process)
+{
+	need_states();
+	test_aborts(free_twice, "vgetrandom_free");
+	test_aborts(free_foreign, "vgetrandom_free");
+	test_aborts(free_middle, "vgetrandom_free");
+	test_aborts(free_one_off, "vgetrandom_free");
+	test_aborts(free_unallocated, "vgetrandom_free");
+	test_aborts(free_threads, "vgetrandom_free");
+	test_aborts(free_nonsense, "vgetrandom_free");
+}
+
+/* From both sides at once, and in handlers: nobody gets what another one has. */
+static volatile bool stop;
+
+static unsigned long thread_self(void)
+{
+	return (unsigned long)pthread_self();
+}
+
+static void take_and_give(unsigned long me)
+{
+	void *state[5];
+
+	for (int i = 0; i < 5; i++) {
+		unsigned long nobody = 0;
+
+		state[i] = vgetrandom_alloc();
+		check(state[i]);
+		/* Any will do that tells states apart. */
+		check(atomic_compare_exchange_strong((atomic_ulong *)state[i], &nobody, me),
+		      "%p belongs to %#lx", state[i], nobody);
+	}
+	for (int i = 0; i < 5; i++) {
+		atomic_store((atomic_ulong *)state[i], 0);
+		vgetrandom_free(state[i]);
+	}
+}
+
+static void *take_and_give_on(void *arg)
+{
+	while (!stop)
+		take_and_give(thread_self());
+	return arg;
+}
+
+static void in_handler(int sig)
+{
+	(void)sig;
+	take_and_give(1);
+}
+
+TEST(no_two_ever_have_the_same_state)
+{
+	struct sigaction sa = { .sa_handler = in_handler, .sa_flags = SA_RESTART };
+	struct itimerval timer = { { 0, 200 }, { 0, 200 } };
+	pthread_t thread[4];
+
+	need_states();
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	for (int i = 0; i < 4; i++)
+		thread[i] = test_thread(take_and_give_on, NULL);
+	for (double until = test_seconds(0.7); test_now() < until;)
+		usleep(1000);
+	stop = true;
+	for (int i = 0; i < 4; i++)
+		test_join(thread[i]);
+}
+
+/* A state that is nobody's thread's is the child's too. */
+TEST(an_allocated_state_is_good_in_the_child)
+{
+	uint8_t mine[32], *theirs;
+	void *state;
+
+	need_states();
+	test_unseen_init();
+	theirs = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	state = vgetrandom_alloc();
+	check(state && theirs != MAP_FAILED);
+	for (int i = 0; i < 50; i++) {
+		pid_t pid;
+
+		check(info.vdso(mine, 32, 0, state, info.state_size) == 32);
+		test_unseen(mine, 32);
+		pid = fork();
+		if (!pid) {
+			check(info.vdso(theirs, 32, 0, state, info.state_size) == 32);
+			test_unseen(theirs, 32);
+			/* Not one that a thread gets. */
+			for (int n = 0; n < 300; n++)
+				check(vgetrandom_alloc() != state);
+			vgetrandom_free(state);
+			_exit(0);
+		}
+		check(info.vdso(mine, 32, 0, state, info.state_size) == 32);
+		test_unseen(mine, 32);
+		test_passes(pid);
+	}
+	vgetrandom_free(state);
+}
+
+/* What threads of the library's own have is among these. */
+#define MOST	65280
+
+TEST(there_is_an_end_to_states)
+{
+	static void *all[MOST + 1];
+	size_t n;
+
+	need_states();
+	for (n = 0; n <= MOST; n++) {
+		errno = 0;
+		all[n] = vgetrandom_alloc();
+		if (!all[n])
+			break;
+	}
+	check(n <= MOST && n > MOST - 100 && errno == ENOMEM, "after %zu states: %s", n,
+	      strerror(errno));
+	while (n)
+		vgetrandom_free(all[--n]);
+	check(vgetrandom_alloc());
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Handlers and forks at any instruction of a call: the processor's trap flag brings a
+ * signal after each, and one of these does it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define TRAP_FLAG	0x100
+
+static volatile long now, at;
+static void (*action)(void);
+static volatile bool done;
+
+static void on_trap(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	int saved = errno;
+
+	(void)sig;
+	(void)info;
+	if (now++ != at)
+		return;
+	done = true;
+	action();
+	regs[REG_EFL] &= ~TRAP_FLAG;
+	errno = saved;
+}
+
+/* Clear of the red zone. */
+static inline __attribute__((always_inline)) void trap_on(void)
+{
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq %0, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : "i" (TRAP_FLAG) : "memory", "cc");
+}
+
+static inline __attribute__((always_inline)) void trap_off(void)
+{
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "andq %0, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : "i" (~TRAP_FLAG) : "memory", "cc");
+}
+
+/*
+ * Does @run, which steps, with @what after so many instructions, and so on until the end.
+ * Every one is too many for a test of some seconds: @stride is a prime.
+ */
+static void at_any_instruction(void (*run)(void), void (*what)(void), long stride)
+{
+	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	long points = 0, most = 20000;
+
+	check(!sigaction(SIGTRAP, &sa, NULL));
+	action = what;
+	at = 0;
+	do {
+		now = 0;
+		done = false;
+		run();
+		points += done;
+		at += stride;
+	} while (done && at < most * stride);
+	/* The action may be in the way of the end, but not for ever. */
+	check(points > 2 && at > 20, "only %ld points, up to step %ld", points, at);
+}
+
+static long stride_of(long stride)
+{
+	return test_rounds(100) < 100 ? 5 * stride + 2 : stride;
+}
+
+/*
+ * The calls.
+ */
+#define LARGE	1024
+
+static uint8_t out[LARGE];
+static volatile size_t out_len;
+static volatile bool is_child, was_over;
+
+static void stepped_request(size_t len)
+{
+	ssize_t got;
+
+	memset(out, 0, sizeof(out));
+	out_len = len;
+	trap_on();
+	got = vgetrandom(out, len, 0);
+	trap_off();
+	out_len = 0;
+	check(got == (ssize_t)len, "%zd of %zu, step %ld", got, len, at);
+	if (!(is_child && was_over))
+		test_unseen(out, len);
+	if (is_child) {
+		test_draw(16);
+		test_draw(LARGE);
+		_exit(0);
+	}
+}
+
+static void small_request(void)
+{
+	stepped_request(32);
+}
+
+static void large_request(void)
+{
+	stepped_request(LARGE);
+}
+
+static void *first_small(void *arg)
+{
+	small_request();
+	return arg;
+}
+
+static void *first_large(void *arg)
+{
+	large_request();
+	return arg;
+}
+
+static void first_small_request(void)
+{
+	test_join(test_thread(first_small, NULL));
+}
+
+static void first_large_request(void)
+{
+	test_join(test_thread(first_large, NULL));
+}
+
+static void ask(void)
+{
+	test_draw(16);
+	test_draw(LARGE);
+	test_draw(32);
+}
+
+static void handlers(void (*run)(void), long stride)
+{
+	size_t states;
+
+	test_unseen_init();
+	ask();
+	states = test_info().states;
+	at_any_instruction(run, ask, stride_of(stride));
+	check(test_info().states == states, "%zu states have become %zu", states,
+	      test_info().states);
+}
+
+TEST(handlers_may_ask_at_any_instruction_of_a_small_request)
+{
+	handlers(small_request, 1);
+}
+
+TEST(handlers_may_ask_at_any_instruction_of_a_large_request)
+{
+	handlers(large_request, 3);
+}
+
+TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_first_small_request)
+{
+	handlers(first_small_request, 3);
+}
+
+TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_first_large_request)
+{
+	handlers(first_large_request, 3);
+}
+
+/*
+ * Forks. A child that has all the bytes already has its parent's, see fork.c; it is not
+ * to have them if it has not.
+ */
+static pid_t (*make)(void);
+
+static bool is_over(void)
+{
+	struct vgetrandom_info info = test_info();
+
+	if ((info.large_from && out_len >= info.large_from ? info.large : info.small) ==
+	    VGETRANDOM_SYSCALL)
+		return true;
+	for (size_t i = out_len - 8; i < out_len; i++)
+		if (((volatile uint8_t *)out)[i])
+			return true;
+	return false;
+}
+
+static void fork_and_ask(void)
+{
+	bool over = is_over();
+	int status;
+	pid_t pid;
+
+	pid = make();
+	if (!pid) {
+		is_child = true;
+		was_over = over;
+		ask();
+		return;
+	}
+	check(pid > 0);
+	ask();
+	check(waitpid(pid, &status, 0) == pid && !status, "the child's status: %#x, step %ld",
+	      status, at);
+}
+
+static pid_t by_fork(void)
+{
+	return fork();
+}
+
+static pid_t by_clone(void)
+{
+	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static void forks(pid_t (*how)(void), void (*run)(void), long stride)
+{
+	test_unseen_init();
+	make = how;
+	ask();
+	at_any_instruction(run, fork_and_ask, stride_of(stride));
+}
+
+TEST(handlers_may_fork_at_any_instruction_of_a_small_request)
+{
+	forks(by_fork, small_request, 3);
+}
+
+TEST(handlers_may_fork_at_any_instruction_of_a_large_request)
+{
+	forks(by_fork, large_request, 7);
+}
+
+TEST(handlers_may_fork_at_any_instruction_of_a_thread_s_first_request)
+{
+	forks(by_fork, first_large_request, 7);
+}
+
+TEST(handlers_may_clone_at_any_instruction_of_a_small_request)
+{
+	forks(by_clone, small_request, 3);
+}
+
+TEST(handlers_may_clone_at_any_instruction_of_a_large_request)
+{
+	forks(by_clone, large_request, 7);
+}
+
+/*
+ * A thread's end. In the first round of destructors it asks for the first time; so the
+ * library's own comes in the second one, and before that of this key, which is younger.
+ */
+static pthread_key_t key;
+
+static void step_destructors(void *arg)
+{
+	if (arg == (void *)2) {
+		trap_off();
+		return;
+	}
+	ask();
+	pthread_setspecific(key, (void *)2);
+	trap_on();
+}
+
+static void *end_stepped(void *arg)
+{
+	pthread_setspecific(key, (void *)1);
+	return arg;
+}
+
+static void end_of_a_thread(void)
+{
+	test_join(test_thread(end_stepped, NULL));
+}
+
+static void few_states(size_t states)
+{
+	check(test_info().states == states, "%zu states have become %zu", states,
+	      test_info().states);
+}
+
+TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
+{
+	size_t states;
+
+	test_unseen_init();
+	ask();
+	states = test_info().states;
+	check(!pthread_key_create(&key, step_destructors));
+	for (int i = 0; i < 3; i++)
+		at_any_instruction(end_of_a_thread, ask, stride_of(1));
+	few_states(states);
+}
+
+/*
+ * States: what the handler takes is not what the call returns, and both may be freed.
+ */
+static void *theirs[3], *mine;
+
+static bool differ(void)
+{
+	for (int i = 0; i < 3; i++)
+		for (int j = 0; j < i; j++)
+			if (theirs[i] == theirs[j])
+				return false;
+	for (int i = 0; i < 3; i++)
+		if (theirs[i] == mine)
+			return false;
+	return true;
+}
+
+/* Takes three, of which the first goes back before the others. */
+static void take_some(void)
+{
+	for (int i = 0; i < 3; i++)
+		theirs[i] = vgetrandom_alloc();
+	vgetrandom_free(theirs[0]);
+	theirs[0] = NULL;
+}
+
+static void check_and_return(void)
+{
+	void *next;
+
+	if (!done)
+		return;
+	check(mine && theirs[1] && theirs[2] && differ(), "step %ld", at);
+	next = vgetrandom_alloc();
+	check(next && next != mine && next != theirs[1] && next != theirs[2], "step %ld", at);
+	vgetrandom_free(next);
+	vgetrandom_free(theirs[1]);
+	vgetrandom_free(theirs[2]);
+}
+
+static void stepped_alloc(void)
+{
+	trap_on();
+	mine = vgetrandom_alloc();
+	trap_off();
+	check_and_return();
+	vgetrandom_free(mine);
+}
+
+static void stepped_free(void)
+{
+	void *state = vgetrandom_alloc();
+
+	check(state);
+	mine = vgetrandom_alloc();
+	trap_on();
+	vgetrandom_free(state);
+	trap_off();
+	check_and_return();
+	vgetrandom_free(mine);
+}
+
+static void states_at_any_instruction(void (*run)(void))
+{
+	size_t states = test_info().states;
+	void *some[10];
+
+	if (!states) {
+		check(!vgetrandom_alloc());
+		return;
+	}
+	/* So that the stack of what was given back is not empty. */
+	for (int i = 0; i < 10; i++)
+		some[i] = vgetrandom_alloc();
+	for (int i = 0; i < 10; i++)
+		vgetrandom_free(some[i]);
+	for (int i = 0; i < 10; i++)
+		at_any_instruction(run, take_some, 1);
+	few_states(states);
+}
+
+TEST(handlers_may_take_states_at_any_instruction_of_taking_one)
+{
+	states_at_any_instruction(stepped_alloc);
+}
+
+TEST(handlers_may_take_states_at_any_instruction_of_giving_one_back)
+{
+	states_at_any_instruction(stepped_free);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Without a vDSO, or with one whose function is not usable: all requests are answered,
+ * by the kernel itself.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "test.h"
+
+TEST(info_says_that_there_is_no_function_and_why)
+{
+	struct vgetrandom_info info = test_info();
+
+	check(!info.vdso && !info.state_size && !info.states && !info.droppable);
+	check(!info.state_prot && !info.state_flags);
+	check(info.small == VGETRANDOM_SYSCALL);
+	check(strstr(info.small_why, "vDSO"), "%s", info.small_why);
+}
+
+TEST(there_are_no_states)
+{
+	for (int i = 0; i < 1000; i++) {
+		errno = 0;
+		check(!vgetrandom_alloc() && errno == ENOSYS);
+	}
+	vgetrandom_free(NULL);
+}
+
+static void *draw_all(void *arg)
+{
+	for (size_t len = 1; len < TEST_MAX; len = len * 2 + 1)
+		test_draw(len);
+	return arg;
+}
+
+TEST(requests_of_all_sizes_are_answered)
+{
+	pthread_t thread[20];
+
+	test_unseen_init();
+	draw_all(NULL);
+	for (int i = 0; i < 20; i++)
+		thread[i] = test_thread(draw_all, NULL);
+	for (int i = 0; i < 20; i++)
+		test_join(thread[i]);
+}
+
+static void draw_in_child(void)
+{
+	draw_all(NULL);
+}
+
+TEST(children_get_bytes_of_their_own)
+{
+	test_unseen_init();
+	for (int i = 0; i < 10; i++) {
+		draw_all(NULL);
+		test_in_child(draw_in_child);
+	}
+}
