@@ -49,5 +49,26 @@ struct fake_vdso *test_fake(void)
 	check(info.vdso, "no vDSO function: %s", info.small_why);
 	check(!info.vdso(&fake, 0, 0, NULL, FAKE_VDSO_CONTROL) && fake,
 	      "this is to be run with a fake vDSO");
+	memset(fake, 0, sizeof(*fake));
 	return fake;
+}
+
+void test_no_harm(const struct fake_vdso *fake)
+{
+	check(!fake->shared, "%lu times two threads had one state", fake->shared);
+	check(!fake->misplaced, "%lu times a state was where none may be", fake->misplaced);
+	check(!fake->wrong_size && !fake->null_state);
+}
+
+bool test_is_over(const volatile uint8_t *out, size_t len)
+{
+	struct vgetrandom_info info = test_info();
+
+	if ((info.large_from && len >= info.large_from ? info.large : info.small) ==
+	    VGETRANDOM_SYSCALL)
+		return true;
+	for (size_t i = len - 8; i < len; i++)
+		if (out[i])
+			return true;
+	return false;
 }

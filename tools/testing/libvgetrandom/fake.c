@@ -26,14 +26,6 @@ static void meet_fake(void)
 {
 	fake = test_fake();
 	info = test_info();
-	memset(fake, 0, sizeof(*fake));
-}
-
-static void no_harm(void)
-{
-	check(!fake->shared, "%lu times two threads had one state", fake->shared);
-	check(!fake->misplaced, "%lu times a state was where none may be", fake->misplaced);
-	check(!fake->wrong_size && !fake->null_state);
 }
 
 static size_t large_from(void)
@@ -52,7 +44,7 @@ TEST(small_requests_are_calls_of_the_vDSO_function)
 		check(vgetrandom(out, len, 0) == (ssize_t)len);
 		check(fake->calls == calls + 1 && fake->longest == len, "len %zu", len);
 	}
-	no_harm();
+	test_no_harm(fake);
 }
 
 TEST(only_states_of_144_bytes_make_large_requests_ours)
@@ -82,7 +74,7 @@ static void error_is_passed_on(int error)
 	}
 	for (size_t i = 0; i < sizeof(out); i++)
 		check(!out[i]);
-	no_harm();
+	test_no_harm(fake);
 }
 
 TEST(EINTR_is_passed_on)
@@ -136,7 +128,7 @@ TEST(getentropy_and_arc4random_go_on_after_EINTR)
 	fake->answer = -EINTR;
 	are_whole(fill_getentropy, 256);
 	are_whole(fill_arc4random, sizeof(changed));
-	no_harm();
+	test_no_harm(fake);
 }
 
 TEST(getentropy_and_arc4random_go_on_after_partial_results)
@@ -145,7 +137,7 @@ TEST(getentropy_and_arc4random_go_on_after_partial_results)
 	fake->at_most = 7;
 	are_whole(fill_getentropy, 256);
 	are_whole(fill_arc4random, sizeof(changed));
-	no_harm();
+	test_no_harm(fake);
 }
 
 static void fill_aborts(void)
@@ -192,7 +184,7 @@ TEST(no_two_threads_ever_use_the_same_state)
 	}
 	/* Who comes while others map more goes without for a moment. */
 	check(fake->calls > 3 * ARRAY_SIZE(thread) * 50 / 2);
-	no_harm();
+	test_no_harm(fake);
 }
 
 /* What the child's own thread has, its others do not get. */
@@ -208,7 +200,7 @@ static void threads_in_child(void)
 	ask(NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
 		test_join(thread[i]);
-	no_harm();
+	test_no_harm(fake);
 }
 
 TEST(no_two_threads_of_a_child_ever_use_the_same_state)
@@ -244,5 +236,5 @@ TEST(requests_may_come_in_the_middle_of_a_request)
 		test_draw(16);
 		test_draw(10000);
 	}
-	no_harm();
+	test_no_harm(fake);
 }

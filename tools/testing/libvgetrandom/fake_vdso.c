@@ -8,10 +8,9 @@
  *	NAME		of the function
  */
 #include <stdint.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
 
 #include "fake_vdso.h"
+#include "syscall.h"
 
 #ifndef STATE_SIZE
 #define STATE_SIZE	144
@@ -35,17 +34,6 @@ static struct fake_vdso fake __attribute__((section(".data"))) = { 0 };
 static inline void count(unsigned long *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
-
-static long sys_getrandom(void *buffer, size_t len, unsigned int flags)
-{
-	long ret;
-
-	asm volatile("syscall"
-		     : "=a" (ret)
-		     : "a" (SYS_getrandom), "D" (buffer), "S" (len), "d" (flags)
-		     : "rcx", "r11", "memory");
-	return ret;
 }
 
 static unsigned long this_thread(void)
@@ -74,7 +62,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 			((volatile unsigned char *)p)[i] = 'k';
 		return len;
 	}
-	return sys_getrandom(buffer, len, flags);
+	return syscall_getrandom(buffer, len, flags);
 }
 
 __attribute__((visibility("default")))

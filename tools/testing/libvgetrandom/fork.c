@@ -202,19 +202,6 @@ static volatile bool is_child, was_over;
 static volatile int forks, forks_inside;
 static int most_forks;
 
-static bool is_over(void)
-{
-	struct vgetrandom_info info = test_info();
-
-	if ((info.large_from && forked_len >= info.large_from ? info.large : info.small) ==
-	    VGETRANDOM_SYSCALL)
-		return true;
-	for (size_t i = forked_len - 8; i < forked_len; i++)
-		if (((volatile uint8_t *)forked_over)[i])
-			return true;
-	return false;
-}
-
 static void fork_in_handler(int sig)
 {
 	int saved = errno, status;
@@ -225,7 +212,7 @@ static void fork_in_handler(int sig)
 	if (forks >= most_forks || !forked_len)
 		return;
 	forks++;
-	over = is_over();
+	over = test_is_over(forked_over, forked_len);
 	forks_inside += !over;
 	pid = make();
 	if (!pid) {

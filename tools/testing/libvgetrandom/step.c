@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 #include "test.h"
-
-#define TRAP_FLAG	0x100
+#include "trap.h"
 
 static volatile long now, at;
 static void (*action)(void);
@@ -35,27 +34,6 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	action();
 	regs[REG_EFL] &= ~TRAP_FLAG;
 	errno = saved;
-}
-
-/* Clear of the red zone. */
-static inline __attribute__((always_inline)) void trap_on(void)
-{
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "orq %0, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "i" (TRAP_FLAG) : "memory", "cc");
-}
-
-static inline __attribute__((always_inline)) void trap_off(void)
-{
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "andq %0, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "i" (~TRAP_FLAG) : "memory", "cc");
 }
 
 /*
@@ -192,22 +170,9 @@ TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_first_large_request)
  */
 static pid_t (*make)(void);
 
-static bool is_over(void)
-{
-	struct vgetrandom_info info = test_info();
-
-	if ((info.large_from && out_len >= info.large_from ? info.large : info.small) ==
-	    VGETRANDOM_SYSCALL)
-		return true;
-	for (size_t i = out_len - 8; i < out_len; i++)
-		if (((volatile uint8_t *)out)[i])
-			return true;
-	return false;
-}
-
 static void fork_and_ask(void)
 {
-	bool over = is_over();
+	bool over = test_is_over(out, out_len);
 	int status;
 	pid_t pid;
 

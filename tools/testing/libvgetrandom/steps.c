@@ -23,8 +23,7 @@
 
 #include "test.h"
 #include "thread.h"
-
-#define TRAP_FLAG	0x100
+#include "trap.h"
 
 /* The library's instructions: see the Makefile. */
 extern const char __start_library[], __stop_library[];
@@ -38,19 +37,6 @@ extern const char __start_library[], __stop_library[];
 static void (*step_action)(void);
 static volatile long step_at, steps;
 static volatile bool stepping;
-
-/* No locals, and not inlined: it uses the stack. */
-__attribute__((noinline))
-static void set_trap_flag(void)
-{
-	asm volatile("pushfq; orl %0, (%%rsp); popfq" : : "i" (TRAP_FLAG) : "cc", "memory");
-}
-
-__attribute__((noinline))
-static void clear_trap_flag(void)
-{
-	asm volatile("pushfq; andl %0, (%%rsp); popfq" : : "i" (~TRAP_FLAG) : "cc", "memory");
-}
 
 static void step(int sig, siginfo_t *info, void *context)
 {
@@ -86,7 +72,7 @@ static void start_stepping(void (*action)(void), long at)
 	step_at = at;
 	steps = 0;
 	stepping = true;
-	set_trap_flag();
+	trap_on();
 }
 
 /* Returns whether there was an instruction with this number. */
@@ -94,7 +80,7 @@ static bool stop_stepping(void)
 {
 	bool was_there = !stepping || (step_at == EACH && steps);
 
-	clear_trap_flag();
+	trap_off();
 	stepping = false;
 	return was_there;
 }

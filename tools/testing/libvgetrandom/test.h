@@ -152,8 +152,18 @@ bool test_has_droppable(void);
 unsigned int test_count_mappings(void);
 long test_rss_kb(void);
 
-/* Fake vDSOs: how the test and the image talk, in fake_vdso.h. */
+/* Fake vDSOs: how the test and the image talk, in fake_vdso.h. It has forgotten all before. */
 struct fake_vdso *test_fake(void);
+
+/* Fails if the library has given the fake function a state as it must not. */
+void test_no_harm(const struct fake_vdso *fake);
+
+/*
+ * In a signal handler: has the request that it interrupts, of @len bytes (8 or more) to @out,
+ * which was zeros, all its bytes already? Then a child has its parent's; and with a system
+ * call always.
+ */
+bool test_is_over(const volatile uint8_t *out, size_t len);
 
 /*
  * Install a seccomp filter, for all threads: the @listed system calls, ended by -1, get
