@@ -28,7 +28,7 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 		.vdso = effect.fn,
 		.state_size = effect.state_size,
 		.states = atomic_load(&thread_states.capacity),
-		.droppable = effect.fn != NULL,
+		.droppable = !!effect.fn,
 		.small = effect.fn ? VGETRANDOM_VDSO : VGETRANDOM_SYSCALL,
 		.small_why = effect.small_why,
 		.core = effect.core ? effect.core->name : NULL,

@@ -35,8 +35,8 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 
 /*
- * 0, if it is neither in the page of NULL nor beyond what processes have. Only the system call can say
- * EFAULT; it costs too much to ask it about each address.
+ * 0, if it is neither in the page of NULL nor beyond what processes have. Only the system
+ * call can say EFAULT; it costs too much to ask it about each address.
  */
 static inline uintptr_t beyond_addresses(const void *buf)
 {

@@ -257,9 +257,15 @@ static void no_repeats(void)
 		size_t len = 16 + i % (sizeof(buf) - 16);
 
 		switch (i % 4) {
-		case 0: getrandom(buf, len, 0); break;
-		case 1: getentropy(buf, len > 256 ? 256 : len); break;
-		case 2: arc4random_buf(buf, len); break;
+		case 0:
+			getrandom(buf, len, 0);
+			break;
+		case 1:
+			getentropy(buf, len > 256 ? 256 : len);
+			break;
+		case 2:
+			arc4random_buf(buf, len);
+			break;
 		case 3:
 			for (int j = 0; j < 4; j++)
 				((uint32_t *)buf)[j] = arc4random();
@@ -585,8 +591,8 @@ int main(int argc, char **argv)
 		return early();
 	expect_libc = !strcmp(how, "libc");
 	if (argc != 2 || (!expect_libc && strcmp(how, "library") && strcmp(how, "any"))) {
-		fprintf(stderr, "usage: dropin_calls library | libc | any | early |"
-			" small N | reseed N\n");
+		fprintf(stderr,
+			"usage: dropin_calls library | libc | any | early | small N | reseed N\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);

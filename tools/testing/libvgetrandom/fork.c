@@ -140,7 +140,7 @@ PART(be_spawned)
 
 TEST(a_spawned_program_starts_as_any_other)
 {
-	char *argv[] = { "test", "be_spawned", NULL };
+	static char *const argv[] = { "test", "be_spawned", NULL };
 	posix_spawn_file_actions_t actions;
 	int fds[2], status;
 	char byte;

@@ -29,7 +29,7 @@
 extern const char __start_library[], __stop_library[];
 
 /*
- * Steps. What happens happens at instruction number @step_at of the library, or at each.
+ * Steps. Something happens at instruction number @step_at of the library, or at each.
  * All of this is one thread's at a time.
  */
 #define EACH	(-1)

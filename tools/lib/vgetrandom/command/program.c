@@ -199,7 +199,8 @@ void program_look(const char *path, const char *library, struct outlook *outlook
 	unsigned int scripts = 0;
 
 	outlook->preload = true;
-	outlook->why[0] = outlook->missing[0] = '\0';
+	outlook->why[0] = '\0';
+	outlook->missing[0] = '\0';
 	if (snprintf(current, sizeof(current), "%s", path) >= (int)sizeof(current))
 		return;
 	while (look_at(current, library, outlook, line) && scripts++ < MAX_SCRIPTS &&
