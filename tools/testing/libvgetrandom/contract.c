@@ -328,6 +328,7 @@ TEST(arc4random_buf_fills_all_of_it)
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		uint8_t *changed = calloc(1, sizes[i]);
 
+		check(changed);
 		for (int round = 0; round < 6; round++) {
 			memset(buffer, CANARY, sizes[i] + 1);
 			arc4random_buf(buffer, sizes[i]);
@@ -423,10 +424,10 @@ TEST(info_tells_no_more_than_there_is_room_for)
 		uint8_t			more[64];
 	} large;
 	struct vgetrandom_info info = test_info();
-	uint8_t *bytes = (uint8_t *)&large;
 
 	for (size_t size = 0; size <= sizeof(large); size++) {
-		memset(&large, CANARY, sizeof(large));
+		const uint8_t *bytes = memset(&large, CANARY, sizeof(large));
+
 		vgetrandom_info(&large.info, size);
 		for (size_t i = 0; i < sizeof(large); i++) {
 			uint8_t want = i >= size ? CANARY :

@@ -115,7 +115,7 @@ static int find_areas(void)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 	char line[1024];
-	struct area area;
+	struct area area = { NULL, NULL };
 	unsigned long start, end;
 	int n = 0;
 

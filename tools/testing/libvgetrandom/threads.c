@@ -86,6 +86,7 @@ static void at_once(unsigned int threads)
 {
 	pthread_t *thread = calloc(threads, sizeof(*thread));
 
+	check(thread);
 	check(!pthread_barrier_init(&all_there, NULL, threads + 1));
 	check(!pthread_barrier_init(&go_home, NULL, threads + 1));
 	for (unsigned int i = 0; i < threads; i++)
