@@ -66,6 +66,7 @@ static void on_trap(int sig, siginfo_t *info, void *ucontext)
 /* The first instruction that traps is the one after that which sets the flag. */
 static long call_with_traps(const struct call *call)
 {
+	/* cppcheck-suppress constStatement ; it does not know asm("r8") */
 	register long fifth asm("r8") = call->arguments[4];
 	long value = (long)call->fn;
 	long first = call->arguments[0], second = call->arguments[1];

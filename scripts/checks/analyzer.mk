@@ -22,6 +22,9 @@ $(selftests:%=$(OUT)/%.o): $(OUT)/%.o: $(LINUX)/%.c $(wildcard $(LINUX)/$(TESTS)
 	$(CC) $(FLAGS) -isystem $(HEADERS) -I$(LINUX) -idirafter $(LINUX)/include \
 		$(shell pkg-config --cflags libsodium) -c $< -o $@
 
+# The harness comes back from a skipped setup by longjmp(), and does not run the test.
+$(OUT)/$(TESTS)/vm/droppable_device.o: FLAGS += -Wno-analyzer-null-dereference
+
 # As scripts/vm builds it: what init cannot do it cannot report either.
 $(OUT)/scripts/vm-init.o: FLAGS += -Wno-unused-result
 
