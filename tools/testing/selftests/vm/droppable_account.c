@@ -332,7 +332,7 @@ static bool near(const long before[COUNTERS], const long after[COUNTERS])
 static void expect_as_before(struct __test_metadata *_metadata, const long before[COUNTERS],
 			     const struct usage *was, const struct usage *is)
 {
-	long after[COUNTERS];
+	long after[COUNTERS] = { 0 };
 
 	/* What RCU and kernel threads still have to free goes when they get to it. */
 	for (time_t end = 0; patience(&end);) {
