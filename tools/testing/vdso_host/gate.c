@@ -49,6 +49,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 	r->buffer = buffer;
 	r->len = len;
 	r->flags = flags;
+	r->generation = gate->rng ? gate->rng->generation : 0;
 	r->is_key = buffer >= gate->states &&
 		    buffer < gate->states + gate->states_len;
 	crypto_stream_chacha20(r->bytes, filled, (uint8_t *)&nonce, master);
@@ -112,15 +113,14 @@ static bool filter_text(uint64_t start, uint64_t end)
 	return true;
 }
 
-bool gate_open(const struct vdso_host *host, const void *states, size_t states_len)
+bool gate_open_text(const void *text, size_t text_len, const void *states,
+		    size_t states_len)
 {
 	/* The hook may make calls that end up here again: not to be blocked. */
 	struct sigaction sa = {
 		.sa_sigaction = on_sigsys,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
 	};
-	const void *text;
-	size_t text_len;
 
 	gate = mmap(NULL, sizeof(*gate), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -130,6 +130,17 @@ bool gate_open(const struct vdso_host *host, const void *states, size_t states_l
 	}
 	gate->states = states;
 	gate->states_len = states_len;
-	vdso_host_text(host, &text, &text_len);
 	return filter_text((uintptr_t)text, (uintptr_t)text + text_len);
+}
+
+bool gate_open(struct vdso_host *host, const void *states, size_t states_len)
+{
+	const void *text;
+	size_t text_len;
+
+	vdso_host_text(host, &text, &text_len);
+	if (!gate_open_text(text, text_len, states, states_len))
+		return false;
+	gate->rng = vdso_host_rng(host);
+	return true;
 }

@@ -28,6 +28,7 @@ struct gate_request {
 	void *buffer;
 	size_t len;
 	unsigned int flags;
+	uint64_t generation;	/* that was published then; 0 where that is not known */
 	uint8_t bytes[4096];	/* the first of those that were the answer */
 };
 
@@ -44,13 +45,18 @@ struct gate {
 	void (*hook)(const void *ip);	/* called at the end of each answer, which goes to ip */
 	const void *states;	/* where states are */
 	size_t states_len;
+	const struct vdso_rng_data *rng;	/* NULL: the kernel's, wherever it is */
 	struct gate_request requests[GATE_REQUESTS];
 };
 
 extern struct gate *gate;
 
 /* Once in a process. Says why on stderr if it returns false. */
-bool gate_open(const struct vdso_host *host, const void *states, size_t states_len);
+bool gate_open(struct vdso_host *host, const void *states, size_t states_len);
+
+/* The same for another text than a hosted one. */
+bool gate_open_text(const void *text, size_t text_len, const void *states,
+		    size_t states_len);
 
 struct gate_request *gate_request(unsigned int n);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What can happen to a state between any two instructions of a call: rules (f),
- * (g) and (i), at every instruction.
+ * Several things that happen to a state in one call, between two instructions each:
+ * rules (f) and (g). What one event does, and two of them that are drawn by lot, is in
+ * inject_test.c.
  *
  * A call is single-stepped once. At every point of it the process forks; in the
  * child, which has the state as it is, the event of the test happens, and the
@@ -28,24 +29,10 @@
 #define INNER_CALL	40	/* length of a call in a signal handler */
 #define NEXT_CALL	50	/* length of the call after it all */
 
-/*
- * A call looks at its state for the last time a few instructions before it
- * returns. What happens after that look happens after the call: its bytes are as
- * good as handed out. This is how many instructions may follow it: to mark the
- * state as free, load the result, restore registers and return.
- */
-#define MAX_TAIL	24
-
 enum event {
-	NOTHING,
 	DROP,			/* reclaim: the page is zeros */
-	RESEED,			/* the kernel has a new generation */
-	DROP_AND_RESEED,
-	FORK,			/* the child's page is wiped */
 	HANDLER,		/* a signal handler calls on the same state */
 	DROP_THEN_HANDLER,
-	FORK_THEN_HANDLER,	/* in the child's page, just wiped */
-	HANDLER_FORKS,		/* after a call of its own */
 };
 
 /* One call, as the process that made it reports it. */
@@ -62,7 +49,6 @@ struct report {
 	pid_t pid;
 	bool finished, canaries_ok;
 	unsigned int at_event;		/* requests before the event */
-	uint64_t generation;		/* at the end */
 	struct made outer, inner, next;
 };
 
@@ -81,19 +67,13 @@ static struct {
 	uint8_t key[VGETRANDOM_KEY_SIZE];
 	uint8_t out[MAX_CALL];
 
-	/* In a child, which report is to be written. */
-	struct report *mine;
-	struct report *other;		/* of the child's own child */
-	bool forked_here;
-
-	/* Points after the last look, as far as is known. */
-	unsigned long first_late, points;
-	bool late_seen;
+	struct report *mine;		/* in a child */
+	unsigned long points;
 	unsigned long nfailed;
 	char why[256];
 } x;
 
-static struct report *reports;		/* shared; [0] the child's, [1] its child's */
+static struct report *reports;		/* shared: the child's */
 
 static void failed(unsigned long point, const char *what)
 {
@@ -110,63 +90,21 @@ static void make_call(struct made *m, size_t len, unsigned int flags)
 	m->done = true;
 }
 
-/* The page is wiped in the new child; from here on this is two processes. */
-static void fork_here(void)
-{
-	x.forked_here = true;
-	if (!fork()) {
-		x.other->inner = x.mine->inner;
-		x.mine = x.other;
-		x.mine->pid = getpid();
-		x.mine->at_event = gate_count();
-		memset(world.state, 0, STATE_SIZE);
-		if (x.event == FORK_THEN_HANDLER)
-			make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
-	}
-}
-
 /* In the child, in the signal handler, between two instructions of the call. */
 static void happen(void)
 {
 	x.mine->pid = getpid();
 	x.mine->at_event = gate_count();
-	switch (x.event) {
-	case NOTHING:
-		break;
-	case DROP_AND_RESEED:
-		world.rng->generation++;
+	if (x.event != HANDLER)
 		memset(world.state, 0, STATE_SIZE);
-		break;
-	case DROP:
-		memset(world.state, 0, STATE_SIZE);
-		break;
-	case RESEED:
-		world.rng->generation++;
-		break;
-	case DROP_THEN_HANDLER:
-		memset(world.state, 0, STATE_SIZE);
+	if (x.event != DROP)
 		make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
-		break;
-	case HANDLER:
-		make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
-		break;
-	case HANDLER_FORKS:
-		make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
-		fork_here();
-		break;
-	case FORK:
-	case FORK_THEN_HANDLER:
-		fork_here();
-		break;
-	}
 }
 
 /* The child's call has returned. */
 static void finish(ssize_t ret)
 {
 	struct report *r = x.mine;
-	bool ok = true;
-	int status;
 
 	r->outer.ret = ret;
 	r->outer.from = x.from;
@@ -175,12 +113,9 @@ static void finish(ssize_t ret)
 	memcpy(r->outer.out, x.out, sizeof(x.out));
 	r->outer.done = true;
 	make_call(&r->next, NEXT_CALL, 0);
-	r->generation = world.rng->generation;
 	r->canaries_ok = world_canaries_ok();
 	r->finished = true;
-	if (x.forked_here && r != x.other)
-		ok = wait(&status) > 0 && !status;
-	_exit(ok ? 0 : 1);
+	_exit(0);
 }
 
 /* What the call has to draw on at the time of the event. */
@@ -204,15 +139,6 @@ static bool is_late(const struct report *r, const uint8_t *out_at_event,
 	       !memcmp(out_at_event, r->outer.out, x.len);
 }
 
-static bool is_fallback(const struct made *m, size_t len, unsigned int flags,
-			unsigned int from, pid_t pid)
-{
-	struct gate_request *r = world_only_request(from, m->to, pid);
-
-	return r && !r->is_key && r->len == len && r->flags == flags &&
-	       m->ret == (ssize_t)len && !memcmp(m->out, r->bytes, len);
-}
-
 static unsigned int requests_of(pid_t pid, unsigned int from, unsigned int to)
 {
 	unsigned int n = 0;
@@ -220,211 +146,6 @@ static unsigned int requests_of(pid_t pid, unsigned int from, unsigned int to)
 	for (unsigned int i = from; i < to; i++)
 		n += gate_request(i)->pid == pid;
 	return n;
-}
-
-/* The call after it all: goes on from @o, with a new key if it has to. */
-static void judge_next(unsigned long point, const struct report *r,
-		       struct oracle *o, bool new_key)
-{
-	unsigned int n = requests_of(r->pid, r->next.from, r->next.to);
-
-	if (r->next.ret != NEXT_CALL ||
-	    !world_replay(o, r->next.out, NEXT_CALL, r->next.from, r->next.to, r->pid))
-		failed(point, "the next call's bytes are not its key's");
-	else if (n != new_key)
-		failed(point, new_key ? "the next call has not made a new key" :
-					"the next call has made a new key");
-	else if (!oracle_agrees(o, &r->next.after) || r->next.after.owner ||
-		 r->next.after.generation != r->generation)
-		failed(point, "the next call leaves a wrong state");
-}
-
-/*
- * A process that has lost its state, or has a stale one: new key, and one that
- * it asked for after the event, unless the call was already over.
- */
-static void judge_lost(unsigned long point, const struct report *r,
-		       const uint8_t *out_at_event)
-{
-	unsigned int keys = requests_of(r->pid, r->at_event, r->outer.to);
-	struct oracle o = { .available = 0 };
-	struct oracle late;
-
-	if (!keys && is_late(r, out_at_event, &late)) {
-		if (!x.late_seen)
-			x.first_late = point;
-		x.late_seen = true;
-		judge_next(point, r, &late, true);
-		return;
-	}
-	if (x.late_seen)
-		failed(point, "made again, though an earlier event came too late");
-	if (!keys)
-		failed(point, "bytes of a key from before the event");
-	else if (keys > 2)
-		failed(point, "more than two keys");
-	else if (r->outer.ret != (ssize_t)x.len ||
-		 !world_replay(&o, r->outer.out, x.len, r->at_event, r->outer.to, r->pid))
-		failed(point, "bytes that are not the new key's");
-	else if (!oracle_agrees(&o, &r->outer.after) || r->outer.after.owner)
-		failed(point, "a wrong state is left");
-	else
-		judge_next(point, r, &o, false);
-}
-
-/* A process to which nothing has happened. */
-static void judge_undisturbed(unsigned long point, const struct report *r)
-{
-	struct oracle o;
-
-	load_before(&o);
-	if (r->outer.ret != (ssize_t)x.len ||
-	    !world_replay(&o, r->outer.out, x.len, r->at_event, r->outer.to, r->pid))
-		failed(point, "the bytes are not those of an undisturbed call");
-	else if (!oracle_agrees(&o, &r->outer.after) || r->outer.after.owner)
-		failed(point, "the state is not that of an undisturbed call");
-	else
-		judge_next(point, r, &o, false);
-}
-
-/* The signal handler's call first, then the interrupted one; or the other way. */
-static bool in_order(const struct report *r, bool inner_first, struct oracle *o)
-{
-	unsigned int outer_from = inner_first ? r->inner.to : r->at_event;
-
-	load_before(o);
-	if (inner_first &&
-	    !world_replay(o, r->inner.out, INNER_CALL, r->inner.from, r->inner.to, r->pid))
-		return false;
-	if (!world_replay(o, r->outer.out, x.len, inner_first ? outer_from : 0,
-			  inner_first ? r->outer.to : 0, r->pid))
-		return false;
-	return inner_first ||
-	       world_replay(o, r->inner.out, INNER_CALL, r->inner.from, r->inner.to, r->pid);
-}
-
-static void judge_handler(unsigned long point, const struct report *r,
-			  bool in_use)
-{
-	struct oracle o;
-
-	if (r->inner.ret != INNER_CALL || r->outer.ret != (ssize_t)x.len) {
-		failed(point, "a call has failed");
-	} else if (in_use) {
-		if (!is_fallback(&r->inner, INNER_CALL, GRND_NONBLOCK, r->inner.from, r->pid)) {
-			failed(point, "in use, and the handler's call is no system call");
-			return;
-		}
-		/* It has left no trace. */
-		for (unsigned int i = r->at_event; i < r->inner.to; i++)
-			gate_request(i)->pid = 0;
-		judge_undisturbed(point, r);
-	} else if (!in_order(r, true, &o) && !in_order(r, false, &o)) {
-		failed(point, "handler's and interrupted call do not share one key stream");
-	} else if (!oracle_agrees(&o, &r->next.after)) {
-		judge_next(point, r, &o, false);
-	}
-}
-
-/* The handler has found zeros, so it has made a new key; the call may use it. */
-static void judge_lost_then_handler(unsigned long point, const struct report *r,
-				    const uint8_t *out_at_event)
-{
-	struct oracle o = { .available = 0 }, late;
-	unsigned int keys = requests_of(r->pid, r->inner.to, r->outer.to);
-
-	if (r->inner.ret != INNER_CALL ||
-	    requests_of(r->pid, r->inner.from, r->inner.to) != 1 ||
-	    !world_replay(&o, r->inner.out, INNER_CALL, r->inner.from, r->inner.to, r->pid)) {
-		failed(point, "the handler's call has not made a new key");
-		return;
-	}
-	if (!oracle_agrees(&o, &r->inner.after)) {
-		failed(point, "the handler's call leaves a wrong state");
-		return;
-	}
-	if (!keys && is_late(r, out_at_event, &late)) {
-		judge_next(point, r, &o, false);
-		return;
-	}
-	if (r->outer.ret != (ssize_t)x.len ||
-	    !world_replay(&o, r->outer.out, x.len, r->inner.to, r->outer.to, r->pid))
-		failed(point, "bytes that are not the new key's");
-	else if (!oracle_agrees(&o, &r->outer.after) || r->outer.after.owner)
-		failed(point, "a wrong state is left");
-	else
-		judge_next(point, r, &o, false);
-}
-
-static void judge(unsigned long point, const struct vgetrandom_state *at,
-		  const uint8_t *out_at_event)
-{
-	struct report *r = &reports[0], *child = &reports[1];
-
-	if (!r->finished) {
-		failed(point, "the call has not come to its end");
-		return;
-	}
-	if (!r->canaries_ok) {
-		failed(point, "bytes outside of the state have changed");
-		return;
-	}
-	switch (x.event) {
-	case NOTHING:
-		judge_undisturbed(point, r);
-		return;
-	case DROP:
-	case RESEED:
-	case DROP_AND_RESEED:
-		judge_lost(point, r, out_at_event);
-		return;
-	case HANDLER:
-		judge_handler(point, r, at->owner);
-		return;
-	case DROP_THEN_HANDLER:
-		judge_lost_then_handler(point, r, out_at_event);
-		return;
-	case FORK:
-	case FORK_THEN_HANDLER:
-	case HANDLER_FORKS:
-		break;
-	}
-	if (!child->finished || !child->canaries_ok) {
-		failed(point, "the child's call has not come to its end");
-		return;
-	}
-	if (x.event == HANDLER_FORKS)
-		judge_handler(point, r, at->owner);
-	else
-		judge_undisturbed(point, r);
-	if (x.event == FORK_THEN_HANDLER)
-		judge_lost_then_handler(point, child, out_at_event);
-	else
-		judge_lost(point, child, out_at_event);
-}
-
-static const char * const functions[] = {
-	"vgetrandom_chacha20_sse2", "vgetrandom_chacha20_avx2",
-	"vgetrandom_chacha20_avx512vl", "vgetrandom_chacha20_avx512",
-	"vgetrandom_slow", "__vdso_getrandom",
-};
-
-#define CORES 4		/* the first of them */
-
-/* Is the last function that begins before @ip, or there, a core? */
-static bool in_chacha(const void *ip)
-{
-	static const void *start[ARRAY_SIZE(functions)];
-	size_t last = ARRAY_SIZE(functions);
-
-	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
-		if (!start[i])
-			start[i] = vdso_host_sym(world.host, functions[i]);
-		if (start[i] && start[i] <= ip &&
-		    (last == ARRAY_SIZE(functions) || start[i] > start[last]))
-			last = i;
-	}
-	return last < CORES;
 }
 
 /* 1, or STEP_EVERY; not the same points for each length. */
@@ -441,7 +162,7 @@ static bool thinned_out(unsigned long point, unsigned long every)
  */
 static bool is_left_out(unsigned long point, const void *ip)
 {
-	return thinned_out(point, in_chacha(ip) ? x.every : 1);
+	return thinned_out(point, world_in_core(ip) ? x.every : 1);
 }
 
 /* The record of requests is a ring, in which children soon leave no trace of it. */
@@ -457,7 +178,7 @@ static void remember_key(void)
 
 /*
  * The event, here, in a child, and the rest of the call. Returns whether the child
- * has left reports to be judged.
+ * has left a report to be judged.
  */
 static bool try_here(unsigned long point)
 {
@@ -465,11 +186,10 @@ static bool try_here(unsigned long point)
 	int status;
 	pid_t pid;
 
-	memset(reports, 0, 2 * sizeof(*reports));
+	memset(reports, 0, sizeof(*reports));
 	pid = fork();
 	if (!pid) {
 		x.mine = &reports[0];
-		x.other = &reports[1];
 		happen();
 		return false;
 	}
@@ -483,21 +203,6 @@ static bool try_here(unsigned long point)
 		return false;
 	}
 	return true;
-}
-
-/* In the signal handler of every instruction. */
-static bool explore_point(unsigned long point, const void *ip, void *arg)
-{
-	struct vgetrandom_state at = *world.state;
-
-	(void)arg;
-	remember_key();
-	if (is_left_out(point, ip))
-		return true;
-	if (try_here(point))
-		judge(point, &at, x.out);
-	/* A child runs on to the end of the call, without stepping. */
-	return !x.mine;
 }
 
 /* A call of x.len bytes that begins with x.start, with @step at each point. */
@@ -517,28 +222,6 @@ static ssize_t step_world(step_fn step, void *arg)
 		finish(ret);
 	gate->hook = NULL;
 	return ret;
-}
-
-/* In this process @event must not have any effect on the parent of it all. */
-static bool explore(enum event event, enum start start, size_t len,
-		    unsigned long every)
-{
-	ssize_t ret;
-
-	memset(&x, 0, sizeof(x));
-	x.event = event;
-	x.start = start;
-	x.len = len;
-	x.every = len == 33 ? 1 : every;	/* every single one, for one length */
-	ret = step_world(explore_point, NULL);
-	if (ret != (ssize_t)len)
-		failed(x.points, "the call itself has failed");
-	/* Every instruction from the call's first to its return has been seen. */
-	if (x.points < 30)
-		failed(x.points, "a call of so few instructions?");
-	if (x.late_seen && x.points - x.first_late > MAX_TAIL)
-		failed(x.first_late, "too far from the end for an event to come too late");
-	return !x.nfailed;
 }
 
 static size_t lens[8];
@@ -566,79 +249,13 @@ FIXTURE_SETUP(step)
 	if (every)
 		thin = strtoul(every, NULL, 10);
 	ASSERT_LT(0, thin);
-	reports = mmap(NULL, 2 * sizeof(*reports), PROT_READ | PROT_WRITE,
+	reports = mmap(NULL, sizeof(*reports), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, reports);
 }
 
 FIXTURE_TEARDOWN(step)
 {
-}
-
-#define EXPLORE_ALL(event, every) do {						\
-	for (int start = EMPTY; start <= FULL_BATCH; start++) {			\
-		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {			\
-			EXPECT_TRUE(explore(event, start, lens[i], every)) {		\
-				TH_LOG("%zu bytes, %s: %lu of %lu points fail, first %s", \
-				       lens[i], start_names[start], x.nfailed, \
-				       x.points, x.why);			\
-			}							\
-		}								\
-	}									\
-} while (0)
-
-TEST_F_TIMEOUT(step, undisturbed, 300)
-{
-	EXPLORE_ALL(NOTHING, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_g_dropped_at_every_instruction, 300)
-{
-	EXPLORE_ALL(DROP, 16);
-}
-
-/* Neither the neighbour in the page nor the page before may be touched. */
-TEST_F_TIMEOUT(step, rule_g_dropped_at_the_edges_of_a_page, 300)
-{
-	world_place(FIRST_IN_PAGE);
-	EXPLORE_ALL(DROP, 16);
-	world_place(LAST_IN_PAGE);
-	EXPLORE_ALL(DROP, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_g_reseeded_at_every_instruction, 300)
-{
-	EXPLORE_ALL(RESEED, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_g_dropped_and_reseeded_at_every_instruction, 300)
-{
-	EXPLORE_ALL(DROP_AND_RESEED, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_f_handler_at_every_instruction, 300)
-{
-	EXPLORE_ALL(HANDLER, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_f_handler_after_drop_at_every_instruction, 300)
-{
-	EXPLORE_ALL(DROP_THEN_HANDLER, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_i_fork_at_every_instruction, 300)
-{
-	EXPLORE_ALL(FORK, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_i_fork_then_handler_in_the_child, 300)
-{
-	EXPLORE_ALL(FORK_THEN_HANDLER, 16);
-}
-
-TEST_F_TIMEOUT(step, rule_i_fork_in_a_handler_that_has_called, 300)
-{
-	EXPLORE_ALL(HANDLER_FORKS, 16);
 }
 
 /*
@@ -867,7 +484,7 @@ static bool weigh(unsigned long point, const void *ip, void *arg)
 
 	if (point >= ARRAY_SIZE(worth_it))
 		return false;
-	worth_it[point] = !thinned_out(point, in_chacha(ip) ? x.every : *every);
+	worth_it[point] = !thinned_out(point, world_in_core(ip) ? x.every : *every);
 	return true;
 }
 

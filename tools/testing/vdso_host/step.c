@@ -50,17 +50,14 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	errno = saved_errno;
 }
 
-bool step_open(const struct vdso_host *host)
+bool step_open_text(const void *text, size_t len)
 {
 	struct sigaction sa = {
 		.sa_sigaction = on_sigtrap,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t stack = { .ss_size = ALT_STACK };
-	const void *text;
-	size_t len;
 
-	vdso_host_text(host, &text, &len);
 	run.text = (uintptr_t)text;
 	run.text_end = run.text + len;
 	stack.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE,
@@ -71,6 +68,15 @@ bool step_open(const struct vdso_host *host)
 		return false;
 	}
 	return true;
+}
+
+bool step_open(const struct vdso_host *host)
+{
+	const void *text;
+	size_t len;
+
+	vdso_host_text(host, &text, &len);
+	return step_open_text(text, len);
 }
 
 static inline void set_trap_flag(void)

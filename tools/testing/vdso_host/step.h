@@ -28,6 +28,9 @@ typedef bool (*step_fn)(unsigned long point, const void *ip, void *arg);
 /* Once in a process: the handler, and the alternate stack that it runs on. */
 bool step_open(const struct vdso_host *host);
 
+/* The same for another text than a hosted one. */
+bool step_open_text(const void *text, size_t len);
+
 /*
  * Call @fn with @step called at each point. Returns what @fn returns; in @points
  * how many points there were, unless @step has returned false.

@@ -61,15 +61,29 @@ static void skip_without_core(void)
 	}
 }
 
-bool world_open(void)
+bool world_open_page(size_t state_size)
 {
-	const char *image = image_name(), *core = getenv("VDSO_CORE");
 	uint8_t *p;
 
 	if (sodium_init() < 0) {
 		fprintf(stderr, "libsodium does not initialize\n");
 		return false;
 	}
+	p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE)) {
+		fprintf(stderr, "mapping a page for states: %s\n", strerror(errno));
+		return false;
+	}
+	world.page = p + PAGE;
+	world.state_size = state_size;
+	world_place(MIDDLE_OF_PAGE);
+	return true;
+}
+
+bool world_open(void)
+{
+	const char *image = image_name(), *core = getenv("VDSO_CORE");
+
 	world.host = vdso_host_open(image);
 	if (!world.host) {
 		fprintf(stderr, "%s (VDSO_IMAGE names another image)\n",
@@ -87,27 +101,21 @@ bool world_open(void)
 		return false;
 	}
 
-	p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE)) {
-		fprintf(stderr, "mapping a page for states: %s\n", strerror(errno));
-		return false;
-	}
-	world.page = p + PAGE;
-	world_place(MIDDLE_OF_PAGE);
-	return gate_open(world.host, world.page, PAGE) && step_open(world.host);
+	return world_open_page(STATE_SIZE) &&
+	       gate_open(world.host, world.page, PAGE) && step_open(world.host);
 }
 
 void world_place(enum place place)
 {
-	static const size_t offset[] = {
+	const size_t offset[] = {
 		[FIRST_IN_PAGE] = 0,
 		[MIDDLE_OF_PAGE] = PAGE / 2,
-		[LAST_IN_PAGE] = PAGE - STATE_SIZE,
+		[LAST_IN_PAGE] = PAGE - world.state_size,
 	};
 
 	memset(world.page, CANARY, PAGE);
 	world.state = (void *)(world.page + offset[place]);
-	memset(world.state, 0, STATE_SIZE);
+	memset(world.state, 0, world.state_size);
 }
 
 bool world_canaries_ok(void)
@@ -115,9 +123,31 @@ bool world_canaries_ok(void)
 	const uint8_t *state = (uint8_t *)world.state;
 
 	for (const uint8_t *p = world.page; p < world.page + PAGE; p++)
-		if ((p < state || p >= state + STATE_SIZE) && *p != CANARY)
+		if ((p < state || p >= state + world.state_size) && *p != CANARY)
 			return false;
 	return true;
+}
+
+static const char * const functions[] = {
+	"vgetrandom_chacha20_sse2", "vgetrandom_chacha20_avx2",
+	"vgetrandom_chacha20_avx512vl", "vgetrandom_chacha20_avx512",
+	"vgetrandom_slow", "__vdso_getrandom",
+};
+
+/* Is the last function that begins before @ip, or there, a core? */
+bool world_in_core(const void *ip)
+{
+	static const void *start[ARRAY_SIZE(functions)];
+	size_t last = ARRAY_SIZE(functions);
+
+	for (size_t i = 0; world.host && i < ARRAY_SIZE(functions); i++) {
+		if (!start[i])
+			start[i] = vdso_host_sym(world.host, functions[i]);
+		if (start[i] && start[i] <= ip &&
+		    (last == ARRAY_SIZE(functions) || start[i] > start[last]))
+			last = i;
+	}
+	return last < ARRAY_SIZE(cores);
 }
 
 ssize_t world_call(void *buffer, size_t len, unsigned int flags)

@@ -32,6 +32,7 @@ extern struct world {
 	struct vdso_host *host;
 	vgetrandom_fn fn;
 	size_t pass;
+	size_t state_size;
 	struct vdso_rng_data *rng;
 	uint8_t *page;			/* where states are */
 	struct vgetrandom_state *state;
@@ -47,6 +48,9 @@ enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
  */
 bool world_open(void);
 
+/* Part of it, for states that no hosted vDSO uses: a page for them, and libsodium. */
+bool world_open_page(size_t state_size);
+
 /* Take this place for the state, all zeros. */
 void world_place(enum place place);
 
@@ -55,6 +59,9 @@ bool world_canaries_ok(void);
 
 /* The core that is in use from now on; false if it does not run here. */
 bool world_set_core(const char *name);
+
+/* Is this instruction of the hosted vDSO one of a core? */
+bool world_in_core(const void *ip);
 
 /* The state as it is before a call; partly used, there are 179 bytes left. */
 enum start { EMPTY, PARTLY_USED, FULL_BATCH };

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain.h"
+
+#define BLOCK	VGETRANDOM_BLOCK_SIZE
+#define KEY	VGETRANDOM_KEY_SIZE
+
+static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
+
+size_t layout_batch(const struct layout *layout)
+{
+	return (layout->kept ? layout->kept : layout->pass) * BLOCK - KEY;
+}
+
+bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len)
+{
+	if (!len)
+		return true;
+	for (size_t i = 0; i < spans->n; i++) {
+		const struct span *s = &spans->span[i];
+
+		if (s->id == id && from < s->to && s->from < from + len)
+			return false;
+	}
+	/* Not to be forgotten: a test that does so has to be changed. */
+	if (spans->n == MAX_SPANS)
+		abort();
+	spans->span[spans->n++] = (struct span){ id, from, from + len };
+	return true;
+}
+
+bool spans_add_all(struct spans *spans, const struct spans *more)
+{
+	for (size_t i = 0; i < more->n; i++) {
+		const struct span *s = &more->span[i];
+
+		if (!spans_add(spans, s->id, s->from, s->to - s->from))
+			return false;
+	}
+	return true;
+}
+
+static uint64_t id_of(const uint8_t *key)
+{
+	uint64_t id;
+
+	memcpy(&id, key, sizeof(id));
+	return id;
+}
+
+void chain_rekey(struct chain *c, const uint8_t *key, uint64_t generation)
+{
+	memset(c, 0, sizeof(*c));
+	memcpy(c->key, key, KEY);
+	c->generation = generation;
+	c->valid = true;
+}
+
+/* Ours hands out the batch from its end, the other from its start. */
+static void take_from_batch(struct chain *c, const struct layout *layout, uint8_t *out,
+			    size_t len, struct spans *spans)
+{
+	size_t from = layout->kept ? layout_batch(layout) - c->left : c->left - len;
+
+	memcpy(out, c->batch + from, len);
+	memset(c->batch + from, 0, len);
+	c->left -= len;
+	if (spans)
+		spans_add(spans, c->id, c->at + from, len);
+}
+
+void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size_t len,
+		struct spans *spans)
+{
+	for (;;) {
+		size_t part = len < c->left ? len : c->left;
+		uint8_t run[VGETRANDOM_RUN_SIZE] = { 0 };
+		size_t blocks, kept;
+
+		take_from_batch(c, layout, out, part, spans);
+		out += part;
+		len -= part;
+		if (!len)
+			return;
+
+		blocks = len / BLOCK;
+		kept = layout->kept ? layout->kept : layout->pass - blocks % layout->pass;
+		crypto_stream_chacha20(out, blocks * BLOCK, nonce, c->key);
+		crypto_stream_chacha20_xor_ic(run, run, kept * BLOCK, nonce, blocks, c->key);
+		c->id = id_of(c->key);
+		c->left = kept * BLOCK - KEY;
+		c->at = blocks * BLOCK + (layout->kept ? 0 : KEY);
+		if (spans)
+			spans_add(spans, c->id, 0, blocks * BLOCK);
+		memset(c->batch, 0, sizeof(c->batch));
+		memcpy(c->batch, layout->kept ? run : run + KEY, c->left);
+		memcpy(c->key, layout->kept ? run + c->left : run, KEY);
+		out += blocks * BLOCK;
+		len -= blocks * BLOCK;
+	}
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/random.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "inject.h"
+
+#define CPU_LIMIT	20	/* seconds, of a process that a case has forked */
+
+struct inject inject;
+
+static struct {
+	unsigned int nlines, count;
+	struct vdso_rng_data rng;
+} saved;
+
+static struct {
+	pid_t pid;
+	const char *name, *what;
+} count;
+
+static void say_cases(void)
+{
+	const struct inject_shared *shared = inject.shared;
+
+	if (getpid() != count.pid)
+		return;
+	fflush(NULL);
+	if (shared->cases)
+		printf("# %s: %lu (%s)\n", count.name, shared->cases, count.what);
+	if (shared->pairs)
+		printf("# %s with two events: %lu\n", count.name, shared->pairs);
+}
+
+void inject_count_cases(const char *name, const char *what)
+{
+	struct inject_shared *shared;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED) {
+		printf("Bail out! no memory to share: %s\n", strerror(errno));
+		exit(1);
+	}
+	inject.shared = shared;
+	count.pid = getpid();
+	count.name = name;
+	count.what = what;
+	atexit(say_cases);
+}
+
+static bool is_ready(void)
+{
+	return !inject.subject.rng || inject.subject.rng->is_ready;
+}
+
+static uint64_t generation(void)
+{
+	return inject.subject.rng ? inject.subject.rng->generation : 0;
+}
+
+static void wipe(void)
+{
+	memset(inject.subject.state, 0, inject.subject.state_len);
+}
+
+static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int flags)
+{
+	const struct vgetrandom_state *state = inject.subject.state;
+
+	m->buffer = buffer;
+	m->len = len;
+	m->flags = flags;
+	m->from = gate_count();
+	m->in_use = inject.subject.ours && state->owner;
+	m->ready = is_ready();
+	m->generation = generation();
+}
+
+static void end_call(struct made *m, ssize_t ret)
+{
+	m->ret = ret;
+	m->to = gate_count();
+	memcpy(m->out, m->buffer, m->len);
+	memcpy(m->after, inject.subject.state, inject.subject.state_len);
+}
+
+static struct item *log_item(char what, unsigned long point)
+{
+	struct line *line = inject.line;
+	struct item *item = &line->items[line->nitems++];
+
+	if (line->nitems > MAX_ITEMS)
+		abort();
+	item->what = what;
+	item->serial = inject.shared->serial++;
+	item->point = point;
+	item->at = gate_count();
+	if (what != CALLS && what != NEXT)
+		memcpy(item->out, inject.out, inject.len);
+	return item;
+}
+
+static void call(char what, unsigned long point, size_t len, unsigned int flags)
+{
+	uint8_t buffer[INNER_CALL > NEXT_CALL ? INNER_CALL : NEXT_CALL];
+	struct made *m = &log_item(what, point)->made;
+	const struct subject *s = &inject.subject;
+
+	begin_call(m, buffer, len, flags);
+	end_call(m, s->fn(buffer, len, flags, s->state, s->state_len));
+}
+
+/* A process that has just been forked goes on with what the one before it knew. */
+static void new_line(void)
+{
+	static const struct itimerval limit = { .it_value.tv_sec = CPU_LIMIT };
+	struct line *line = &inject.shared->lines[inject.shared->nlines++];
+	unsigned int n = inject.line->generations;
+
+	if (inject.shared->nlines > MAX_LINES || n == MAX_LINEAGE)
+		abort();
+	memcpy(line, inject.line, sizeof(*line));
+	line->lineage[n - 1].to = gate_count();
+	line->lineage[n].pid = getpid();
+	line->lineage[n].from = gate_count();
+	line->lineage[n].to = ~0U;
+	line->generations = n + 1;
+	inject.line = line;
+	inject.is_copy = true;
+	/* A call without an end is a failure, not a hang. */
+	setitimer(ITIMER_PROF, &limit, NULL);
+}
+
+static bool wait_for(pid_t pid, const char **why)
+{
+	int status;
+
+	*why = NULL;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		*why = "fork or waitpid failed";
+	else if (WIFSIGNALED(status))
+		*why = strsignal(WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		*why = "a process that it has forked failed";
+	return !*why;
+}
+
+/* Returns whether this is the child: not necessarily the process that fork() made. */
+static bool fork_here(unsigned long point, bool as_child, bool *ok)
+{
+	const struct vdso_rng_data rng = inject.subject.rng ? *inject.subject.rng : saved.rng;
+	bool child = as_child;
+	const char *why;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		new_line();
+		child = !as_child;
+	} else {
+		/* One after the other: what they do to the RNG is seen by both. */
+		*ok = wait_for(pid, &why);
+		if (inject.subject.rng)
+			*inject.subject.rng = rng;
+	}
+	if (child) {
+		log_item(WIPED, point);
+		wipe();
+	}
+	return child;
+}
+
+bool inject_event(const struct event *event, unsigned long point, bool as_child)
+{
+	bool ok = true;
+
+	for (const char *p = event->what; *p; p++) {
+		switch (*p) {
+		case DROPS:
+			log_item(DROPS, point);
+			wipe();
+			break;
+		case RESEEDS:
+			log_item(RESEEDS, point);
+			inject.subject.rng->generation++;
+			break;
+		case UNREADY:
+			log_item(UNREADY, point);
+			inject.subject.rng->is_ready = 0;
+			break;
+		case CALLS:
+			call(CALLS, point, INNER_CALL, GRND_NONBLOCK);
+			break;
+		case FORKS:
+			if (!fork_here(point, as_child, &ok))
+				return ok;
+			break;
+		}
+	}
+	return ok;
+}
+
+bool inject_try(const struct event *event, unsigned long point, const char **why)
+{
+	struct vdso_rng_data *rng = inject.subject.rng;
+	pid_t pid;
+
+	saved.nlines = inject.shared->nlines;
+	saved.count = gate_count();
+	if (rng)
+		saved.rng = *rng;
+	pid = fork();
+	if (!pid) {
+		new_line();
+		if (!inject_event(event, point, false))
+			_exit(1);
+		return false;
+	}
+	return wait_for(pid, why);
+}
+
+void inject_undo(void)
+{
+	inject.shared->nlines = saved.nlines;
+	/* The record is a ring: what the copies have asked for is no longer needed. */
+	gate->count = saved.count;
+	if (inject.subject.rng)
+		*inject.subject.rng = saved.rng;
+}
+
+/* In a copy: the call has returned. */
+static void finish(ssize_t ret)
+{
+	struct line *line = inject.line;
+
+	end_call(&line->outer, ret);
+	if (!is_ready()) {
+		call(NEXT, 0, NEXT_CALL, 0);
+		inject.subject.rng->is_ready = 1;
+	}
+	call(NEXT, 0, NEXT_CALL, 0);
+	line->generation = generation();
+	line->canaries_ok = world_canaries_ok();
+	line->finished = true;
+	_exit(0);
+}
+
+/* The state as it is to be before the call, made by calls whose keys are known. */
+static bool prepare(enum start start)
+{
+	const struct subject *s = &inject.subject;
+	size_t lens[] = { s->whole, layout_batch(&s->layout) - s->part_left };
+	unsigned int from = gate_count();
+	uint8_t out[MAX_LEN], want[MAX_LEN];
+
+	memset(&inject.before, 0, sizeof(inject.before));
+	wipe();
+	for (int i = 0; i < (start == EMPTY ? 0 : start == FULL_BATCH ? 1 : 2); i++) {
+		if (s->fn(out, lens[i], 0, s->state, s->state_len) != (ssize_t)lens[i])
+			return false;
+		if (!i)
+			chain_rekey(&inject.before, gate_request(from)->bytes,
+				    gate_request(from)->generation);
+		chain_take(&inject.before, &s->layout, want, lens[i], NULL);
+		if (memcmp(out, want, lens[i]))
+			return false;
+	}
+	return gate_count() - from == (start != EMPTY);
+}
+
+ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
+{
+	const struct subject *s = &inject.subject;
+	struct line *line = &inject.shared->lines[0];
+	ssize_t ret;
+
+	inject.start = start;
+	inject.len = len;
+	inject.is_copy = false;
+	inject.line = line;
+	inject.shared->nlines = 1;
+	inject.shared->serial = 0;
+	gate->count = 0;
+	if (s->rng) {
+		s->rng->generation = 1;
+		s->rng->is_ready = 1;
+	}
+	memset(line, 0, sizeof(*line));
+	line->lineage[0].pid = getpid();
+	line->lineage[0].to = ~0U;
+	line->generations = 1;
+	/* A second time: the running kernel may have been reseeded in the middle. */
+	if (!prepare(start) && !prepare(start))
+		return -1;
+	begin_call(&line->outer, inject.out, len, 0);
+	gate->hook = step_point;
+	ret = step_call(s->fn, inject.out, len, 0, s->state, s->state_len, step, arg,
+			&inject.points);
+	if (inject.is_copy)
+		finish(ret);
+	gate->hook = NULL;
+	return ret;
+}

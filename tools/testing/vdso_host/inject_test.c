@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What can happen to a state between any two instructions of a call: rules (f),
+ * (g) and (i), at every instruction, and at two of them.
+ *
+ * VDSO_CORE names the core. STEP_EVERY thins the instructions out: to every so manieth
+ * of those outside of a core, and fewer inside; without it, it is every single one.
+ * PAIRS is in how many calls pairs of events are tried, SEED what they are drawn with.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "inject_explore.h"
+
+#define LIMIT		7200	/* seconds, of a test */
+#define ALL_CALLS	3000	/* with pairs, where nothing is thinned out */
+
+/* In pairs. */
+static const struct event * const events[] = {
+	&drop, &reseed, &drop_and_reseed, &not_ready, &forks, &handler, &handler_forks,
+};
+
+static size_t lens[12];
+
+__attribute__((constructor))
+static void before_main(void)
+{
+	inject_count_cases("cases", "instruction, event, request, start, core");
+}
+
+FIXTURE(inject) {
+};
+
+FIXTURE_SETUP(inject)
+{
+	size_t n = 0;
+
+	ASSERT_TRUE(world_open());
+	inject.subject = (struct subject) {
+		.fn = world.fn,
+		.state = world.state,
+		.state_len = STATE_SIZE,
+		.rng = world.rng,
+		.layout = { .pass = PASS },
+		.ours = true,
+		.whole = PASS_SIZE,
+		.part_left = PART_LEFT,
+	};
+	ASSERT_GE(MAX_STATE, STATE_SIZE);
+	lens[n++] = 1;
+	lens[n++] = 4;
+	lens[n++] = 31;
+	lens[n++] = 32;
+	lens[n++] = 33;
+	lens[n++] = 96;
+	lens[n++] = 128;
+	lens[n++] = BATCH - 1;
+	lens[n++] = BATCH;
+	lens[n++] = BATCH + 1;
+	lens[n++] = SECOND_KEY;
+	lens[n++] = 3 * PASS_SIZE + 17;
+	ASSERT_EQ(n, ARRAY_SIZE(lens));
+	ASSERT_GE(MAX_LEN, lens[n - 1]);
+	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY")));
+}
+
+FIXTURE_TEARDOWN(inject)
+{
+}
+
+#define EXPLORE_ALL(event) do {							\
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {			\
+		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {			\
+			explore_reset();					\
+			EXPECT_TRUE(explore(event, start, lens[i])) {		\
+				TH_LOG("%lu of %lu points fail, first: %s",	\
+				       explored.nfailed, inject.points,		\
+				       explored.first);				\
+			}							\
+		}								\
+	}									\
+} while (0)
+
+TEST_F_TIMEOUT(inject, undisturbed, LIMIT)
+{
+	EXPLORE_ALL(&nothing);
+}
+
+TEST_F_TIMEOUT(inject, rule_g_dropped_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&drop);
+}
+
+TEST_F_TIMEOUT(inject, rule_g_reseeded_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&reseed);
+}
+
+TEST_F_TIMEOUT(inject, rule_g_dropped_and_reseeded_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&drop_and_reseed);
+}
+
+TEST_F_TIMEOUT(inject, not_ready_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&not_ready);
+}
+
+TEST_F_TIMEOUT(inject, rule_f_handler_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&handler);
+}
+
+TEST_F_TIMEOUT(inject, rule_f_handler_after_drop_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&drop_handler);
+}
+
+TEST_F_TIMEOUT(inject, rule_i_fork_at_every_instruction, LIMIT)
+{
+	EXPLORE_ALL(&forks);
+}
+
+TEST_F_TIMEOUT(inject, rule_i_handler_forks_and_the_child_calls, LIMIT)
+{
+	EXPLORE_ALL(&handler_forks);
+}
+
+TEST_F_TIMEOUT(inject, rule_i_fork_in_a_handler_that_has_called, LIMIT)
+{
+	EXPLORE_ALL(&handler_calls_forks);
+}
+
+/* Neither the neighbour in the page nor the page before may be touched. */
+TEST_F_TIMEOUT(inject, rule_g_dropped_at_the_edges_of_a_page, LIMIT)
+{
+	world_place(FIRST_IN_PAGE);
+	inject.subject.state = world.state;
+	EXPLORE_ALL(&drop);
+	world_place(LAST_IN_PAGE);
+	inject.subject.state = world.state;
+	EXPLORE_ALL(&drop);
+}
+
+TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
+{
+	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
+	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
+	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
+
+	TH_LOG("SEED=%llu, %lu calls", random, n);
+	explore_reset();
+	explore_seed(random);
+	for (unsigned long i = 0; i < n; i++) {
+		enum start start = explore_draw(3);
+		size_t len = lens[explore_draw(ARRAY_SIZE(lens))];
+
+		explore_pairs(events, ARRAY_SIZE(events), events, ARRAY_SIZE(events),
+			      start, len);
+	}
+	EXPECT_EQ(0, explored.nfailed) {
+		TH_LOG("%lu of %lu pairs fail, first: %s", explored.nfailed, explored.tried,
+		       explored.first);
+	}
+	EXPECT_LT(0, explored.tried);
+	TH_LOG("%lu pairs, and %lu of the known exception: all within one place that writes",
+	       explored.tried, explored.exceptions);
+}
+
+TEST_HARNESS_MAIN

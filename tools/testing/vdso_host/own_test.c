@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The running kernel's own generator, for comparison: the same events, as far as they
+ * are to be had, and the same oracle. Its generation is on a page of the kernel's, which
+ * nobody here can write; so there is no reseed and no RNG that is not ready.
+ *
+ * What goes wrong is not ours to mend, and does not fail the test. That it could not be
+ * looked at does: undisturbed calls have to be explained, each of them.
+ *
+ * STEP_EVERY, PAIRS and SEED are as in inject_test.c.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "inject_explore.h"
+#include "vdso_own.h"
+
+#define LIMIT		7200	/* seconds, of a test */
+#define ALL_CALLS	1000	/* with pairs, where nothing is thinned out */
+
+/* The layouts that there are: that of Linux since 6.11, and ours with its cores. */
+static const struct layout layouts[] = {
+	{ .kept = 2 }, { .pass = 8 }, { .pass = 16 },
+};
+
+static size_t lens[16], nlens;
+
+__attribute__((constructor))
+static void before_main(void)
+{
+	struct vdso_own own;
+
+	if (vdso_own_open(&own) && !own.fn) {
+		printf("1..0 # SKIP this kernel's vDSO has no getrandom()\n");
+		exit(KSFT_SKIP);
+	}
+	inject_count_cases("cases of the kernel's own",
+			   "instruction, event, request, start");
+}
+
+static void add_len(size_t len)
+{
+	for (size_t i = 0; i < nlens; i++)
+		if (lens[i] == len)
+			return;
+	lens[nlens++] = len;
+}
+
+/* The layout of which an undisturbed call is right. */
+static bool find_layout(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
+		inject.subject.layout = layouts[i];
+		inject.subject.whole = layouts[i].kept ? 64 : layouts[i].pass * 64;
+		inject.subject.part_left = 37;
+		explore_reset();
+		if (explore(&nothing, FULL_BATCH, 96) && explore(&nothing, PARTLY_USED, 200))
+			return true;
+	}
+	return false;
+}
+
+FIXTURE(own) {
+};
+
+FIXTURE_SETUP(own)
+{
+	static const size_t some[] = { 1, 4, 31, 32, 33, 96, 128 };
+	struct vdso_own own;
+	size_t batch;
+
+	ASSERT_TRUE(vdso_own_open(&own));
+	ASSERT_NE(NULL, own.fn);
+	ASSERT_GE(MAX_STATE, own.state_size);
+	ASSERT_TRUE(world_open_page(own.state_size));
+	ASSERT_TRUE(gate_open_text(own.text, own.text_len, world.page, PAGE));
+	ASSERT_TRUE(step_open_text(own.text, own.text_len));
+	inject.subject = (struct subject) {
+		.fn = own.fn,
+		.state = world.state,
+		.state_len = own.state_size,
+	};
+	ASSERT_TRUE(explore_thin("64"));
+	ASSERT_TRUE(find_layout()) {
+		TH_LOG("not a generator that is known, with states of %zu bytes: %s",
+		       own.state_size, explored.first);
+	}
+	inject.shared->cases = 0;
+	batch = layout_batch(&inject.subject.layout);
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
+		add_len(some[i]);
+	add_len(batch - 1);
+	add_len(batch);
+	add_len(batch + 1);
+	add_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
+	ASSERT_GE(MAX_LEN, lens[nlens - 1]);
+	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY") ?: "1"));
+}
+
+FIXTURE_TEARDOWN(own)
+{
+}
+
+static void report(struct __test_metadata *_metadata, const char *name)
+{
+	TH_LOG("%s: %lu of %lu go wrong%s%s", name, explored.nfailed, explored.tried,
+	       explored.nfailed ? "; first: " : "", explored.first);
+	for (unsigned int i = 0; i < explored.nreasons; i++)
+		TH_LOG("  %lu: %s", explored.reasons[i].n, explored.reasons[i].why);
+}
+
+TEST_F_TIMEOUT(own, undisturbed_calls_are_explained, LIMIT)
+{
+	explore_reset();
+	for (int start = EMPTY; start <= FULL_BATCH; start++)
+		for (size_t i = 0; i < nlens; i++)
+			explore(&nothing, start, lens[i]);
+	report(_metadata, "undisturbed");
+	EXPECT_EQ(0, explored.nfailed);
+	EXPECT_LT(0, explored.tried);
+}
+
+TEST_F_TIMEOUT(own, one_event_at_every_instruction, LIMIT)
+{
+	static const struct event * const events[] = {
+		&drop, &forks, &handler, &handler_forks, &handler_calls_forks, &drop_handler,
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(events); k++) {
+		explore_reset();
+		for (int start = EMPTY; start <= FULL_BATCH; start++)
+			for (size_t i = 0; i < nlens; i++)
+				explore(events[k], start, lens[i]);
+		report(_metadata, events[k]->name);
+		EXPECT_LT(0, explored.tried);
+	}
+}
+
+TEST_F_TIMEOUT(own, two_events_at_sampled_instructions, LIMIT)
+{
+	static const struct event * const events[] = {
+		&drop, &forks, &handler, &handler_forks,
+	};
+	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
+	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
+	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
+
+	TH_LOG("SEED=%llu, %lu calls", random, n);
+	explore_seed(random);
+	explore_reset();
+	for (unsigned long i = 0; i < n; i++) {
+		enum start start = explore_draw(3);
+		size_t len = lens[explore_draw(nlens)];
+
+		explore_pairs(events, ARRAY_SIZE(events), events, ARRAY_SIZE(events),
+			      start, len);
+	}
+	report(_metadata, "two events");
+	EXPECT_LT(0, explored.tried);
+
+	/* What our own generator is made to stand, and the reason for its lock. */
+	explore_seed(random);
+	explore_reset();
+	for (unsigned long i = 0; i < n; i++)
+		explore_pairs(events, 1, events + 2, 1, explore_draw(3),
+			      lens[explore_draw(nlens)]);
+	report(_metadata, "drop, and later a handler");
+	EXPECT_LT(0, explored.tried);
+}
+
+TEST_HARNESS_MAIN

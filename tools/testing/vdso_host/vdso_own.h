@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The running kernel's own vDSO, where it has getrandom(): for comparison.
+ */
+#ifndef _VDSO_OWN_H
+#define _VDSO_OWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "step.h"
+
+struct vdso_own {
+	vgetrandom_fn fn;	/* NULL: it has none */
+	const void *text;	/* the whole image: its sections are not to be had */
+	size_t text_len;
+	size_t state_size;	/* what it says that it needs */
+};
+
+/* Says why on stderr if it returns false; that it has no getrandom() is no failure. */
+bool vdso_own_open(struct vdso_own *own);
+
+#endif /* _VDSO_OWN_H */
