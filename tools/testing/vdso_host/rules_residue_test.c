@@ -6,9 +6,7 @@
  * anything else can run. Vector and mask registers have to be as clear then as they
  * were. In the other copies, every eight bytes in a row of every secret of the call
  * are looked for: keys old and new, the batch, and the whole key stream, also what has
- * been handed out; and what a core has in its registers on the way there, as it would
- * write it if it ran out of them: a word of the key many times, or the same word of
- * consecutive blocks, at the end and after each round.
+ * been handed out; and what a core computes on the way there (secrets.h).
  *
  * VDSO_CORE in the environment names the core.
  */
@@ -21,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
+#include "secrets.h"
 #include "world.h"
 
 #define STACK_DEPTH	65536	/* looked through, below the call */
@@ -114,142 +113,18 @@ static ssize_t residue_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned
 }
 
 #define STREAM_BLOCKS	64	/* of a key, more than any call here uses up */
-#define WORDS		16	/* of a block */
-#define ROUNDS		20
-#define MAX_SECRETS	(1 << 20)
-
-static uint64_t secrets[MAX_SECRETS];
-static size_t nsecrets;
-
-static bool mostly_zero(const uint8_t *p)
-{
-	unsigned int zeros = 0;
-
-	for (int i = 0; i < 8; i++)
-		zeros += !p[i];
-	return zeros > 3;
-}
-
-static void add_secret(const void *p, size_t len)
-{
-	for (size_t i = 0; i + 8 <= len && nsecrets < MAX_SECRETS; i++)
-		if (!mostly_zero(p + i))
-			memcpy(&secrets[nsecrets++], p + i, 8);
-}
-
-static void add_pair(uint32_t word, uint32_t next)
-{
-	const uint32_t pair[] = { word, next };
-
-	add_secret(pair, sizeof(pair));
-}
-
-static void add_multiply(uint32_t *a, const uint32_t *b, uint32_t *d, unsigned int rotation)
-{
-	*a += *b;
-	*d ^= *a;
-	*d = *d << rotation | *d >> (32 - rotation);
-}
-
-/* RFC 8439 section 2.1. */
-static void quarter_round(uint32_t *s, int a, int b, int c, int d)
-{
-	add_multiply(&s[a], &s[b], &s[d], 16);
-	add_multiply(&s[c], &s[d], &s[b], 12);
-	add_multiply(&s[a], &s[b], &s[d], 8);
-	add_multiply(&s[c], &s[d], &s[b], 7);
-}
-
-static void one_round(uint32_t *s, unsigned int round)
-{
-	const int turn = round & 1;
-
-	for (int i = 0; i < 4; i++)
-		quarter_round(s, i, 4 + (i + turn) % 4, 8 + (i + 2 * turn) % 4,
-			      12 + (i + 3 * turn) % 4);
-}
-
-/* The working state of each block after each round: row by row, and word by word. */
-static void add_rounds(const uint8_t *key)
-{
-	uint32_t s[STREAM_BLOCKS][WORDS];
-
-	for (uint32_t i = 0; i < STREAM_BLOCKS; i++) {
-		memset(s[i], 0, sizeof(s[i]));
-		memcpy(s[i], "expand 32-byte k", 16);
-		memcpy(s[i] + 4, key, VGETRANDOM_KEY_SIZE);
-		s[i][12] = i;
-	}
-	for (unsigned int round = 0; round < ROUNDS; round++) {
-		for (size_t i = 0; i < STREAM_BLOCKS; i++)
-			one_round(s[i], round);
-		for (size_t i = 0; i < STREAM_BLOCKS; i++) {
-			for (size_t w = 0; w < WORDS; w++) {
-				if (i)
-					add_pair(s[i - 1][w], s[i][w]);
-				if (w % 2 == 0)
-					add_pair(s[i][w], s[i][w + 1]);
-			}
-		}
-	}
-}
-
-static void add_key(const uint8_t *key)
-{
-	for (size_t i = 0; i < VGETRANDOM_KEY_SIZE; i += 4) {
-		uint32_t word;
-
-		memcpy(&word, key + i, sizeof(word));
-		add_pair(word, word);
-	}
-	add_secret(key, VGETRANDOM_KEY_SIZE);
-}
-
-static void add_stream(const uint8_t *key)
-{
-	uint32_t stream[STREAM_BLOCKS][WORDS];
-
-	oracle_stream((uint8_t *)stream, sizeof(stream), key);
-	add_secret(stream, sizeof(stream));
-	for (size_t i = 1; i < STREAM_BLOCKS; i++)
-		for (size_t w = 0; w < WORDS; w++)
-			add_pair(stream[i - 1][w], stream[i][w]);
-	add_key(key);
-	add_rounds(key);
-}
 
 /* All that a call can get out of @key: with it, and with the keys that replace it. */
 static void add_streams(const uint8_t *key, size_t len)
 {
 	uint8_t stream[STREAM_BLOCKS * VGETRANDOM_BLOCK_SIZE];
 
-	add_stream(key);
+	secrets_add_stream(key, STREAM_BLOCKS);
 	oracle_stream(stream, sizeof(stream), key);
 	/* The next one, used up at once, if the rest of the last block asks for it. */
 	if (len % VGETRANDOM_BLOCK_SIZE > VGETRANDOM_KEY_SIZE)
-		add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE);
-}
-
-static int cmp_secret(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool holds_secret(const void *area, size_t len, size_t *where)
-{
-	uint64_t word;
-
-	for (size_t i = 0; i + 8 <= len; i++) {
-		memcpy(&word, area + i, 8);
-		if (!mostly_zero(area + i) &&
-		    bsearch(&word, secrets, nsecrets, 8, cmp_secret)) {
-			*where = i;
-			return true;
-		}
-	}
-	return false;
+		secrets_add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE,
+				   STREAM_BLOCKS);
 }
 
 static char found_in[64];
@@ -335,8 +210,8 @@ static bool leaves_nothing(uint8_t *out, size_t len)
 	unsigned int from = gate_count();
 	size_t where;
 
-	nsecrets = 0;
-	add_secret(world.state->batch, sizeof(world.state->batch));
+	secrets_clear();
+	secrets_add(world.state->batch, sizeof(world.state->batch));
 	/* What the batch gives is not made. */
 	add_streams(world.state->key, len - (len < world.state->available ? len :
 					     world.state->available));
@@ -345,23 +220,22 @@ static bool leaves_nothing(uint8_t *out, size_t len)
 		snprintf(found_in, sizeof(found_in), "nothing: the call failed");
 		return false;
 	}
-	add_secret(out, len);
-	add_secret(world.state->batch, sizeof(world.state->batch));
-	add_key(world.state->key);
+	secrets_add(out, len);
+	secrets_add(world.state->batch, sizeof(world.state->batch));
+	secrets_add_key(world.state->key);
 	for (; from < gate_count(); from++)
 		if (gate_request(from)->is_key)
 			add_streams(gate_request(from)->bytes, len);
-	qsort(secrets, nsecrets, sizeof(secrets[0]), cmp_secret);
 
-	if (nsecrets == MAX_SECRETS)
+	if (!secrets_complete())
 		snprintf(found_in, sizeof(found_in), "nothing: there are too many secrets");
 	else if (!registers_clean())
 		return false;
-	else if (holds_secret(residue_regs, sizeof(residue_regs), &where))
+	else if (secrets_found(residue_regs, sizeof(residue_regs), &where))
 		snprintf(found_in, sizeof(found_in), "general register %zu", where / 8);
-	else if (holds_secret(residue_xsave, sizeof(residue_xsave), &where))
+	else if (secrets_found(residue_xsave, sizeof(residue_xsave), &where))
 		snprintf(found_in, sizeof(found_in), "XSAVE area, offset %zu", where);
-	else if (holds_secret(residue_stack, sizeof(residue_stack), &where))
+	else if (secrets_found(residue_stack, sizeof(residue_stack), &where))
 		snprintf(found_in, sizeof(found_in), "stack, %zu bytes below the call",
 			 sizeof(residue_stack) - where);
 	else
@@ -476,15 +350,15 @@ TEST_F(residue, rule_j_second_attempt_and_fallback)
 /* What has been looked for is what a core computes on its way to the key stream. */
 TEST_F(residue, the_rounds_are_right)
 {
-	uint32_t start[WORDS] = { 0 }, s[WORDS], want[WORDS];
+	uint32_t start[SECRET_WORDS] = { 0 }, s[SECRET_WORDS], want[SECRET_WORDS];
 	uint8_t key[VGETRANDOM_KEY_SIZE] = "rounds";
 
 	memcpy(start, "expand 32-byte k", 16);
 	memcpy(start + 4, key, sizeof(key));
 	memcpy(s, start, sizeof(s));
-	for (unsigned int round = 0; round < ROUNDS; round++)
-		one_round(s, round);
-	for (size_t w = 0; w < WORDS; w++)
+	for (unsigned int round = 0; round < SECRET_ROUNDS; round++)
+		secrets_round(s, round);
+	for (size_t w = 0; w < SECRET_WORDS; w++)
 		s[w] += start[w];
 	oracle_stream((uint8_t *)want, sizeof(want), key);
 	EXPECT_EQ(0, memcmp(s, want, sizeof(want)));
@@ -493,16 +367,20 @@ TEST_F(residue, the_rounds_are_right)
 /* The search finds what is there: the address that the call returns to. */
 TEST_F(residue, the_search_works)
 {
+	uint64_t word;
 	size_t where;
 
 	world_start(PARTLY_USED);
 	EXPECT_TRUE(leaves_nothing(self->out, 500));
-	nsecrets = 1;
-	secrets[0] = (uintptr_t)world.fn;
-	EXPECT_TRUE(holds_secret(residue_regs, sizeof(residue_regs), &where));
-	secrets[0] = residue_stack[STACK_DEPTH / 8 - 1];
-	EXPECT_NE(0, secrets[0]);
-	EXPECT_TRUE(holds_secret(residue_stack, sizeof(residue_stack), &where));
+	secrets_clear();
+	word = (uintptr_t)world.fn;
+	secrets_add(&word, sizeof(word));
+	EXPECT_TRUE(secrets_found(residue_regs, sizeof(residue_regs), &where));
+	secrets_clear();
+	word = residue_stack[STACK_DEPTH / 8 - 1];
+	EXPECT_NE(0, word);
+	secrets_add(&word, sizeof(word));
+	EXPECT_TRUE(secrets_found(residue_stack, sizeof(residue_stack), &where));
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * After a call no eight bytes in a row of a key or of key stream are in any register, or
+ * in any memory that the process can write to, but the caller's buffer and the state.
+ *
+ * The process that calls is traced by this one, which alone knows the secrets: tracee.h.
+ * Calls are undisturbed, or disturbed at points all over them. What the kernel saves of
+ * a call's registers for a signal handler is not the generator's to erase, and left out:
+ * that one frame, not the rest of the handler's stack.
+ *
+ * VDSO_CORE in the environment names the core.
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "plants.h"
+#include "secrets.h"
+#include "tracee.h"
+#include "world.h"
+#include "writable_memory.h"
+
+#define POINTS		4	/* of a call, at which each thing happens */
+#define MAX_WAY		32768	/* instructions of a call */
+#define XMM_OFFSET	160	/* in the XSAVE area */
+#define LEGACY_OFFSET	32	/* of the x87's registers there */
+#define LEGACY_END	416
+
+/* This process' own: in a fixture it might be shared with the traced one. */
+static struct tracee tracee;
+static struct memory_finding finding;
+static char found_in[192];	/* what leaves_nothing() has found, and where */
+static size_t found_at;		/* of registers */
+static unsigned long calls, handled, new_keys;
+static size_t lens[14];
+
+FIXTURE(process) {
+};
+
+FIXTURE_SETUP(process)
+{
+	unsigned int a, b, c, d;
+
+	__cpuid(1, a, b, c, d);
+	if (!(c & bit_OSXSAVE))
+		SKIP(return, "the processor or its kernel has no XSAVE");
+	world.host = vdso_host_open(getenv("VDSO_IMAGE") ? getenv("VDSO_IMAGE") :
+				    "build/kernel/arch/x86/entry/vdso/vdso64.so.dbg");
+	ASSERT_NE(NULL, world.host) {
+		TH_LOG("%s", vdso_host_error());
+	}
+	ASSERT_TRUE(world_set_core(getenv("VDSO_CORE")));
+	world.fn = (vgetrandom_fn)vdso_host_sym(world.host, "__vdso_getrandom");
+	ASSERT_NE(NULL, world.fn);
+	ASSERT_TRUE(plants_prepare(world.host));
+	ASSERT_TRUE(tracee_start(&tracee, world.host));
+	/* After that: the other process has no part in it. */
+	world.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, world.page);
+	world_place(MIDDLE_OF_PAGE);
+	ASSERT_TRUE(step_open(world.host));
+
+	const size_t all[] = {
+		1, 4, 8, 12, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1,
+		3 * PASS_SIZE + 77, 3 * PASS_SIZE + SECOND_KEY,
+	};
+
+	ASSERT_EQ(sizeof(all), sizeof(lens));
+	memcpy(lens, all, sizeof(lens));
+	ASSERT_GE(TRACEE_OUT, lens[ARRAY_SIZE(lens) - 1]);
+}
+
+FIXTURE_TEARDOWN(process)
+{
+	tracee_end(&tracee);
+	vdso_host_close(world.host);
+}
+
+/* As world_start(), by the traced process, whose keys of before are forgotten. */
+static bool start_from(struct tracee *t, enum start start)
+{
+	bool good = true;
+
+	tracee_forget_keys(t);
+	memset(t->shared->page, 0, sizeof(t->shared->page));
+	if (start != EMPTY)
+		good = tracee_call(t, world.fn, PASS_SIZE, NOTHING, NULL, 0) == (ssize_t)PASS_SIZE;
+	if (start == PARTLY_USED)
+		good = good &&
+		       tracee_call(t, world.fn, BATCH - PART_LEFT, NOTHING, NULL, 0) > 0;
+	tracee_clear_buffers(t);
+	return good;
+}
+
+/* Of a request: with all that the last pass makes besides. */
+static size_t blocks_made(size_t len)
+{
+	return (len / VGETRANDOM_BLOCK_SIZE / PASS + 1) * PASS;
+}
+
+/* What comes of @key in a call that makes @len bytes with it, and the keys that follow. */
+static void add_key(const uint8_t *key, size_t len)
+{
+	uint8_t stream[SECRET_BLOCKS * VGETRANDOM_BLOCK_SIZE];
+
+	secrets_add_output(key, blocks_made(len));
+	/* A pass has the registers of the one before it: so first and last, for all. */
+	secrets_add_rounds(key, 0, PASS);
+	secrets_add_rounds(key, blocks_made(len) - PASS, PASS);
+	oracle_stream(stream, sizeof(stream), key);
+	/* The next one, used up at once, if the rest of the last block asks for it. */
+	if (len % VGETRANDOM_BLOCK_SIZE > VGETRANDOM_KEY_SIZE)
+		secrets_add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE,
+				   PASS);
+}
+
+static void add_state(const struct vgetrandom_state *state)
+{
+	secrets_add_key(state->key);
+	secrets_add(state->batch, sizeof(state->batch));
+}
+
+/* A register that was used is zeros again. */
+static bool vectors_clean(const struct tracee *t, size_t *where)
+{
+	static const unsigned int components[] = { 2, 5, 6, 7 };
+
+	for (*where = LEGACY_OFFSET; *where < LEGACY_END; ++*where)
+		if (t->xsave[*where])
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(components); i++) {
+		unsigned int size, offset, c, d;
+
+		__cpuid_count(0xd, components[i], size, offset, c, d);
+		for (*where = offset; *where < offset + size; ++*where)
+			if (t->xsave[*where])
+				return false;
+	}
+	return true;
+}
+
+/* The search itself: of the traced process as it stands, @len bytes having been asked for. */
+static bool is_clean(size_t len)
+{
+	struct tracee *t = &tracee;
+	const uintptr_t out = (uintptr_t)t->shared->out;
+	const uintptr_t handler_out = (uintptr_t)t->shared->handler_out;
+	const struct memory_range allowed[] = {
+		{ (uintptr_t)t->state, (uintptr_t)(t->state + 1) },
+		{ out, out + len },
+		/* The last two if a signal has been handled, or else there are none. */
+		{ t->frame.start ? handler_out : 0,
+		  t->frame.start ? handler_out + TRACEE_HANDLER_OUT : 0 },
+		t->frame,
+	};
+	size_t where = 0;
+
+	found_in[0] = 0;
+	if (!secrets_complete())
+		snprintf(found_in, sizeof(found_in), "nothing: there are too many secrets");
+	else if (secrets_found(&t->regs, sizeof(t->regs), &where))
+		snprintf(found_in, sizeof(found_in), "general register, offset %zu", where);
+	else if (secrets_found(t->xsave, t->xsave_len, &where))
+		snprintf(found_in, sizeof(found_in), "XSAVE area, offset %zu", where);
+	else if (!vectors_clean(t, &where))
+		snprintf(found_in, sizeof(found_in),
+			 "XSAVE area, not zero, offset %zu", where);
+	else if (!memory_is_clean(t->pid, allowed, ARRAY_SIZE(allowed), &finding))
+		snprintf(found_in, sizeof(found_in), "%s%s (stack pointer %+ld)",
+			 finding.what, t->frame.start ? ", signal handled" : "",
+			 (long)(finding.address - t->regs.rsp));
+	found_at = where;
+	return !found_in[0];
+}
+
+/* A call, and then a look for what it should have kept to itself. */
+static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event,
+			   const void *ip, unsigned long nth)
+{
+	struct tracee *t = &tracee;
+	const uint64_t had = t->state->available < len ? t->state->available : len;
+	const size_t keys_before = t->nkeys;
+	ssize_t ret;
+
+	secrets_clear();
+	for (size_t i = 0; i < t->nkeys; i++)
+		secrets_add_output(t->keys[i], blocks_made(PASS_SIZE));
+	add_state(t->state);
+	add_key(t->state->key, len - had);
+	ret = tracee_call(t, fn, len, event, ip, nth);
+	if (fn == world.fn && ret != (ssize_t)len) {
+		snprintf(found_in, sizeof(found_in), "the call returns %zd", ret);
+		return false;
+	}
+	for (size_t i = keys_before; i < t->nkeys; i++)
+		add_key(t->keys[i], len);
+	add_state(t->state);
+	secrets_add(t->shared->out, len);
+	if (t->frame.start)
+		secrets_add(t->shared->handler_out, TRACEE_HANDLER_OUT);
+	calls++;
+	handled += t->shared->handler_ret == TRACEE_HANDLER_OUT;
+	new_keys += t->nkeys > keys_before;
+	return is_clean(len);
+}
+
+static const char * const start_names[] = {
+	[EMPTY] = "empty", [PARTLY_USED] = "partly used", [FULL_BATCH] = "full",
+};
+
+TEST_F(process, nothing_is_left_by_undisturbed_calls)
+{
+	for (enum start start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+			ASSERT_TRUE(start_from(&tracee, start));
+			EXPECT_TRUE(leaves_nothing(world.fn, lens[i], NOTHING, NULL, 0)) {
+				TH_LOG("%zu bytes, %s: %s", lens[i], start_names[start],
+				       found_in);
+			}
+		}
+	}
+	/* What has been searched is a process' memory: stack, heap, data, and all. */
+	EXPECT_LE(10, finding.mappings);
+	EXPECT_LE(256 * 1024, finding.searched);
+	TH_LOG("%lu calls, each followed by a search of %zu bytes in %u mappings", calls,
+	       finding.searched, finding.mappings);
+}
+
+/*
+ * The way that a call goes, if nothing happens to it: found out in this process, where
+ * stepping costs least. Keys come from the kernel here.
+ */
+static const void *way[MAX_WAY];
+static unsigned long way_len;
+
+static bool note_ip(unsigned long point, const void *ip, void *arg)
+{
+	(void)arg;
+	if (point < MAX_WAY)
+		way[point] = ip;
+	return true;
+}
+
+static bool find_way(enum start start, size_t len)
+{
+	static uint8_t out[TRACEE_OUT];
+
+	world_start(start);
+	return step_call(world.fn, out, len, 0, world.state, STATE_SIZE, note_ip, NULL,
+			 &way_len) == (ssize_t)len && way_len > 20 && way_len <= MAX_WAY;
+}
+
+/* How often the instruction at point @at has been there before. */
+static unsigned long times_before(unsigned long at)
+{
+	unsigned long times = 0;
+
+	for (unsigned long i = 0; i < at; i++)
+		times += way[i] == way[at];
+	return times;
+}
+
+/* @event at points from the first instruction to the last, in each kind of call. */
+static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
+{
+	struct tracee *t = &tracee;
+	unsigned long happened = 0;
+
+	for (unsigned int k = 0; k < 3 * ARRAY_SIZE(lens); k++) {
+		const enum start start = k % 3;
+		const size_t len = lens[k / 3];
+
+		ASSERT_TRUE(find_way(start, len));
+		for (unsigned int point = 0; point < POINTS; point++) {
+			/* Other ones for each request. */
+			const unsigned long at =
+				(way_len * point + way_len * k / (3 * ARRAY_SIZE(lens))) / POINTS;
+
+			ASSERT_TRUE(start_from(t, start));
+			EXPECT_TRUE(leaves_nothing(world.fn, len, event, way[at],
+						   times_before(at))) {
+				TH_LOG("%zu bytes, %s, instruction %lu of %lu: %s", len,
+				       start_names[start], at, way_len, found_in);
+			}
+			happened += t->happened;
+		}
+	}
+	EXPECT_EQ(calls, happened);
+	TH_LOG("%lu calls, %lu of them took a new key", calls, new_keys);
+}
+
+TEST_F(process, nothing_is_left_after_a_drop)
+{
+	disturb(_metadata, DROP);
+	/* Most drops are noticed: those are between the first write and the last look. */
+	EXPECT_LT(calls / 2, new_keys);
+}
+
+TEST_F(process, nothing_is_left_after_a_reseed)
+{
+	disturb(_metadata, RESEED);
+	EXPECT_LT(calls / 2, new_keys);
+}
+
+TEST_F(process, nothing_is_left_after_a_signal_handler)
+{
+	disturb(_metadata, HANDLER);
+	EXPECT_EQ(calls, handled);
+}
+
+TEST_F(process, nothing_is_left_after_a_drop_and_a_signal_handler)
+{
+	disturb(_metadata, DROP_AND_HANDLER);
+	EXPECT_EQ(calls, handled);
+	EXPECT_LT(calls / 2, new_keys);
+}
+
+TEST_F(process, nothing_is_left_by_attempts_that_are_given_up)
+{
+	disturb(_metadata, DROPS_AND_NO_KEY_STAYS);
+	EXPECT_LT(calls / 2, new_keys);
+}
+
+/*
+ * Controls: what is left on purpose is found, and where it is.
+ */
+
+/* The bytes before it may happen to be those that it has before it as a secret. */
+static bool is_about(uintptr_t found, uintptr_t planted)
+{
+	return found <= planted && planted - found < 8;
+}
+
+TEST_F(process, a_secret_in_any_memory_is_found)
+{
+	struct tracee *t = &tracee;
+	const char *name;
+	vgetrandom_fn fn;
+
+	for (unsigned int n = 0; (fn = plants_in_memory(n, &name)); n++) {
+		ASSERT_TRUE(start_from(t, PARTLY_USED));
+		EXPECT_FALSE(leaves_nothing(fn, 33, NOTHING, NULL, 0)) {
+			TH_LOG("%s: not found", name);
+		}
+		EXPECT_TRUE(is_about(finding.address, t->shared->place)) {
+			TH_LOG("%s: %s", name, found_in);
+		}
+		/* And it is not there by itself. */
+		ASSERT_TRUE(start_from(t, PARTLY_USED));
+		EXPECT_TRUE(leaves_nothing(world.fn, 33, NOTHING, NULL, 0));
+		memset(&finding, 0, sizeof(finding));
+	}
+}
+
+TEST_F(process, a_secret_in_any_register_is_found)
+{
+	struct tracee *t = &tracee;
+	unsigned int component, n, size, from = 0, c, d;
+	char name[32];
+	vgetrandom_fn fn;
+	size_t offset;
+
+	for (n = 0; (fn = plants_in_register(n, name, &component, &offset)); n++) {
+		if (component != PLANT_GENERAL && component) {
+			__cpuid_count(0xd, component, size, from, c, d);
+			offset += from;
+		}
+		ASSERT_TRUE(start_from(t, PARTLY_USED));
+		EXPECT_FALSE(leaves_nothing(fn, 33, NOTHING, NULL, 0)) {
+			TH_LOG("%s: not found", name);
+		}
+		EXPECT_EQ(component == PLANT_GENERAL, !strncmp(found_in, "general", 7));
+		EXPECT_TRUE(is_about(found_at, offset)) {
+			TH_LOG("%s: %s", name, found_in);
+		}
+	}
+	/* General ones, x87's and the xmm are everywhere. */
+	EXPECT_LE(15 + 8 + 32, n);
+	TH_LOG("%u registers and parts of registers", n);
+}
+
+/* With a word that is not all of it, nothing would be found: what is looked for is exact. */
+TEST_F(process, what_is_no_secret_is_not_found)
+{
+	uint8_t other[4096];
+	size_t where;
+
+	ASSERT_TRUE(start_from(&tracee, FULL_BATCH));
+	ASSERT_TRUE(leaves_nothing(world.fn, 33, NOTHING, NULL, 0));
+	oracle_stream(other, sizeof(other), (const uint8_t *)"another key, of nobody's at all.");
+	EXPECT_FALSE(secrets_found(other, sizeof(other), &where));
+	for (size_t i = 0; i + 8 <= VGETRANDOM_KEY_SIZE; i++) {
+		memset(other, 0xaa, 24);
+		memcpy(other + 9, tracee.state->key + i, 8);
+		EXPECT_TRUE(secrets_found(other, 24, &where));
+		EXPECT_EQ(9, where);
+		memset(other, 0xaa, 24);
+		memcpy(other + 9, tracee.state->key + i, 7);
+		EXPECT_FALSE(secrets_found(other, 24, &where));
+	}
+}
+
+TEST_HARNESS_MAIN

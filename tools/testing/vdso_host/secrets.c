@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A hash table with open addressing, and a bitmap before it: the search has to look at
+ * megabytes, byte by byte, and finds nothing almost everywhere.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <vdso/getrandom.h>
+
+#include "oracle.h"
+#include "secrets.h"
+
+#define TABLE_BITS	19
+#define MAX_SECRETS	(1 << (TABLE_BITS - 1))
+#define MAP_BITS	20
+
+/* Not for children: those are searched. */
+static struct {
+	uint64_t table[1 << TABLE_BITS];	/* 0 is no secret: see mostly_zero() */
+	uint8_t map[1 << (MAP_BITS - 3)];
+} *set;
+static size_t count;
+static bool too_many;
+
+static bool mostly_zero(uint64_t word)
+{
+	unsigned int zeros = 0;
+
+	for (int i = 0; i < 8; i++)
+		zeros += !(word >> (8 * i) & 0xff);
+	return zeros > 3;
+}
+
+static uint64_t hash(uint64_t word)
+{
+	/* 2^64 divided by the golden ratio: spreads what it is multiplied with. */
+	return word * 0x9e3779b97f4a7c15;
+}
+
+static void set_bit(uint64_t h)
+{
+	size_t bit = h >> (64 - MAP_BITS);
+
+	set->map[bit / 8] |= 1 << bit % 8;
+}
+
+static bool get_bit(uint64_t h)
+{
+	size_t bit = h >> (64 - MAP_BITS);
+
+	return set->map[bit / 8] >> bit % 8 & 1;
+}
+
+/* Where @word is in the table, or would be. */
+static uint32_t find_slot(uint64_t word)
+{
+	uint32_t slot = hash(word) >> (64 - TABLE_BITS);
+
+	while (set->table[slot] && set->table[slot] != word)
+		slot = (slot + 1) % (1 << TABLE_BITS);
+	return slot;
+}
+
+static void add_word(uint64_t word)
+{
+	uint32_t slot;
+
+	if (mostly_zero(word))
+		return;
+	slot = find_slot(word);
+	if (set->table[slot])
+		return;
+	if (count == MAX_SECRETS) {
+		too_many = true;
+		return;
+	}
+	set->table[slot] = word;
+	count++;
+	set_bit(hash(word));
+}
+
+void secrets_clear(void)
+{
+	if (!set) {
+		set = mmap(NULL, sizeof(*set), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (set == MAP_FAILED || madvise(set, sizeof(*set), MADV_DONTFORK)) {
+			perror("memory for secrets");
+			abort();
+		}
+	}
+	too_many = false;
+	memset(set, 0, sizeof(*set));
+	count = 0;
+}
+
+bool secrets_complete(void)
+{
+	return !too_many;
+}
+
+void secrets_add(const void *bytes, size_t len)
+{
+	uint64_t word;
+
+	for (size_t i = 0; i + sizeof(word) <= len; i++) {
+		memcpy(&word, bytes + i, sizeof(word));
+		add_word(word);
+	}
+}
+
+static void add_pair(uint32_t word, uint32_t next)
+{
+	add_word(word | (uint64_t)next << 32);
+}
+
+static void add_multiply(uint32_t *a, const uint32_t *b, uint32_t *d, unsigned int rotation)
+{
+	*a += *b;
+	*d ^= *a;
+	*d = *d << rotation | *d >> (32 - rotation);
+}
+
+/* RFC 8439 section 2.1. */
+static void quarter_round(uint32_t *s, int a, int b, int c, int d)
+{
+	add_multiply(&s[a], &s[b], &s[d], 16);
+	add_multiply(&s[c], &s[d], &s[b], 12);
+	add_multiply(&s[a], &s[b], &s[d], 8);
+	add_multiply(&s[c], &s[d], &s[b], 7);
+}
+
+void secrets_round(uint32_t *s, unsigned int round)
+{
+	const int turn = round & 1;
+
+	for (int i = 0; i < 4; i++)
+		quarter_round(s, i, 4 + (i + turn) % 4, 8 + (i + 2 * turn) % 4,
+			      12 + (i + 3 * turn) % 4);
+}
+
+/* The working state of each block after each round: row by row, and word by word. */
+void secrets_add_rounds(const uint8_t *key, size_t first, size_t blocks)
+{
+	uint32_t s[SECRET_BLOCKS][SECRET_WORDS];
+
+	if (blocks > SECRET_BLOCKS) {
+		too_many = true;
+		return;
+	}
+	for (uint32_t i = 0; i < blocks; i++) {
+		memset(s[i], 0, sizeof(s[i]));
+		memcpy(s[i], "expand 32-byte k", 16);
+		memcpy(s[i] + 4, key, VGETRANDOM_KEY_SIZE);
+		s[i][12] = first + i;
+	}
+	for (unsigned int round = 0; round < SECRET_ROUNDS; round++) {
+		for (size_t i = 0; i < blocks; i++)
+			secrets_round(s[i], round);
+		for (size_t i = 0; i < blocks; i++) {
+			for (size_t w = 0; w < SECRET_WORDS; w++) {
+				if (i)
+					add_pair(s[i - 1][w], s[i][w]);
+				if (w % 2 == 0)
+					add_pair(s[i][w], s[i][w + 1]);
+			}
+		}
+	}
+}
+
+void secrets_add_key(const uint8_t *key)
+{
+	for (size_t i = 0; i < VGETRANDOM_KEY_SIZE; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, key + i, sizeof(word));
+		add_pair(word, word);
+	}
+	secrets_add(key, VGETRANDOM_KEY_SIZE);
+}
+
+void secrets_add_output(const uint8_t *key, size_t blocks)
+{
+	uint32_t stream[SECRET_BLOCKS][SECRET_WORDS];
+
+	if (blocks > SECRET_BLOCKS) {
+		too_many = true;
+		return;
+	}
+	oracle_stream((uint8_t *)stream, blocks * VGETRANDOM_BLOCK_SIZE, key);
+	secrets_add(stream, blocks * VGETRANDOM_BLOCK_SIZE);
+	for (size_t i = 1; i < blocks; i++)
+		for (size_t w = 0; w < SECRET_WORDS; w++)
+			add_pair(stream[i - 1][w], stream[i][w]);
+	secrets_add_key(key);
+}
+
+void secrets_add_stream(const uint8_t *key, size_t blocks)
+{
+	secrets_add_output(key, blocks);
+	secrets_add_rounds(key, 0, blocks);
+}
+
+bool secrets_found(const void *area, size_t len, size_t *where)
+{
+	uint64_t word;
+
+	for (size_t i = 0; i + sizeof(word) <= len; i++) {
+		memcpy(&word, area + i, sizeof(word));
+		/* What begins in the first half of zeros is mostly zero. */
+		if (!word)
+			i += 4;
+		else if (get_bit(hash(word)) && set->table[find_slot(word)])
+			return *where = i, true;
+	}
+	return false;
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tracee.h"
+
+#define SIGNAL_STACK	65536
+#define BROKEN		(-4096)	/* no errno */
+#define MAX_STOPS	100000	/* of a call: then it hangs */
+#define INT3		0xcc
+
+/*
+ * In the traced process. Its code, below here, takes care to keep nothing of the calls.
+ */
+
+static struct tracee_shared *shared;
+static vgetrandom_fn getrandom_fn;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	shared->handler_ret = getrandom_fn(shared->handler_out, sizeof(shared->handler_out), 0,
+					   shared->state, shared->state_len);
+}
+
+/* XRSTOR from an area that says that all registers are unused makes them zeros. */
+alignas(64) uint8_t tracee_init[TRACEE_XSAVE];
+extern const char tracee_returned[];
+
+/* The call, and a stop before anything else can run. */
+__attribute__((naked, noinline, noclone))
+static void stub(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags, void *state,
+		 size_t state_len)
+{
+	asm("push %rbp\n\t"
+	    "push %rbx\n\t"
+	    "push %r12\n\t"
+	    "push %r13\n\t"
+	    "push %r14\n\t"
+	    "push %r15\n\t"
+	    "sub $8, %rsp\n\t"
+	    "mov %rdi, %rbx\n\t"
+	    "mov %rdx, %r10\n\t"
+	    "mov $0xe7, %eax\n\t"
+	    "xor %edx, %edx\n\t"
+	    "xrstor tracee_init(%rip)\n\t"
+	    "mov %rsi, %rdi\n\t"
+	    "mov %r10, %rsi\n\t"
+	    "mov %ecx, %edx\n\t"
+	    "mov %r8, %rcx\n\t"
+	    "mov %r9, %r8\n\t"
+	    "call *%rbx\n\t"
+	    "int3\n"
+	    "tracee_returned:\n\t"
+	    "add $8, %rsp\n\t"
+	    "pop %r15\n\t"
+	    "pop %r14\n\t"
+	    "pop %r13\n\t"
+	    "pop %r12\n\t"
+	    "pop %rbx\n\t"
+	    "pop %rbp\n\t"
+	    "ret");
+}
+
+/* Every getrandom system call is the tracer's to answer. */
+static bool filter_getrandom(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+}
+
+static void run_traced(const stack_t *signal_stack, pid_t parent)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+	const uint32_t mxcsr = 0x1f80;
+
+	memcpy(tracee_init + 24, &mxcsr, sizeof(mxcsr));
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent ||
+	    ptrace(PTRACE_TRACEME, 0, 0, 0) || sigaltstack(signal_stack, NULL) ||
+	    sigaction(SIGUSR1, &sa, NULL) || raise(SIGSTOP) || !filter_getrandom())
+		_exit(1);
+	for (;;)
+		stub(shared->fn, shared->out, shared->len, 0, shared->state, shared->state_len);
+}
+
+/*
+ * In the tracer.
+ */
+
+static bool failed(const char *what)
+{
+	fprintf(stderr, "tracee: %s: %s\n", what, strerror(errno));
+	return false;
+}
+
+/* Its next stop, after it has been made to run on as @how with signal @sig. */
+static bool run_on(struct tracee *t, int how, int sig, int *status)
+{
+	if (ptrace(how, t->pid, 0, sig) || waitpid(t->pid, status, 0) != t->pid)
+		return failed("making it run on");
+	if (!WIFSTOPPED(*status)) {
+		fprintf(stderr, "tracee: it ended with status %#x\n", *status);
+		return false;
+	}
+	return !ptrace(PTRACE_GETREGS, t->pid, 0, &t->regs);
+}
+
+bool tracee_start(struct tracee *t, struct vdso_host *host)
+{
+	stack_t stack = { .ss_size = SIGNAL_STACK };
+	const pid_t self = getpid();
+	const void *text;
+	size_t len;
+	int status;
+
+	t->host = host;
+	t->nkeys = 0;
+	vdso_host_text(host, &text, &len);
+	t->text = (uintptr_t)text;
+	t->text_end = t->text + len;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	stack.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED || stack.ss_sp == MAP_FAILED)
+		return failed("mapping memory");
+	t->signal_stack_end = (uintptr_t)stack.ss_sp + SIGNAL_STACK;
+	t->shared = shared;
+	t->state = (void *)(shared->page + sizeof(shared->page) / 2);
+	shared->state = t->state;
+	shared->state_len = sizeof(*t->state);
+	getrandom_fn = (vgetrandom_fn)vdso_host_sym(host, "__vdso_getrandom");
+
+	t->pid = fork();
+	if (t->pid < 0)
+		return failed("fork");
+	if (!t->pid)
+		run_traced(&stack, self);
+	if (waitpid(t->pid, &status, 0) != t->pid || !WIFSTOPPED(status) ||
+	    WSTOPSIG(status) != SIGSTOP ||
+	    ptrace(PTRACE_SETOPTIONS, t->pid, 0, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)) {
+		fprintf(stderr, "tracee: it does not start: status %#x\n", status);
+		return false;
+	}
+	/* A call of no bytes: it is at the end of a call from here on. */
+	return tracee_call(t, getrandom_fn, 0, NOTHING, NULL, 0) == 0;
+}
+
+void tracee_end(struct tracee *t)
+{
+	kill(t->pid, SIGKILL);
+	waitpid(t->pid, NULL, 0);
+	munmap(t->shared, sizeof(*t->shared));
+}
+
+void tracee_forget_keys(struct tracee *t)
+{
+	t->nkeys = 0;
+}
+
+void tracee_clear_buffers(struct tracee *t)
+{
+	memset(t->shared->out, 0, sizeof(t->shared->out));
+	memset(t->shared->handler_out, 0, sizeof(t->shared->handler_out));
+}
+
+static void drop(struct tracee *t)
+{
+	memset(t->shared->page, 0, sizeof(t->shared->page));
+}
+
+/* No two calls get the same bytes, and the process has not seen any of them before. */
+static void make_bytes(uint8_t *bytes, size_t len)
+{
+	static const uint8_t master[crypto_stream_chacha20_KEYBYTES] = "tracee";
+	static uint64_t number;
+
+	number++;
+	crypto_stream_chacha20(bytes, len, (uint8_t *)&number, master);
+}
+
+/* It is about to make a system call: what the kernel would do. */
+static bool answer(struct tracee *t, enum tracee_event event)
+{
+	uint8_t *buffer = (uint8_t *)t->regs.rdi;
+	size_t len = t->regs.rsi;
+
+	if (t->regs.rip <= t->text || t->regs.rip > t->text_end)
+		return true;
+	if (buffer < (uint8_t *)t->shared || len > sizeof(*t->shared) ||
+	    buffer + len > (uint8_t *)(t->shared + 1)) {
+		fprintf(stderr, "tracee: it asks for %zu bytes at %p\n", len, (void *)buffer);
+		return false;
+	}
+	make_bytes(buffer, len);
+	if (buffer == t->state->key) {
+		if (t->nkeys == TRACEE_KEYS)
+			return failed("too many keys");
+		memcpy(t->keys[t->nkeys++], buffer, VGETRANDOM_KEY_SIZE);
+		if (event == DROPS_AND_NO_KEY_STAYS && t->happened)
+			drop(t);
+	}
+	t->regs.orig_rax = -1;
+	t->regs.rax = len;
+	return !ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs);
+}
+
+/* It is stopped between two instructions of the vDSO. Runs no signal handler yet. */
+static bool happen(struct tracee *t, enum tracee_event event)
+{
+	struct vdso_rng_data *rng = vdso_host_rng(t->host);
+
+	t->happened = true;
+	if (event == RESEED)
+		vdso_host_set_rng(t->host, rng->generation + 1, true);
+	if (event == DROP || event == DROP_AND_HANDLER || event == DROPS_AND_NO_KEY_STAYS)
+		drop(t);
+	if (event == HANDLER || event == DROP_AND_HANDLER)
+		return !syscall(SYS_tgkill, t->pid, t->pid, SIGUSR1);
+	return true;
+}
+
+static bool read_registers(struct tracee *t)
+{
+	struct iovec iov = { t->xsave, sizeof(t->xsave) };
+
+	memset(t->xsave, 0, sizeof(t->xsave));
+	if (ptrace(PTRACE_GETREGSET, t->pid, NT_X86_XSTATE, &iov))
+		return failed("reading its vector registers");
+	t->xsave_len = iov.iov_len;
+	return iov.iov_len < sizeof(t->xsave);
+}
+
+/* One byte of its text, by way of a word. */
+static bool poke(struct tracee *t, uintptr_t where, uint8_t byte)
+{
+	unsigned long word;
+
+	errno = 0;
+	word = ptrace(PTRACE_PEEKTEXT, t->pid, where, 0);
+	return !errno && !ptrace(PTRACE_POKETEXT, t->pid, where, (word & ~0xffUL) | byte);
+}
+
+static bool set_breakpoint(struct tracee *t, const void *ip)
+{
+	return poke(t, (uintptr_t)ip, INT3) || failed("writing a breakpoint");
+}
+
+/* It has hit one: as if there had been none. */
+static bool take_breakpoint(struct tracee *t, const void *ip)
+{
+	t->regs.rip = (uintptr_t)ip;
+	return (poke(t, (uintptr_t)ip, *(const uint8_t *)ip) &&
+		!ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs)) || failed("taking a breakpoint");
+}
+
+ssize_t tracee_call(struct tracee *t, vgetrandom_fn fn, size_t len, enum tracee_event event,
+		    const void *ip, unsigned long nth)
+{
+	bool over_it = false;	/* it runs the instruction below the breakpoint */
+	int status, sig = 0;
+
+	t->shared->fn = fn;
+	t->shared->len = len;
+	t->shared->handler_ret = 0;
+	t->frame = (struct memory_range) { 0 };
+	t->happened = false;
+	if (event != NOTHING && !set_breakpoint(t, ip))
+		return BROKEN;
+	for (unsigned long i = 0; i < MAX_STOPS; i++) {
+		if (!run_on(t, over_it || sig ? PTRACE_SINGLESTEP : PTRACE_CONT, sig, &status))
+			return BROKEN;
+		/* Here the signal's frame is complete, and its handler has not begun. */
+		if (sig)
+			t->frame = (struct memory_range) { t->regs.rsp, t->signal_stack_end };
+		sig = 0;
+		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
+			if (!answer(t, event))
+				return BROKEN;
+			continue;
+		}
+		if (WSTOPSIG(status) == SIGUSR1) {
+			sig = SIGUSR1;
+			continue;
+		}
+		if (WSTOPSIG(status) != SIGTRAP) {
+			fprintf(stderr, "tracee: signal %d at %#llx\n", WSTOPSIG(status),
+				t->regs.rip);
+			return BROKEN;
+		}
+		if (t->regs.rip == (uintptr_t)tracee_returned)
+			return read_registers(t) ? (ssize_t)t->regs.rax : BROKEN;
+		if (over_it) {
+			over_it = false;
+			if (!set_breakpoint(t, ip))
+				return BROKEN;
+		} else if (event != NOTHING && !t->happened &&
+			   t->regs.rip == (uintptr_t)ip + 1) {
+			if (!take_breakpoint(t, ip))
+				return BROKEN;
+			over_it = nth--;
+			if (!over_it && !happen(t, event))
+				return BROKEN;
+		}
+	}
+	fprintf(stderr, "tracee: a call does not end\n");
+	return BROKEN;
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * At every instruction of the vDSO's getrandom, and of the ChaCha20 cores that it calls,
+ * an unwinder that finds the vDSO as any debugger or profiler does gets from there to
+ * main(), by the way of the calls that were really made.
+ *
+ * usage: unwind_walk LIST [none]
+ *
+ * LIST says what instructions there are; unwind_test.sh makes it of the image, and starts
+ * this with the image in the place of the kernel's vDSO, with data that is ours to write.
+ * Which is what it takes to reach all of them: errors, drops, reseeds, time namespaces.
+ * An instruction that was not reached fails the test. With "none" the image is one that
+ * has no unwind information, and main() must be reached from nowhere. Prints TAP without
+ * a plan.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <vdso/getrandom.h>
+
+#include "walk.h"
+
+#define PAGE		4096
+#define SYSCALL		0x050f	/* as its two bytes are read */
+#define SYSCALL_SIZE	2
+#define OUT_SIZE	16384
+#define CORES		4
+
+struct clock_data {	/* the start of the kernel's struct vdso_data */
+	__u32	seq;
+	__s32	clock_mode;
+};
+
+static struct vdso_rng_data *rng, *timens_rng;
+static struct clock_data *clock_data;
+static struct vgetrandom_state *state;
+static uint8_t *page, out[OUT_SIZE];
+static unsigned int tests, bad;
+
+static void result(bool good, const char *what, const char *name)
+{
+	printf("%sok %u %s%s\n", good ? "" : "not ", ++tests, what, name);
+	bad += !good;
+}
+
+/*
+ * What disturbs a call.
+ */
+
+static unsigned long disturb_at;
+
+static void drop(unsigned long step, long ip, greg_t *regs)
+{
+	(void)ip;
+	(void)regs;
+	if (step == disturb_at)
+		memset(page, 0, PAGE);
+}
+
+static void reseed(unsigned long step, long ip, greg_t *regs)
+{
+	(void)ip;
+	(void)regs;
+	if (step == disturb_at)
+		rng->generation++;
+}
+
+static bool after_syscall(long ip)
+{
+	uint16_t last;
+
+	memcpy(&last, (void *)(walk.base + ip - SYSCALL_SIZE), sizeof(last));
+	return last == SYSCALL;
+}
+
+/* So that both attempts are given up. */
+static void drop_all_keys(unsigned long step, long ip, greg_t *regs)
+{
+	(void)step;
+	(void)regs;
+	if (after_syscall(ip))
+		memset(page, 0, PAGE);
+}
+
+static void fail_syscalls(unsigned long step, long ip, greg_t *regs)
+{
+	(void)step;
+	if (after_syscall(ip))
+		regs[REG_RAX] = -EINTR;
+}
+
+/*
+ * Calls. What they return is for other tests to look at.
+ */
+
+static ssize_t call(size_t len, walk_hook hook, unsigned long *steps)
+{
+	return walk_call(out, len, 0, state, sizeof(*state), hook, steps);
+}
+
+/* As many bytes in the batch, of a key of now. */
+static void have(size_t available)
+{
+	state->owner = 0;
+	state->generation = rng->generation;
+	state->available = available;
+}
+
+static const size_t lens[] = {
+	0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 96, 128, 129, 300,
+};
+
+static void plain_calls(void)
+{
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		have(480);
+		call(lens[i], NULL, NULL);
+		/* What there is of the batch, and then some more. */
+		have(lens[i]);
+		call(lens[i] + 40, NULL, NULL);
+		have(lens[i]);
+		call(lens[i] + 700, NULL, NULL);
+	}
+	call(3000, NULL, NULL);
+	memset(page, 0, PAGE);
+	call(100, NULL, NULL);
+}
+
+static void disturbed_calls(void)
+{
+	static const walk_hook hooks[] = { drop, reseed };
+	static const size_t disturbed[] = { 4, 33, 129, 900 };
+	unsigned long steps;
+
+	for (size_t i = 0; i < sizeof(disturbed) / sizeof(disturbed[0]); i++) {
+		have(480);
+		call(disturbed[i], NULL, &steps);
+		for (size_t h = 0; h < 2; h++) {
+			for (disturb_at = 0; disturb_at < steps; disturb_at += 1 + steps / 12) {
+				have(480);
+				call(disturbed[i], hooks[h], NULL);
+			}
+		}
+	}
+	for (size_t len = 1; len < 1000; len += 400) {
+		have(0);
+		state->generation = 0;
+		call(len, drop_all_keys, NULL);
+		state->generation = 0;
+		call(len, fail_syscalls, NULL);
+	}
+}
+
+static void odd_calls(void)
+{
+	uint64_t generation = rng->generation;
+	/* More than struct vgetrandom_opaque_params, of linux/random.h, needs. */
+	uint32_t params[64];
+
+	walk_call(NULL, 0, 0, params, ~0UL, NULL, NULL);
+	walk_call(out, 0, 0, params, ~0UL, NULL, NULL);
+	walk_call(NULL, 1, 0, params, ~0UL, NULL, NULL);
+	walk_call(NULL, 0, 1, params, ~0UL, NULL, NULL);
+	walk_call(NULL, 0, 0, params, 1, NULL, NULL);
+	walk_call(out, 8, 0, page + PAGE - 64, sizeof(*state), NULL, NULL);
+	walk_call(out, 8, 6, state, sizeof(*state), NULL, NULL);
+	walk_call(out, 8, 64, state, sizeof(*state), NULL, NULL);
+	state->owner = 1;
+	call(8, NULL, NULL);
+
+	/* Not seeded yet; and the same in a time namespace, which has no RNG data. */
+	rng->is_ready = 0;
+	have(100);
+	call(8, NULL, NULL);
+	*timens_rng = *rng;
+	clock_data->clock_mode = INT_MAX;
+	call(8, NULL, NULL);
+	timens_rng->is_ready = 1;
+	rng->generation = 0;
+	state->generation = 0;
+	call(8, NULL, NULL);
+	call(200, NULL, NULL);
+	/* One without a generation: nothing to go by. */
+	clock_data->clock_mode = 0;
+	rng->is_ready = 1;
+	state->owner = 0;
+	call(8, NULL, NULL);
+	rng->generation = generation;
+}
+
+static void all_calls(void)
+{
+	plain_calls();
+	odd_calls();
+	disturbed_calls();
+}
+
+/* What is enough to see a function fail. */
+static void few_calls(void)
+{
+	memset(page, 0, PAGE);
+	call(100, NULL, NULL);
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		have(480);
+		call(lens[i], NULL, NULL);
+	}
+}
+
+static void with_each_core(void (*calls)(void))
+{
+	for (rng->core = 0; rng->core < CORES; rng->core++)
+		calls();
+	/* No core of this kernel. */
+	call(200, NULL, NULL);
+	rng->core = 0;
+}
+
+/*
+ * What came of it.
+ */
+
+struct count {
+	unsigned long there, walked, failed, walks, missed_at;
+};
+
+/* Of the instructions from @from to before @to. Padding need not be reached. */
+static struct count count_range(long from, long to)
+{
+	struct count count = { 0 };
+
+	for (long ip = from; ip < to; ip++) {
+		const struct walk_instruction *i = &walk.instructions[ip];
+
+		if (i->kind == NO_INSTRUCTION || (i->kind == PADDING && !i->walked))
+			continue;
+		if (!walk.functions[i->function].runs_here &&
+		    ip != walk.functions[i->function].start)
+			continue;
+		count.there++;
+		count.walks += i->walked;
+		count.walked += !!i->walked;
+		count.failed += !!i->failed;
+		if (!i->walked && !count.missed_at)
+			count.missed_at = ip;
+	}
+	return count;
+}
+
+static struct count count_function(const struct walk_function *function)
+{
+	return count_range(function->start, function->start + function->size);
+}
+
+static void find_cores(void)
+{
+	for (int i = 0; i < walk.nfunctions; i++) {
+		struct walk_function *f = &walk.functions[i];
+
+		if (strstr(f->name, "_avx2"))
+			f->runs_here = __builtin_cpu_supports("avx2");
+		if (strstr(f->name, "_avx512"))
+			f->runs_here = __builtin_cpu_supports("avx512f") &&
+				       __builtin_cpu_supports("avx512vl");
+	}
+}
+
+static void test_functions(void)
+{
+	unsigned long instructions = 0, walks = 0;
+
+	walk_reset();
+	walk.each = 8;
+	with_each_core(all_calls);
+	for (int i = 0; i < walk.nfunctions; i++) {
+		const struct walk_function *f = &walk.functions[i];
+		const struct count c = count_function(f);
+
+		instructions += c.walked;
+		walks += c.walks;
+		if (!f->runs_here && c.walked && !c.failed) {
+			printf("ok %u from each instruction of %s # SKIP not on this processor\n",
+			       ++tests, f->name);
+			continue;
+		}
+		result(c.there && c.walked == c.there && !c.failed,
+		       "main() is reached from each instruction of ", f->name);
+		printf("#   %lu instructions, %lu walked from, %lu times; %lu failed\n", c.there,
+		       c.walked, c.walks, c.failed);
+		if (c.missed_at)
+			printf("#   %#lx was not reached\n", c.missed_at);
+	}
+	if (walk.problem[0])
+		printf("#   %s\n", walk.problem);
+	printf("# instructions: %lu\n# walks: %lu\n", instructions, walks);
+}
+
+/*
+ * The control: without its unwind information a function fails, and only it.
+ */
+
+/* The header of an entry of .eh_frame, as compilers make them: addresses are relative. */
+struct fde {
+	uint32_t length, cie;
+	int32_t start;
+	uint32_t range;
+};
+
+/* In the image: .eh_frame, between what the list says is its start and its end. */
+static struct fde *find_fde(long start)
+{
+	uint8_t *p = walk_data("eh_frame"), *end = walk_data("eh_frame_end");
+	struct fde *fde;
+
+	for (; p && p + sizeof(*fde) <= end; p += sizeof(fde->length) + fde->length) {
+		fde = (void *)p;
+		if (!fde->length)
+			break;
+		if (fde->cie && (uint8_t *)&fde->start + fde->start == (uint8_t *)walk.base + start)
+			return fde;
+	}
+	return NULL;
+}
+
+/* With information for the first half of @function only: does exactly the rest fail? */
+static bool half_fails(const struct walk_function *function, struct fde *fde)
+{
+	const long end = function->start + function->size;
+	const uint32_t range = fde->range;
+	struct count first, rest;
+
+	if (mprotect((void *)((uintptr_t)fde & -PAGE), 2 * PAGE,
+		     PROT_READ | PROT_WRITE | PROT_EXEC))
+		return false;
+	fde->range /= 2;
+	walk_reset();
+	walk.each = 1;
+	with_each_core(few_calls);
+	first = count_range(function->start, function->start + fde->range);
+	rest = count_range(function->start + fde->range, end);
+	fde->range = range;
+	printf("#   of %lu in the first half %lu fail, of %lu in the second %lu\n", first.walked,
+	       first.failed, rest.walked, rest.failed);
+	return rest.walked && rest.failed == rest.walked && !first.failed;
+}
+
+static void test_controls(void)
+{
+	for (int i = 0; i < walk.nfunctions; i++) {
+		const struct walk_function *f = &walk.functions[i];
+		struct fde *fde = find_fde(f->start);
+
+		if (!f->runs_here)
+			continue;
+		result(fde && half_fails(f, fde),
+		       "it is not from where there is no information in ", f->name);
+	}
+}
+
+static void test_none(void)
+{
+	unsigned long walked = 0, failed = 0;
+
+	/* A few calls: libunwind looks for the information everywhere, each time. */
+	walk_reset();
+	walk.each = 1;
+	for (rng->core = 0; rng->core < CORES; rng->core++) {
+		memset(page, 0, PAGE);
+		call(100, NULL, NULL);
+	}
+	for (int i = 0; i < walk.nfunctions; i++) {
+		const struct count c = count_function(&walk.functions[i]);
+
+		walked += c.walked;
+		failed += c.failed;
+	}
+	result(walked && failed == walked, "main() is reached from nowhere", "");
+	printf("#   %lu instructions, %lu failed\n", walked, failed);
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 2 || !walk_open(argv[1]))
+		return 2;
+	rng = walk_data("vvar__vdso_rng_data");
+	timens_rng = walk_data("timens__vdso_rng_data");
+	clock_data = walk_data("vvar__vdso_data");
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!rng || !timens_rng || !clock_data || page == MAP_FAILED) {
+		fprintf(stderr, "unwind_walk: the image's data, or a page, is missing\n");
+		return 2;
+	}
+	state = (void *)(page + PAGE / 2);
+	rng->generation = 1;
+	rng->is_ready = 1;
+	find_cores();
+	if (argc > 2) {
+		test_none();
+	} else {
+		test_functions();
+		test_controls();
+	}
+	return bad != 0;
+}

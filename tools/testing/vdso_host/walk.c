@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#define UNW_LOCAL_ONLY
+#include <errno.h>
+#include <libunwind.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "walk.h"
+
+#define TRAP_FLAG	0x100
+#define MAX_FRAMES	32
+#define MAX_DEPTH	3	/* getrandom, what it jumps to, and a core */
+#define MAX_DATA	16
+#define SYSCALL_SIZE	2
+#define STACK_SIZE	(256 * 1024)
+
+typedef ssize_t (*getrandom_fn)(void *buffer, size_t len, unsigned int flags, void *state,
+				size_t state_len);
+
+struct walk walk;
+
+static struct {
+	char name[64];
+	long value;
+} data[MAX_DATA];
+static int ndata;
+
+/* Registers that a caller finds as they were: how libunwind and a signal's context say it. */
+static const struct {
+	int unwound, context;
+} saved[] = {
+	{ UNW_X86_64_RBX, REG_RBX }, { UNW_X86_64_RBP, REG_RBP }, { UNW_X86_64_R12, REG_R12 },
+	{ UNW_X86_64_R13, REG_R13 }, { UNW_X86_64_R14, REG_R14 }, { UNW_X86_64_R15, REG_R15 },
+};
+
+#define NSAVED (sizeof(saved) / sizeof(saved[0]))
+
+static struct {
+	getrandom_fn fn;
+	walk_hook hook;
+	bool entered;
+	enum walk_kind last;
+	unsigned int depth;
+	struct {
+		uintptr_t ip, sp, saved[NSAVED];
+	} callers[MAX_DEPTH];	/* who is returned to, innermost last */
+	unsigned long steps;
+} run;
+
+#define problem(format, ...)							\
+	(walk.problem[0] ? 0 : snprintf(walk.problem, sizeof(walk.problem), format, __VA_ARGS__))
+
+/* The frame that is returned to: is all as it was when it made its call? */
+static bool is_caller(unw_cursor_t *cursor, unsigned int caller, long ip)
+{
+	unw_word_t word;
+
+	if (unw_get_reg(cursor, UNW_REG_IP, &word) || word != run.callers[caller].ip)
+		return problem("%#lx: frame %u is at the wrong instruction", ip, caller), false;
+	if (unw_get_reg(cursor, UNW_REG_SP, &word) || word != run.callers[caller].sp)
+		return problem("%#lx: frame %u has the wrong stack", ip, caller), false;
+	for (size_t i = 0; i < NSAVED; i++)
+		if (unw_get_reg(cursor, saved[i].unwound, &word) ||
+		    word != run.callers[caller].saved[i])
+			return problem("%#lx: frame %u has a wrong %s", ip, caller,
+				       unw_regname(saved[i].unwound)), false;
+	return true;
+}
+
+static bool reaches_main(ucontext_t *context, long ip)
+{
+	unsigned int left = run.depth;
+	unw_cursor_t cursor;
+	unw_word_t offset;
+	char name[64];
+
+	if (unw_init_local2(&cursor, (unw_context_t *)context, UNW_INIT_SIGNAL_FRAME))
+		return problem("%#lx: libunwind does not begin", ip), false;
+	for (unsigned int i = 0; i < MAX_FRAMES && unw_step(&cursor) > 0; i++) {
+		if (left && !is_caller(&cursor, --left, ip))
+			return false;
+		/* From here on it is the program, that the compiler has made unwindable. */
+		if (!left && !unw_get_proc_name(&cursor, name, sizeof(name), &offset) &&
+		    !strcmp(name, "main"))
+			return true;
+	}
+	return problem("%#lx: the walk ends before main()", ip), false;
+}
+
+/* Before the instruction at @ip: has the last one called it, or returned to it? */
+static bool follow_calls(long ip, const greg_t *regs)
+{
+	const uintptr_t sp = regs[REG_RSP];
+
+	if (run.last == RETURN)
+		run.depth--;
+	if (run.last != CALL && run.entered)
+		return true;
+	run.entered = true;
+	if (run.depth == MAX_DEPTH)
+		return problem("%#lx: a call in more calls than are known of", ip), false;
+	run.callers[run.depth].ip = *(uintptr_t *)sp;
+	run.callers[run.depth].sp = sp + sizeof(uintptr_t);
+	for (size_t i = 0; i < NSAVED; i++)
+		run.callers[run.depth].saved[i] = regs[saved[i].context];
+	run.depth++;
+	return true;
+}
+
+/* Back to the caller of a function that this processor cannot run. */
+static void leave(greg_t *regs)
+{
+	regs[REG_RIP] = *(uintptr_t *)regs[REG_RSP];
+	regs[REG_RSP] += sizeof(uintptr_t);
+	run.last = RETURN;
+}
+
+/*
+ * A system call, without running the instruction: the processor would run the one after
+ * it, too, before it traps again.
+ */
+static void make_syscall(greg_t *regs)
+{
+	const long ret = syscall(regs[REG_RAX], regs[REG_RDI], regs[REG_RSI], regs[REG_RDX]);
+
+	regs[REG_RAX] = ret < 0 ? -errno : ret;
+	regs[REG_RIP] += SYSCALL_SIZE;
+	regs[REG_RCX] = regs[REG_RIP];
+	regs[REG_R11] = regs[REG_EFL];
+}
+
+static void observe(ucontext_t *context, long ip)
+{
+	struct walk_instruction *instruction = &walk.instructions[ip];
+
+	if (instruction->kind == NO_INSTRUCTION)
+		problem("%#lx: reached, and in no function of ours", ip);
+	if (!follow_calls(ip, context->uc_mcontext.gregs))
+		instruction->failed++;
+	if (instruction->walked < walk.each) {
+		instruction->walked++;
+		if (!reaches_main(context, ip))
+			instruction->failed++;
+	}
+	run.last = instruction->kind;
+	if (run.hook)
+		run.hook(run.steps, ip, context->uc_mcontext.gregs);
+	run.steps++;
+}
+
+static void on_sigtrap(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	int saved_errno = errno;
+	long ip;
+
+	(void)sig;
+	(void)info;
+	for (;;) {
+		const struct walk_function *function;
+
+		ip = regs[REG_RIP] - walk.base;
+		if (ip < 0 || ip >= WALK_MAX_IMAGE)
+			break;
+		observe(context, ip);
+		function = &walk.functions[walk.instructions[ip].function];
+		if (!memcmp((void *)regs[REG_RIP], "\x0f\x05", SYSCALL_SIZE))
+			make_syscall(regs);
+		else if (!function->runs_here && ip == function->start)
+			leave(regs);
+		else
+			break;
+	}
+	if (run.entered && (ip < 0 || ip >= WALK_MAX_IMAGE))
+		regs[REG_EFL] &= ~TRAP_FLAG;
+	errno = saved_errno;
+}
+
+/* And not inlined: the frame that the vDSO returns to is not main() itself. */
+__attribute__((noinline))
+ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, size_t state_len,
+		  walk_hook hook, unsigned long *steps)
+{
+	ssize_t ret;
+
+	run.entered = false;
+	run.depth = 0;
+	run.last = ORDINARY;
+	run.steps = 0;
+	run.hook = hook;
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq %0, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : "i" (TRAP_FLAG) : "cc", "memory");
+	ret = run.fn(buffer, len, flags, state, state_len);
+	asm volatile("" : "+r" (ret) : : "memory");
+	if (steps)
+		*steps = run.steps;
+	return ret;
+}
+
+void walk_reset(void)
+{
+	for (size_t i = 0; i < WALK_MAX_IMAGE; i++)
+		walk.instructions[i].walked = walk.instructions[i].failed = 0;
+	walk.problem[0] = 0;
+	unw_flush_cache(unw_local_addr_space, 0, 0);
+}
+
+void *walk_data(const char *name)
+{
+	for (int i = 0; i < ndata; i++)
+		if (!strcmp(data[i].name, name))
+			return (void *)(walk.base + data[i].value);
+	return NULL;
+}
+
+static enum walk_kind kind_of(const char *word)
+{
+	static const char * const words[] = {
+		[ORDINARY] = "ordinary", [CALL] = "call", [RETURN] = "return",
+		[PADDING] = "padding",
+	};
+
+	for (int i = ORDINARY; i <= PADDING; i++)
+		if (!strcmp(word, words[i]))
+			return i;
+	return NO_INSTRUCTION;
+}
+
+/* See unwind_test.sh, which writes it. */
+static bool read_line(const char *line)
+{
+	struct walk_function *function = &walk.functions[walk.nfunctions];
+	char what[16], name[64];
+	unsigned long value, size = 0;
+	int n = sscanf(line, "%15s %lx %63s %lx", what, &value, name, &size);
+
+	if (n >= 3 && !strcmp(what, "data") && ndata < MAX_DATA) {
+		strcpy(data[ndata].name, name);
+		data[ndata++].value = value;
+		return true;
+	}
+	if (n < 2 || value >= WALK_MAX_IMAGE)
+		return false;
+	if (n == 4 && !strcmp(what, "function") && walk.nfunctions < WALK_MAX_FUNCTIONS) {
+		strcpy(function->name, name);
+		function->start = value;
+		function->size = size;
+		function->runs_here = true;
+		walk.nfunctions++;
+		return true;
+	}
+	if (n != 2 || !kind_of(what) || !walk.nfunctions)
+		return false;
+	walk.instructions[value].kind = kind_of(what);
+	walk.instructions[value].function = walk.nfunctions - 1;
+	return true;
+}
+
+bool walk_open(const char *list)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	stack_t stack = { .ss_size = STACK_SIZE };
+	FILE *file = fopen(list, "re");
+	char line[256];
+
+	if (!file) {
+		perror(list);
+		return false;
+	}
+	walk.base = getauxval(AT_SYSINFO_EHDR);
+	while (fgets(line, sizeof(line), file)) {
+		if (!read_line(line)) {
+			fprintf(stderr, "%s: not understood: %s", list, line);
+			return false;
+		}
+	}
+	fclose(file);
+	for (int i = 0; i < walk.nfunctions; i++)
+		if (!strcmp(walk.functions[i].name, "__vdso_getrandom"))
+			run.fn = (getrandom_fn)(walk.base + walk.functions[i].start);
+	if (!walk.base || !run.fn) {
+		fprintf(stderr, "there is no vDSO, or %s says of no __vdso_getrandom\n", list);
+		return false;
+	}
+	stack.ss_sp = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) ||
+	    sigaction(SIGTRAP, &sa, NULL)) {
+		perror("a handler for SIGTRAP");
+		return false;
+	}
+	/* Or it takes as long again to look for what was found a moment ago. */
+	unw_set_caching_policy(unw_local_addr_space, UNW_CACHE_GLOBAL);
+	return true;
+}
