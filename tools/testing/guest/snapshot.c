@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Calls in a loop, for a guest that is saved in the middle of it and restored: see
+ * scripts/tests/snapshot. Says "ready" when it may be saved. What it finds goes into a
+ * log, struct snapshot_log, that the host reads; it judges nothing but that the wait
+ * for a new generation ends.
+ *
+ * Needs QEMU's ivshmem-plain, for the log; and libvgetrandom preloaded, that expands
+ * large requests.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/random.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "../../lib/vgetrandom/vgetrandom.h"
+#include "guest.h"
+#include "snapshot.h"
+
+#define WARM_UP		1024	/* calls of each thread before the guest is saved */
+#define SAME_ID_CALLS	1024	/* of each; as if it were told then */
+#define UPTIME		12	/* seconds: see reseed() */
+#define LARGE		1024	/* bytes; see check_library() */
+#define PATIENCE	60	/* seconds until the kernel must have been told */
+#define IDLE_CALLS	8
+
+static struct snapshot_log *slog;
+
+/*
+ * States that wait, one of them part-used and one full: until the guest is restored, and
+ * until it is told so.
+ */
+static struct vgetrandom_state *soon[2], *later[2];
+
+/* One to wait with, that has no records. */
+static struct vgetrandom_state *watched;
+
+#define get(x)		__atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define set(x, value)	__atomic_store_n(&(x), value, __ATOMIC_RELEASE)
+
+static uint64_t now(void)
+{
+	_mm_lfence();
+	return __rdtsc();
+}
+
+/* Whoever comes first with a new generation has seen that the kernel was told. */
+static void watch(const struct snapshot_call *call)
+{
+	uint64_t none = 0;
+
+	if (!call->generation || call->generation == get(slog->old_generation))
+		return;
+	if (__atomic_compare_exchange_n(&slog->new_generation, &none, call->generation,
+					false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		set(slog->told, call->end);
+}
+
+/* Returns false when there are enough. */
+static bool record(enum snapshot_caller caller, const struct snapshot_call *call)
+{
+	struct snapshot_calls *calls = &slog->of[caller];
+	uint64_t told;
+
+	if (get(slog->mode) == NOT_RESTORED) {
+		calls->before[calls->n_before % BEFORE_CALLS] = *call;
+		set(calls->n_before, calls->n_before + 1);
+		if (call->generation)
+			set(slog->old_generation, call->generation);
+		return true;
+	}
+	if (!get(slog->told))
+		watch(call);
+	told = get(slog->told);
+	if ((told && call->begin > told) ||
+	    (get(slog->mode) == SAME_ID && calls->n_window >= SAME_ID_CALLS)) {
+		calls->after[calls->n_after] = *call;
+		set(calls->n_after, calls->n_after + 1);
+	} else {
+		if (calls->n_window < WINDOW_CALLS)
+			calls->window[calls->n_window] = *call;
+		set(calls->n_window, calls->n_window + 1);
+	}
+	return calls->n_after < AFTER_CALLS;
+}
+
+static struct snapshot_call vdso_call(struct vgetrandom_state *state)
+{
+	struct snapshot_call call = { .begin = now() };
+
+	check(guest_getrandom(state, &call.word, sizeof(call.word), 0) == sizeof(call.word),
+	      "the vDSO fails");
+	call.end = now();
+	call.generation = state->generation;
+	return call;
+}
+
+static struct snapshot_call syscall_call(void)
+{
+	struct snapshot_call call = { .begin = now() };
+
+	check(syscall(SYS_getrandom, &call.word, sizeof(call.word), 0) == sizeof(call.word),
+	      "the system call fails");
+	call.end = now();
+	return call;
+}
+
+static struct snapshot_call library_call(void)
+{
+	struct snapshot_call call = { .begin = now() };
+	uint8_t out[LARGE];
+
+	check(getrandom(out, sizeof(out), 0) == sizeof(out), "libvgetrandom fails");
+	call.end = now();
+	memcpy(&call.word, out, sizeof(call.word));
+	return call;
+}
+
+static void *loop(void *arg)
+{
+	const enum snapshot_caller caller = (uintptr_t)arg;
+	struct vgetrandom_state *state = guest_map_states();
+	struct snapshot_call call;
+
+	do {
+		switch (caller) {
+		case SYSCALL:
+			call = syscall_call();
+			break;
+		case LIBRARY:
+			call = library_call();
+			break;
+		default:
+			call = vdso_call(state);
+		}
+	} while (record(caller, &call));
+	return NULL;
+}
+
+/* Has every thread made @more calls since it was at @from? */
+static bool all_threads(const uint64_t from[IDLE], uint64_t more, bool restored)
+{
+	for (int i = 0; i < IDLE; i++) {
+		const struct snapshot_calls *calls = &slog->of[i];
+
+		if (get(*(restored ? &calls->n_window : &calls->n_before)) < from[i] + more)
+			return false;
+	}
+	return true;
+}
+
+static void warm_up(void)
+{
+	uint64_t from[IDLE];
+
+	for (int i = 0; i < IDLE; i++)
+		from[i] = get(slog->of[i].n_before);
+	while (!all_threads(from, WARM_UP, false))
+		usleep(1000);
+}
+
+static uint64_t microseconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
+}
+
+/*
+ * One generation for all, and the kernel's own next reseed as far away as can be: half
+ * the uptime, in the first minutes. That is to be longer than it takes to be told.
+ */
+static void reseed(void)
+{
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	uint64_t seconds;
+
+	while ((seconds = microseconds() / 1000000) < UPTIME)
+		usleep(10000);
+	check(fd >= 0 && !ioctl(fd, RNDRESEEDCRNG), "RNDRESEEDCRNG: %s", strerror(errno));
+	close(fd);
+	slog->due = now() + seconds / 2 * 1000 * slog->khz;
+}
+
+static struct vgetrandom_state *part_used(void)
+{
+	struct vgetrandom_state *state = guest_map_states();
+
+	for (int i = 0; i < 10; i++)
+		vdso_call(state);
+	check(state->available, "the batch of a state that should be part-used is empty");
+	return state;
+}
+
+static struct vgetrandom_state *full(size_t more_than)
+{
+	struct vgetrandom_state *state = guest_map_states();
+	uint8_t whole_passes[VGETRANDOM_RUN_SIZE];
+
+	check(guest_getrandom(state, whole_passes, sizeof(whole_passes), 0) ==
+	      sizeof(whole_passes), "the vDSO fails");
+	check(state->available > more_than, "the batch is not full: %llu bytes",
+	      (unsigned long long)state->available);
+	return state;
+}
+
+static void use(struct vgetrandom_state *states[2])
+{
+	for (int i = 0; i < 2 * IDLE_CALLS; i++) {
+		struct snapshot_call call = vdso_call(states[i / IDLE_CALLS]);
+
+		record(IDLE, &call);
+	}
+}
+
+static void wait_until_told(void)
+{
+	static const uint64_t zero[IDLE];
+	const uint64_t limit = now() + slog->khz * 1000 * PATIENCE;
+
+	while (!get(slog->told)) {
+		struct snapshot_call call = vdso_call(watched);
+
+		if (get(slog->mode) == NEW_ID) {
+			watch(&call);
+			check(call.end < limit, "no new generation %u s after the restore",
+			      PATIENCE);
+		} else if (all_threads(zero, SAME_ID_CALLS, true)) {
+			set(slog->told, now());
+		}
+		sched_yield();
+	}
+}
+
+static uint64_t forks_in_kernel_log(void)
+{
+	static const char message[] = "crng reseeded due to virtual machine fork";
+	static char text[1 << 20];
+	int len = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, text, sizeof(text) - 1);
+	uint64_t n = 0;
+
+	check(len > 0, "reading the kernel's log: %s", strerror(errno));
+	for (char *p = text; (p = strstr(p, message)); p++)
+		n++;
+	return n;
+}
+
+/* The shared memory is the BAR 2 of a PCI device. */
+static struct snapshot_log *map_log(void)
+{
+	const char *pattern = "/sys/bus/pci/devices/*";
+	glob_t devices;
+	void *p = MAP_FAILED;
+
+	check(!glob(pattern, 0, NULL, &devices), "there is no %s", pattern);
+	for (size_t i = 0; i < devices.gl_pathc; i++) {
+		char path[256], id[64] = "";
+		FILE *file;
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/uevent", devices.gl_pathv[i]);
+		file = fopen(path, "re");
+		while (file && fgets(id, sizeof(id), file))
+			if (!strcmp(id, "PCI_ID=1AF4:1110\n"))
+				break;
+		if (!file || fclose(file) || strcmp(id, "PCI_ID=1AF4:1110\n"))
+			continue;
+		snprintf(path, sizeof(path), "%s/resource2", devices.gl_pathv[i]);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		p = mmap(NULL, SNAPSHOT_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		check(fd >= 0 && p != MAP_FAILED, "%s: %s", path, strerror(errno));
+	}
+	check(p != MAP_FAILED, "there is no ivshmem device");
+	globfree(&devices);
+	return p;
+}
+
+/* Here the vDSO is as good for large requests; they are not expanded by themselves. */
+static void check_library(void)
+{
+	typeof(vgetrandom_info) *fn = dlsym(RTLD_DEFAULT, "vgetrandom_info");
+	struct vgetrandom_info info;
+
+	check(fn, "libvgetrandom is not preloaded");
+	fn(&info, sizeof(info));
+	check(info.large == VGETRANDOM_EXPAND && info.large_from <= LARGE,
+	      "libvgetrandom does not expand requests of %d bytes: %s", LARGE, info.large_why);
+}
+
+int main(void)
+{
+	uint64_t begin, begin_us;
+	pthread_t threads[IDLE];
+
+	guest_open();
+	guest_wait_ready();
+	check_library();
+	slog = map_log();
+	memset(slog, 0, sizeof(*slog));
+	begin = now();
+	begin_us = microseconds();
+
+	for (uintptr_t i = 0; i < IDLE; i++)
+		check(!pthread_create(&threads[i], NULL, loop, (void *)i), "no thread");
+	warm_up();
+	slog->khz = (now() - begin) * 1000 / (microseconds() - begin_us);
+	reseed();
+	soon[0] = part_used();
+	later[0] = part_used();
+	soon[1] = full(soon[0]->available);
+	later[1] = full(soon[0]->available);
+	watched = guest_map_states();
+	warm_up();
+	printf("ready\n");
+
+	while (get(slog->mode) == NOT_RESTORED)
+		sched_yield();
+	use(soon);
+	wait_until_told();
+	use(later);
+	for (int i = 0; i < IDLE; i++)
+		pthread_join(threads[i], NULL);
+	slog->forks = forks_in_kernel_log();
+	set(slog->complete, 1);
+	printf("complete\n");
+	return 0;
+}
