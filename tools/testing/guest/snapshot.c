@@ -197,24 +197,24 @@ static void reseed(void)
 	slog->due = now() + seconds / 2 * 1000 * slog->khz;
 }
 
-static struct vgetrandom_state *part_used(void)
+static struct vgetrandom_state *part_used_state(void)
 {
 	struct vgetrandom_state *state = guest_map_states();
 
 	for (int i = 0; i < 10; i++)
 		vdso_call(state);
-	check(state->available, "the batch of a state that should be part-used is empty");
+	check(state->available, "the batch of a state that is to be part-used is empty");
 	return state;
 }
 
-static struct vgetrandom_state *full(size_t more_than)
+static struct vgetrandom_state *full_state(size_t more_than)
 {
 	struct vgetrandom_state *state = guest_map_states();
 	uint8_t whole_passes[VGETRANDOM_RUN_SIZE];
 
 	check(guest_getrandom(state, whole_passes, sizeof(whole_passes), 0) ==
 	      sizeof(whole_passes), "the vDSO fails");
-	check(state->available > more_than, "the batch is not full: %llu bytes",
+	check(state->available > more_than, "the batch has no more in it: %llu bytes",
 	      (unsigned long long)state->available);
 	return state;
 }
@@ -320,10 +320,10 @@ int main(void)
 	warm_up();
 	slog->khz = (now() - begin) * 1000 / (microseconds() - begin_us);
 	reseed();
-	soon[0] = part_used();
-	later[0] = part_used();
-	soon[1] = full(soon[0]->available);
-	later[1] = full(soon[0]->available);
+	soon[0] = part_used_state();
+	later[0] = part_used_state();
+	soon[1] = full_state(soon[0]->available);
+	later[1] = full_state(soon[0]->available);
 	watched = guest_map_states();
 	warm_up();
 	printf("ready\n");

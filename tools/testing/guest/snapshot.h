@@ -6,6 +6,7 @@
 #ifndef _SNAPSHOT_H
 #define _SNAPSHOT_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #define SNAPSHOT_FILE_SIZE	(16u << 20)	/* of the guest's device: a power of 2 */
@@ -68,6 +69,6 @@ struct snapshot_log {
 	struct snapshot_calls of[CALLERS];
 };
 
-_Static_assert(sizeof(struct snapshot_log) <= SNAPSHOT_FILE_SIZE, "the file is too small");
+static_assert(sizeof(struct snapshot_log) <= SNAPSHOT_FILE_SIZE, "the file is too small");
 
 #endif /* _SNAPSHOT_H */

@@ -271,6 +271,7 @@ int main(int argc, char **argv)
 	} what[] = {
 		{ "told", check_told }, { "generation", check_generation },
 		{ "idle", check_idle }, { "differ", check_differ }, { "window", print_window },
+		{ NULL, NULL },
 	};
 
 	if (argc < 3 || argc - 2 > MAX_LOGS)
@@ -281,7 +282,7 @@ int main(int argc, char **argv)
 		check_same();
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+	for (size_t i = 0; what[i].name; i++) {
 		if (strcmp(argv[1], what[i].name))
 			continue;
 		for (size_t j = 0; j < n_logs; j++)
