@@ -33,7 +33,7 @@
 
 #define WARM_UP		1024	/* calls of each thread before the guest is saved */
 #define SAME_ID_CALLS	1024	/* of each; as if it were told then */
-#define UPTIME		12	/* seconds: see reseed() */
+#define UPTIME		20	/* seconds: see reseed() */
 #define LARGE		1024	/* bytes; see check_library() */
 #define PATIENCE	60	/* seconds until the kernel must have been told */
 #define IDLE_CALLS	8
