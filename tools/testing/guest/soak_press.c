@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What happens to the states. In a group that may have far less memory than it wants a
+ * process writes to one page after the other, which takes those states away that are idle,
+ * with whatever the kernel's LRU makes of them. Threads ask for the pages of those in use
+ * to be reclaimed, at once, and in the middle of calls. And the kernel is told to reseed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../vdso_host/vdso_host.h"
+#include "soak.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
+#define PAGE		4096
+#define AREAS		64
+#define AREA_PAGES	1024
+#define GROUP		"/sys/fs/cgroup/soak"
+#define GROUP_HAS	"32M"
+#define RECLAIM		"2M"
+#define HOG_DROPPABLE	(40 << 20)	/* more than the group may have */
+#define HOG_USUALLY	(4 << 20)
+#define HOG_SWAPPABLE	(6 << 20)
+#define HOG_AT_ONCE	256		/* pages */
+#define HOG_ALL_EVERY	32
+
+struct area {
+	uint8_t *start, *end;
+};
+
+static struct press {
+	pthread_t dropper, reseeder;
+	pid_t hog;
+	bool real;
+	uint64_t seed;
+} press;
+
+static bool write_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (!done && strict)
+		soak_die("writing \"%s\" to %s: %s", text, file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+void press_open(void)
+{
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	press.real = write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory") &&
+		     (!mkdir(GROUP, 0755) || errno == EEXIST) &&
+		     write_file(GROUP "/memory.max", GROUP_HAS) &&
+		     write_file(GROUP "/cgroup.procs", pid);
+	if (strict && !press.real)
+		soak_die("%s: %s", GROUP, strerror(errno));
+}
+
+bool press_real(void)
+{
+	return press.real;
+}
+
+/* All that is droppable (flag "dp"), but for idle states: those are for the pressure. */
+static int find_areas(struct area *areas)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	char line[1024];
+	struct area area;
+	int n = 0;
+
+	areas[n++] = (struct area){ states.hot, states.hot + states.hot_size };
+	while (smaps && n < AREAS && fgets(line, sizeof(line), smaps)) {
+		unsigned long start, end;
+
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			area = (struct area){ (uint8_t *)start, (uint8_t *)end };
+		if (!strncmp(line, "VmFlags:", 8) && strstr(line, " dp") &&
+		    area.start != states.idle && area.start != states.hot &&
+		    area.end - area.start <= AREA_PAGES * PAGE)
+			areas[n++] = area;
+	}
+	if (smaps)
+		fclose(smaps);
+	return n;
+}
+
+static void drop(const struct area *area)
+{
+	size_t pages = (area->end - area->start) / PAGE;
+	unsigned char before[AREA_PAGES], after[AREA_PAGES];
+	uint64_t taken = 0;
+
+	if (mincore(area->start, pages * PAGE, before))
+		return;
+	/* Without droppable memory, what a drop would do. */
+	madvise(area->start, pages * PAGE, vdso.droppable ? MADV_PAGEOUT : MADV_DONTNEED);
+	if (mincore(area->start, pages * PAGE, after))
+		return;
+	for (size_t i = 0; i < pages; i++)
+		taken += before[i] & ~after[i] & 1;
+	__atomic_fetch_add(&soak->taken, taken, __ATOMIC_RELAXED);
+}
+
+static void *take_pages(void *arg)
+{
+	uint64_t seed = press.seed + 1;
+	struct area areas[AREAS];
+	int n = 0;
+
+	/* There are many threads on this processor. Where it may not, it is one of them. */
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), -10);
+	for (unsigned int round = 0; !stopped(); round++) {
+		/* The library maps more when it needs more. */
+		if (round % 1024 == 0)
+			n = find_areas(areas);
+		for (int i = 0; i < n; i++)
+			drop(&areas[i]);
+		count(&soak->progress[DROPPER]);
+		soak_sleep_us(500 + next_random(&seed) % 2000);
+	}
+	return arg;
+}
+
+static void *reseed(void *arg)
+{
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	uint64_t seed = press.seed, generation = 1;
+
+	while (!stopped()) {
+		bool done = fd >= 0 && !ioctl(fd, RNDRESEEDCRNG);
+
+		if (!done && strict)
+			soak_die("RNDRESEEDCRNG: %s", strerror(errno));
+		if (vdso.host)
+			vdso_host_set_rng(vdso.host, ++generation, true);
+		if (done || vdso.host)
+			count(&soak->reseeds);
+		count(&soak->progress[RESEEDER]);
+		soak_sleep_us(next_random(&seed) % 10000);
+	}
+	close(fd);
+	return arg;
+}
+
+static uint8_t *map_anonymous(size_t size, int flags)
+{
+	uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		soak_die("mapping %zu bytes: %s", size, strerror(errno));
+	return p;
+}
+
+/* What reclaim does not get all of is no error: it says EAGAIN. */
+static void reclaim_some(void)
+{
+	int fd = open(GROUP "/memory.reclaim", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || (write(fd, RECLAIM, strlen(RECLAIM)) < 0 && errno != EAGAIN))
+		soak_die("%s: %s", GROUP "/memory.reclaim", strerror(errno));
+	close(fd);
+}
+
+static void touch(uint8_t *p, size_t pages, uint8_t what)
+{
+	for (size_t i = 0; i < pages && !stopped(); i++) {
+		memset(p + i * PAGE, what, 64);
+		if (i % HOG_AT_ONCE == 0)
+			count(&soak->progress[HOG]);
+	}
+}
+
+/*
+ * Some memory is written to, some that has not been used of late is reclaimed, droppable
+ * or for the swap; and now and then so much is written to that all who want a page have
+ * to reclaim some first. Not always: the kernel makes them wait then.
+ */
+static void hog(void)
+{
+	bool swap = usage_number("/proc/meminfo", "SwapTotal:") > 0;
+	uint8_t *p = map_anonymous(HOG_DROPPABLE, vdso.flags), *q = NULL;
+
+	soak_pin(1);
+	if (swap)
+		q = map_anonymous(HOG_SWAPPABLE, MAP_PRIVATE | MAP_ANONYMOUS);
+	for (unsigned int i = 1; !stopped(); i++) {
+		touch(p + i * HOG_AT_ONCE * PAGE % HOG_USUALLY, HOG_AT_ONCE, i);
+		if (swap)
+			touch(q + i * HOG_AT_ONCE * PAGE % HOG_SWAPPABLE, HOG_AT_ONCE, i);
+		reclaim_some();
+		if (i % HOG_ALL_EVERY == 0)
+			touch(p, HOG_DROPPABLE / PAGE, i);
+		soak_sleep_us(2000);
+	}
+	_exit(0);
+}
+
+static void start(pthread_t *id, void *(*fn)(void *arg))
+{
+	if (pthread_create(id, NULL, fn, NULL))
+		soak_die("pthread_create failed");
+}
+
+void press_start(uint64_t seed)
+{
+	press.seed = seed;
+	if (press.real && vdso.droppable) {
+		pid_t parent = getpid();
+
+		press.hog = fork();
+		if (press.hog < 0)
+			soak_die("fork: %s", strerror(errno));
+		if (!press.hog) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() == parent)
+				hog();
+			_exit(0);
+		}
+	}
+	start(&press.dropper, take_pages);
+	start(&press.reseeder, reseed);
+}
+
+void press_stop(void)
+{
+	int status = 0;
+
+	pthread_join(press.dropper, NULL);
+	pthread_join(press.reseeder, NULL);
+	if (press.hog && (waitpid(press.hog, &status, 0) != press.hog || status))
+		soak_die("what makes the pressure ended with status %#x", status);
+	press.hog = 0;
+}
