@@ -14,7 +14,7 @@ JOBS=${JOBS:-$(nproc)}
 KERNEL_TOPS=(arch drivers fs include kernel lib mm tools Documentation)
 # ...except these, which are about the project and stay out of the kernel.
 PROJECT_DIRS=(tools/testing/vdso_host tools/testing/guest
-	tools/lib/vgetrandom tools/testing/libvgetrandom)
+	tools/lib/vgetrandom tools/testing/libvgetrandom tools/testing/mutations)
 
 PROG=${0##*/}
 
