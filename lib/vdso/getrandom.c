@@ -21,8 +21,9 @@
  *
  * Until then a call that has lost its state does not know, and goes on writing to
  * it. If a signal handler has made a new state there in the meantime, that one
- * must not be used as long as it is being written to. So a call locks the state
- * not only when it begins, but before each of the few places where it writes. What
+ * must not be used, neither while it is being written to nor after that. So a call
+ * locks the state not only when it begins, but before each of the few places where it
+ * writes, and after one of them if it is not to look at the state at once. What
  * remains is a page that is dropped within such a place, two hundred instructions at
  * the most, and two handlers that both call before its last store. Nothing can be done
  * about it here: there is no memory to leave word in but the page itself.
@@ -175,6 +176,11 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 		if (!len)
 			return;
 
+		/*
+		 * If it was another's, bytes of it are zeros now, and a core takes
+		 * its time before it locks: keep everybody out until then.
+		 */
+		WRITE_ONCE(state->owner, call);
 		blocks = len / VGETRANDOM_BLOCK_SIZE;
 		kept = __arch_vgetrandom_generate(state, dst, blocks, call,
 						  READ_ONCE(rng->core));

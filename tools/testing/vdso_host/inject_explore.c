@@ -162,6 +162,11 @@ uint64_t explore_draw(uint64_t below)
  */
 #define MAX_PLACE 200
 
+static bool is_loss_and_call(const struct event *event, bool as_child)
+{
+	return event == &drop_handler || (event == &handler_forks && as_child);
+}
+
 #define MAX_POINTS	65536
 #define SECOND_POINTS	12	/* after one first event, in copies */
 
@@ -185,7 +190,7 @@ static bool weigh(unsigned long point, const void *ip, void *arg)
 
 static bool is_exception(const struct event *second, unsigned long point)
 {
-	return pair.as_child && pair.first == &handler_forks && strchr(second->what, CALLS) &&
+	return is_loss_and_call(pair.first, pair.as_child) && strchr(second->what, CALLS) &&
 	       point - pair.point <= MAX_PLACE;
 }
 
@@ -230,6 +235,35 @@ static bool two_events(unsigned long point, const void *ip, void *arg)
 		    !try_second(pair.second[explore_draw(pair.nsecond)], point))
 			return false;
 	return true;
+}
+
+bool explore_second_handler(enum start start, size_t len)
+{
+	static const struct event * const second[] = { &handler };
+	unsigned long before = explored.nfailed;
+
+	late.seen = false;
+	explored.calls++;
+	pair.noutside = 0;
+	if (inject_step(start, len, weigh, NULL) != (ssize_t)len || !pair.noutside) {
+		failed("the undisturbed call has failed", "no event");
+		return false;
+	}
+	pair.first = &drop_handler;
+	pair.second = second;
+	pair.nsecond = ARRAY_SIZE(second);
+	pair.as_child = false;
+	for (size_t i = 0; i < SECOND_POINTS; i++)
+		pair.after[i] = 1UL << i;
+	for (unsigned long i = 0; i < pair.noutside; i++) {
+		pair.point = pair.outside[i];
+		if (is_left_out(pair.point, NULL))
+			continue;
+		if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
+			failed("the call itself has failed", "%s at point %lu",
+			       pair.first->name, pair.point);
+	}
+	return explored.nfailed == before;
 }
 
 bool explore_pairs(const struct event * const *first, size_t nfirst,

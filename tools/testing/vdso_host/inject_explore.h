@@ -50,4 +50,10 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 		   const struct event * const *second, size_t nsecond,
 		   enum start start, size_t len);
 
+/*
+ * The page is lost and a handler calls, at each instruction outside of the cores; and a
+ * second handler calls 1, 2, 4 and so on up to 2048 instructions later.
+ */
+bool explore_second_handler(enum start start, size_t len);
+
 #endif /* _INJECT_EXPLORE_H */

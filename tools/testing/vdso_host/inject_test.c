@@ -133,6 +133,23 @@ TEST_F_TIMEOUT(inject, rule_i_fork_in_a_handler_that_has_called, LIMIT)
 	EXPLORE_ALL(&handler_calls_forks);
 }
 
+/*
+ * The first makes a state where the call still writes, and the second finds what has come
+ * of that. They are let off only where both come within one place that writes.
+ */
+TEST_F_TIMEOUT(inject, rule_f_a_second_handler_after_drop, LIMIT)
+{
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+			explore_reset();
+			EXPECT_TRUE(explore_second_handler(start, lens[i])) {
+				TH_LOG("%lu of %lu pairs fail, first: %s",
+				       explored.nfailed, explored.tried, explored.first);
+			}
+		}
+	}
+}
+
 /* Neither the neighbour in the page nor the page before may be touched. */
 TEST_F_TIMEOUT(inject, rule_g_dropped_at_the_edges_of_a_page, LIMIT)
 {
