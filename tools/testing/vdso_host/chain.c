@@ -88,13 +88,16 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 
 		blocks = len / BLOCK;
 		kept = layout->kept ? layout->kept : layout->pass - blocks % layout->pass;
-		crypto_stream_chacha20(out, blocks * BLOCK, nonce, c->key);
-		crypto_stream_chacha20_xor_ic(run, run, kept * BLOCK, nonce, blocks, c->key);
+		memset(out, 0, blocks * BLOCK);
+		crypto_stream_chacha20_xor_ic(out, out, blocks * BLOCK, nonce, c->counter, c->key);
+		crypto_stream_chacha20_xor_ic(run, run, kept * BLOCK, nonce,
+					      c->counter + blocks, c->key);
 		c->id = id_of(c->key);
 		c->left = kept * BLOCK - KEY;
-		c->at = blocks * BLOCK + (layout->kept ? 0 : KEY);
+		c->at = (c->counter + blocks) * BLOCK + (layout->kept ? 0 : KEY);
 		if (spans)
-			spans_add(spans, c->id, 0, blocks * BLOCK);
+			spans_add(spans, c->id, c->counter * BLOCK, blocks * BLOCK);
+		c->counter = 0;
 		memset(c->batch, 0, sizeof(c->batch));
 		memcpy(c->batch, layout->kept ? run : run + KEY, c->left);
 		memcpy(c->key, layout->kept ? run + c->left : run, KEY);

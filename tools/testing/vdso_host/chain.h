@@ -27,6 +27,7 @@ struct chain {
 	uint64_t id;		/* of the key that has made the batch */
 	size_t at;		/* where in that key's stream it begins */
 	uint64_t generation;	/* of the kernel, when it gave the first key */
+	unsigned int counter;	/* of the key's first block: not 0 in a second attempt of theirs */
 	bool valid;		/* there is a key at all */
 	bool may_rekey;		/* a call has given it up; perhaps before it was touched */
 };
