@@ -24,6 +24,8 @@ help:		## this list
 	@echo "  LINUX=<tarball or tree>   another plain Linux 6.1.y to start from"
 	@echo "  QUICK=1                   a shorter bench"
 	@echo "  TESTS='series vm-*'       only these tests; scripts/run-tests --list names them"
+	@echo "  MINUTES=10                a shorter soak"
+	@echo "  MUTATIONS='vdso-*'        only these"
 	@echo "  PREFIX=, DESTDIR=         where 'install' installs to"
 	@echo "  JOBS=N                    processes of a build (default: one a processor)"
 
@@ -73,11 +75,29 @@ test: deps	## run every test
 	@scripts/run-tests $(TESTS)
 
 # What runs in the guest, in a kernel that looks for its own mistakes.
-DEBUG_TESTS := *-guest cores readiness generation timens reclaim unwind memory-* model-*
+DEBUG_TESTS := *-guest lib-guest-others cores readiness generation timens reclaim unwind memory-none memory-swap \
+	model-swap
 test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (slow)
 	@scripts/build kernel-debug
 	@VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
+
+torture: tree	## every event at every instruction, and pairs of them, with every core (an hour or so)
+	@scripts/build vdso
+	@scripts/build tests
+	@scripts/tests/torture
+
+# make soak MINUTES=10: not an hour of it.
+MINUTES ?= 60
+soak: kernel lib	## everything at once in the guest, an hour; then statistics of each core
+	@scripts/build tests
+	@scripts/soak $(MINUTES)
+
+# make mutate MUTATIONS='vdso-*': only these.
+MUTATIONS ?=
+mutate: kernel selftests lib	## breakages of our code, each caught by a named test (slow)
+	@scripts/build tests
+	@scripts/mutate $(MUTATIONS)
 
 boot: kernel	## a shell in the guest
 	@scripts/vm -- /bin/sh
@@ -88,12 +108,12 @@ series: tree	## our change as patches for git am: build/series
 series-check: tree	## apply the series one by one and build each step (slow)
 	@scripts/series --check
 
-check: tree	## no warnings at W=1, and checkpatch --strict on the series
-	@scripts/check
+check: tree	## static checks of all there is: CHECKS='shell cppcheck' for only these
+	@scripts/check $(CHECKS)
 
 clean:		## remove build/
 	rm -rf build
 
 .PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench bench-lib bench-lazyfree test test-debug \
-	boot series series-check check clean
+	torture soak mutate boot series series-check check clean
 .NOTPARALLEL:
