@@ -7,6 +7,11 @@
  * What goes wrong is not ours to mend, and does not fail the test. That it could not be
  * looked at does: undisturbed calls have to be explained, each of them.
  *
+ * The oracle has our rules. By these the bytes of one call come from one key; a call that
+ * takes some from a key and, its state having been lost, the rest from a signal handler's
+ * is wrong here, though nobody else has these bytes. Zeros, bytes that were handed out
+ * twice, and writing outside of the state are wrong by any rule.
+ *
  * STEP_EVERY, PAIRS and SEED are as in inject_test.c.
  */
 #define _GNU_SOURCE

@@ -8,7 +8,8 @@
  * a call's registers for a signal handler is not the generator's to erase, and left out:
  * that one frame, not the rest of the handler's stack.
  *
- * VDSO_CORE in the environment names the core.
+ * VDSO_CORE in the environment names the core, POINTS at how many points of a call each
+ * thing happens (default: 4).
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -23,7 +24,7 @@
 #include "world.h"
 #include "writable_memory.h"
 
-#define POINTS		4	/* of a call, at which each thing happens */
+#define LIMIT		7200	/* seconds, of a test */
 #define MAX_WAY		32768	/* instructions of a call */
 #define XMM_OFFSET	160	/* in the XSAVE area */
 #define LEGACY_OFFSET	32	/* of the x87's registers there */
@@ -36,6 +37,7 @@ static char found_in[192];	/* what leaves_nothing() has found, and where */
 static size_t found_at;		/* of registers */
 static unsigned long calls, handled, new_keys;
 static size_t lens[14];
+static unsigned long points = 4;
 
 FIXTURE(process) {
 };
@@ -68,6 +70,9 @@ FIXTURE_SETUP(process)
 		3 * PASS_SIZE + 77, 3 * PASS_SIZE + SECOND_KEY,
 	};
 
+	if (getenv("POINTS"))
+		points = strtoul(getenv("POINTS"), NULL, 10);
+	ASSERT_LT(0, points);
 	ASSERT_EQ(sizeof(all), sizeof(lens));
 	memcpy(lens, all, sizeof(lens));
 	ASSERT_GE(TRACEE_OUT, lens[ARRAY_SIZE(lens) - 1]);
@@ -274,10 +279,10 @@ static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 		const size_t len = lens[k / 3];
 
 		ASSERT_TRUE(find_way(start, len));
-		for (unsigned int point = 0; point < POINTS; point++) {
+		for (unsigned long point = 0; point < points; point++) {
 			/* Other ones for each request. */
 			const unsigned long at =
-				(way_len * point + way_len * k / (3 * ARRAY_SIZE(lens))) / POINTS;
+				(way_len * point + way_len * k / (3 * ARRAY_SIZE(lens))) / points;
 
 			ASSERT_TRUE(start_from(t, start));
 			EXPECT_TRUE(leaves_nothing(world.fn, len, event, way[at],
@@ -292,33 +297,33 @@ static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 	TH_LOG("%lu calls, %lu of them took a new key", calls, new_keys);
 }
 
-TEST_F(process, nothing_is_left_after_a_drop)
+TEST_F_TIMEOUT(process, nothing_is_left_after_a_drop, LIMIT)
 {
 	disturb(_metadata, DROP);
 	/* Most drops are noticed: those are between the first write and the last look. */
 	EXPECT_LT(calls / 2, new_keys);
 }
 
-TEST_F(process, nothing_is_left_after_a_reseed)
+TEST_F_TIMEOUT(process, nothing_is_left_after_a_reseed, LIMIT)
 {
 	disturb(_metadata, RESEED);
 	EXPECT_LT(calls / 2, new_keys);
 }
 
-TEST_F(process, nothing_is_left_after_a_signal_handler)
+TEST_F_TIMEOUT(process, nothing_is_left_after_a_signal_handler, LIMIT)
 {
 	disturb(_metadata, HANDLER);
 	EXPECT_EQ(calls, handled);
 }
 
-TEST_F(process, nothing_is_left_after_a_drop_and_a_signal_handler)
+TEST_F_TIMEOUT(process, nothing_is_left_after_a_drop_and_a_signal_handler, LIMIT)
 {
 	disturb(_metadata, DROP_AND_HANDLER);
 	EXPECT_EQ(calls, handled);
 	EXPECT_LT(calls / 2, new_keys);
 }
 
-TEST_F(process, nothing_is_left_by_attempts_that_are_given_up)
+TEST_F_TIMEOUT(process, nothing_is_left_by_attempts_that_are_given_up, LIMIT)
 {
 	disturb(_metadata, DROPS_AND_NO_KEY_STAYS);
 	EXPECT_LT(calls / 2, new_keys);
