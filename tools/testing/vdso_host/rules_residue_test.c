@@ -39,10 +39,11 @@ alignas(64) uint8_t residue_init[XSAVE_ROOM];
 /*
  * 0xe7: x87, SSE, AVX, and AVX-512's masks, upper halves and upper registers.
  * XRSTOR from an area that says that they are all unused makes them zero.
+ * What the call returns is in residue_regs[0].
  */
-__attribute__((naked))
-static ssize_t residue_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
-			    void *state, size_t state_len)
+__attribute__((naked, noipa))
+static void residue_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
+			 void *state, size_t state_len)
 {
 	asm("push %rbp\n\t"
 	    "push %rbx\n\t"
@@ -101,7 +102,6 @@ static ssize_t residue_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned
 	    "lea residue_stack(%rip), %rdi\n\t"
 	    "mov $8192, %ecx\n\t"
 	    "rep movsq\n\t"
-	    "mov residue_regs(%rip), %rax\n\t"
 	    "add $8, %rsp\n\t"
 	    "pop %r15\n\t"
 	    "pop %r14\n\t"
@@ -216,7 +216,8 @@ static bool leaves_nothing(uint8_t *out, size_t len)
 	add_streams(world.state->key, len - (len < world.state->available ? len :
 					     world.state->available));
 	memset(residue_xsave, 0, sizeof(residue_xsave));
-	if (residue_call(world.fn, out, len, 0, world.state, STATE_SIZE) != (ssize_t)len) {
+	residue_call(world.fn, out, len, 0, world.state, STATE_SIZE);
+	if (residue_regs[0] != len) {
 		snprintf(found_in, sizeof(found_in), "nothing: the call failed");
 		return false;
 	}
