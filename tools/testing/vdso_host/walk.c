@@ -210,8 +210,10 @@ ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, siz
 
 void walk_reset(void)
 {
-	for (size_t i = 0; i < WALK_MAX_IMAGE; i++)
-		walk.instructions[i].walked = walk.instructions[i].failed = 0;
+	for (size_t i = 0; i < WALK_MAX_IMAGE; i++) {
+		walk.instructions[i].walked = 0;
+		walk.instructions[i].failed = 0;
+	}
 	walk.problem[0] = 0;
 	unw_flush_cache(unw_local_addr_space, 0, 0);
 }
@@ -282,6 +284,7 @@ bool walk_open(const char *list)
 	while (fgets(line, sizeof(line), file)) {
 		if (!read_line(line)) {
 			fprintf(stderr, "%s: not understood: %s", list, line);
+			fclose(file);
 			return false;
 		}
 	}
