@@ -86,8 +86,8 @@ bool press_real(void)
 static int find_areas(struct area *areas)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
+	struct area area = { 0 };
 	char line[1024];
-	struct area area;
 	int n = 0;
 
 	areas[n++] = (struct area){ states.hot, states.hot + states.hot_size };
