@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # $tests and $work are those of the script that sources this
 #
 # Shared by dropin and programs: TAP with skips, and what a program asks the kernel for.
 # Source after tap.sh, with $work a folder and $tests the one of the test programs.
