@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "inject_explore.h"
 
@@ -160,7 +161,7 @@ uint64_t explore_draw(uint64_t below)
  * calls on that, all within one of the places where the interrupted call writes. That
  * takes a first event that is two of these, and not more points between them than this.
  */
-#define MAX_PLACE 200
+#define MAX_PLACE 216
 
 static bool is_loss_and_call(const struct event *event, bool as_child)
 {
@@ -237,7 +238,7 @@ static bool two_events(unsigned long point, const void *ip, void *arg)
 	return true;
 }
 
-bool explore_second_handler(enum start start, size_t len)
+bool explore_handler_after(const struct event *first, enum start start, size_t len)
 {
 	static const struct event * const second[] = { &handler };
 	unsigned long before = explored.nfailed;
@@ -249,7 +250,7 @@ bool explore_second_handler(enum start start, size_t len)
 		failed("the undisturbed call has failed", "no event");
 		return false;
 	}
-	pair.first = &drop_handler;
+	pair.first = first;
 	pair.second = second;
 	pair.nsecond = ARRAY_SIZE(second);
 	pair.as_child = false;
@@ -263,6 +264,83 @@ bool explore_second_handler(enum start start, size_t len)
 			failed("the call itself has failed", "%s at point %lu",
 			       pair.first->name, pair.point);
 	}
+	return explored.nfailed == before;
+}
+
+/* What a call does to a state that is another's, before it locks it. Shared: the copy's. */
+static struct watch {
+	const void *last;		/* the instruction before */
+	bool wrote_outside;		/* of cores */
+	unsigned long wrote;		/* so many points after it has lost its own, at last */
+	uint8_t state[VGETRANDOM_SCRATCH];
+} *watch;
+
+static bool watch_until_locked(unsigned long point, const void *ip)
+{
+	const struct vgetrandom_state *state = inject.subject.state;
+
+	if (state->owner)
+		return false;
+	if (memcmp(watch->state, state, sizeof(watch->state))) {
+		watch->wrote = point - pair.point;
+		watch->wrote_outside |= !world_in_core(watch->last);
+		memcpy(watch->state, state, sizeof(watch->state));
+	}
+	watch->last = ip;
+	return true;
+}
+
+/* Requests of no more bytes than this write in places that are shorter, but for a core's. */
+#define SHORT		128
+#define SHORT_PLACE	96
+
+static bool watch_from_here(unsigned long point, const void *ip, void *arg)
+{
+	unsigned long place = *(unsigned long *)arg;
+	bool in_core = world_in_core(ip);
+	const char *why;
+
+	if (inject.is_copy)
+		return watch_until_locked(point, ip);
+	if (is_left_out(point, ip))
+		return true;
+	pair.point = point;
+	memset(watch, 0, sizeof(*watch));
+	if (!inject_try(&drop_handler, point, &why)) {
+		if (inject.is_copy) {
+			memcpy(watch->state, inject.subject.state, sizeof(watch->state));
+			watch->last = ip;
+			return true;
+		}
+		failed(why, "drop and handler at point %lu", point);
+	} else {
+		if (in_core && watch->wrote_outside)
+			failed("lost in a core, and written to after it without a lock",
+			       "drop and handler at point %lu", point);
+		if (watch->wrote > (in_core ? MAX_PLACE : place))
+			failed("written to for too long without a lock",
+			       "drop and handler at point %lu, until %lu", point,
+			       point + watch->wrote);
+	}
+	inject.shared->cases++;
+	explored.tried++;
+	inject_undo();
+	return true;
+}
+
+bool explore_unlocked_writes(enum start start, size_t len)
+{
+	static unsigned long places[] = { SHORT_PLACE, MAX_PLACE };
+	unsigned long before = explored.nfailed;
+
+	if (!watch)
+		watch = mmap(NULL, sizeof(*watch), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (watch == MAP_FAILED)
+		return false;
+	explored.calls++;
+	if (inject_step(start, len, watch_from_here, &places[len > SHORT]) != (ssize_t)len)
+		failed("the call itself has failed", "no event");
 	return explored.nfailed == before;
 }
 

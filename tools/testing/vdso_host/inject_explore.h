@@ -51,9 +51,15 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 		   enum start start, size_t len);
 
 /*
- * The page is lost and a handler calls, at each instruction outside of the cores; and a
- * second handler calls 1, 2, 4 and so on up to 2048 instructions later.
+ * @first at each instruction outside of the cores; and a handler calls 1, 2, 4 and so on
+ * up to 2048 instructions later.
  */
-bool explore_second_handler(enum start start, size_t len);
+bool explore_handler_after(const struct event *first, enum start start, size_t len);
+
+/*
+ * At each instruction the page is lost and a handler makes a new state there. Does the
+ * call lock that before it writes to it, but for what it was just about to write?
+ */
+bool explore_unlocked_writes(enum start start, size_t len);
 
 #endif /* _INJECT_EXPLORE_H */

@@ -225,9 +225,13 @@ static const char *judge_outer(struct judge *j, const struct asked *a)
 		j->m.may_rekey = true;
 		return fell_back(m, a->fallback, spans);
 	}
-	if (a->nkeys)
+	if (a->nkeys) {
+		if (inject.subject.ours && inject.before.valid &&
+		    !losses_before(j->line, a->key))
+			return "a new key without need";
 		chain_rekey(&j->m, gate_request(a->key)->bytes,
 			    gate_request(a->key)->generation);
+	}
 	return took(j, m, spans);
 }
 

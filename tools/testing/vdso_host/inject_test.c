@@ -6,10 +6,13 @@
  * VDSO_CORE names the core. STEP_EVERY thins the instructions out: to every so manieth
  * of those outside of a core, and fewer inside; without it, it is every single one.
  * PAIRS is in how many calls pairs of events are tried, SEED what they are drawn with.
+ * ONLY names the only test to run.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "inject_explore.h"
@@ -35,8 +38,11 @@ FIXTURE(inject) {
 
 FIXTURE_SETUP(inject)
 {
+	const char *only = getenv("ONLY");
 	size_t n = 0;
 
+	if (only && strcmp(only, _metadata->name))
+		SKIP(_exit(255), "only %s", only);
 	ASSERT_TRUE(world_open());
 	inject.subject = (struct subject) {
 		.fn = world.fn,
@@ -142,8 +148,35 @@ TEST_F_TIMEOUT(inject, rule_f_a_second_handler_after_drop, LIMIT)
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 			explore_reset();
-			EXPECT_TRUE(explore_second_handler(start, lens[i])) {
+			EXPECT_TRUE(explore_handler_after(&drop_handler, start, lens[i])) {
 				TH_LOG("%lu of %lu pairs fail, first: %s",
+				       explored.nfailed, explored.tried, explored.first);
+			}
+		}
+	}
+}
+
+/* The call that has lost its page does not know yet, and the handler finds it free. */
+TEST_F_TIMEOUT(inject, rule_f_a_handler_some_time_after_drop, LIMIT)
+{
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+			explore_reset();
+			EXPECT_TRUE(explore_handler_after(&drop, start, lens[i])) {
+				TH_LOG("%lu of %lu pairs fail, first: %s",
+				       explored.nfailed, explored.tried, explored.first);
+			}
+		}
+	}
+}
+
+TEST_F_TIMEOUT(inject, rule_f_locks_before_it_writes, LIMIT)
+{
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+			explore_reset();
+			EXPECT_TRUE(explore_unlocked_writes(start, lens[i])) {
+				TH_LOG("%lu of %lu points fail, first: %s",
 				       explored.nfailed, explored.tried, explored.first);
 			}
 		}

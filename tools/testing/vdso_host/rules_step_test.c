@@ -10,7 +10,7 @@
  * compared with what the oracle makes of the keys that were asked for.
  *
  * STEP_EVERY in the environment thins the points out: to every so manieth of those that
- * are to be examined. VDSO_CORE names the core.
+ * are to be examined. VDSO_CORE names the core, ONLY the only test to run.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "world.h"
@@ -232,9 +233,11 @@ FIXTURE(step) {
 
 FIXTURE_SETUP(step)
 {
-	const char *every = getenv("STEP_EVERY");
+	const char *every = getenv("STEP_EVERY"), *only = getenv("ONLY");
 	size_t n = 0;
 
+	if (only && strcmp(only, _metadata->name))
+		SKIP(_exit(255), "only %s", only);
 	ASSERT_TRUE(world_open());
 	lens[n++] = 1;
 	lens[n++] = 32;
@@ -344,6 +347,7 @@ static struct {
 	unsigned int lost_at;		/* requests before it */
 	uint8_t out[MAX_CALL];		/* the call's buffer at that time */
 	unsigned long inside;		/* points with the one known exception */
+	unsigned long gave_up;		/* points of calls that ended as system calls */
 } pair;
 
 /*
@@ -351,7 +355,7 @@ static struct {
  * call writes to its state, and so does the second. No more points than this, for
  * which a long piece of the batch that is taken at once makes the measure.
  */
-#define MAX_PLACE 200
+#define MAX_PLACE 216
 
 /*
  * Of all pairs of points, one in so many is tried: for each first point other second
@@ -398,9 +402,11 @@ static bool is_genuine(const uint8_t *out, size_t len, unsigned int from)
 		best = 0;
 		for (unsigned int i = from; i < gate_count(); i++) {
 			const struct gate_request *r = gate_request(i);
+			/* What is behind these is not from anybody, and may be zeros. */
+			size_t filled = r->len < sizeof(r->bytes) ? r->len : sizeof(r->bytes);
 
 			n = r->is_key ? matching_key(out, len, r->bytes, 2) :
-					matching(out, len, r->bytes, sizeof(r->bytes));
+					matching(out, len, r->bytes, filled);
 			best = n > best ? n : best;
 		}
 		if (!best)
@@ -587,6 +593,69 @@ TEST_F_TIMEOUT(step, rule_g_handler_after_drops_at_every_instruction, 300)
 	}
 }
 
+/*
+ * The call loses its state as soon as a core begins, and once more when a signal handler
+ * makes a new one there. If that is in its second attempt it gives up, and forgets the
+ * handler's. Then, at each point after that, another handler calls.
+ */
+static bool handlers_after_losses(unsigned long point, const void *ip, void *arg)
+{
+	bool *lost = arg;
+	unsigned int requests;
+	const char *why;
+
+	if (world_in_core(ip) && !*lost) {
+		memset(world.state, 0, STATE_SIZE);
+		*lost = true;
+	}
+	if (point == pair.first) {
+		memcpy(pair.out, x.out, sizeof(x.out));
+		pair.lost_at = gate_count();
+		memset(world.state, 0, STATE_SIZE);
+		make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
+	}
+	requests = gate_count();
+	if (point <= pair.first || world_in_core(ip))
+		return true;
+	if (!try_here(point))
+		return !x.mine;
+	why = judge_pair(&reports[0]);
+	pair.gave_up += !gate_request(reports[0].outer.to - 1)->is_key;
+	if (why && point - pair.first <= MAX_PLACE)
+		pair.inside++;
+	else if (why)
+		failed(point, why);
+	gate->count = requests;
+	return true;
+}
+
+TEST_F_TIMEOUT(step, rule_g_handlers_while_it_gives_up, 300)
+{
+	const typeof(x) blank = { .event = HANDLER, .len = 200 };
+	unsigned long points;
+	bool lost = false;
+
+	memset(&pair, 0, sizeof(pair));
+	/* How long is it without handlers? */
+	x = blank;
+	pair.first = ~0UL;
+	step_world(handlers_after_losses, &lost);
+	points = x.points;
+	for (unsigned long first = 0; first < points; first += 61 * thin) {
+		x = blank;
+		lost = false;
+		memset(&pair.handler, 0, sizeof(pair.handler));
+		pair.first = first;
+		step_world(handlers_after_losses, &lost);
+		EXPECT_EQ(0, x.nfailed) {
+			TH_LOG("first handler at point %lu: %lu of the second fail, first %s",
+			       first, x.nfailed, x.why);
+		}
+	}
+	EXPECT_LT(0, pair.gave_up);
+	TH_LOG("%lu calls gave up", pair.gave_up);
+}
+
 static bool drop_always(unsigned long point, const void *ip, void *arg)
 {
 	(void)ip;
@@ -608,6 +677,7 @@ static bool reseed_always(unsigned long point, const void *ip, void *arg)
 TEST_F_TIMEOUT(step, rule_g_every_call_ends, 300)
 {
 	static const step_fn always[] = { drop_always, reseed_always };
+	static const struct oracle nothing;
 
 	for (size_t k = 0; k < ARRAY_SIZE(always); k++) {
 		for (int start = EMPTY; start <= FULL_BATCH; start++) {
@@ -635,8 +705,9 @@ TEST_F_TIMEOUT(step, rule_g_every_call_ends, 300)
 				EXPECT_EQ(0, memcmp(x.out, last->bytes, lens[i]));
 				EXPECT_GE(4, gate_count() - from);
 
-				/* And the state is none that could be used. */
+				/* And the state holds nothing, and is none that could be used. */
 				EXPECT_EQ(0, world.state->owner);
+				EXPECT_TRUE(oracle_agrees(&nothing, world.state));
 				oracle_load(&o, world.state);
 				from = gate_count();
 				EXPECT_EQ(NEXT_CALL, world_call(x.out, NEXT_CALL, 0));
