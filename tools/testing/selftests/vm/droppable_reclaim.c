@@ -4,7 +4,8 @@
  * without, and none leaves anything of it on the swap.
  *
  * Each test runs under the LRU and with the swap that it finds: whoever runs it
- * chooses. Needs root, for memory pressure and to look at the pages.
+ * chooses. Needs root, for memory pressure and to look at the pages. ONLY in the
+ * environment names the only test to run.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -135,6 +136,7 @@ FIXTURE(reclaim) {
 
 FIXTURE_SETUP(reclaim)
 {
+	SKIP_OTHERS();
 	self->p = start_test(_metadata, map_pages);
 	if (!self->p)
 		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
@@ -407,6 +409,7 @@ static bool all_huge(const uint8_t *p, size_t len)
 
 FIXTURE_SETUP(huge)
 {
+	SKIP_OTHERS();
 	allow_huge(&self->settings);
 	self->p = start_test(_metadata, map_huge);
 	if (!self->p)
@@ -563,6 +566,7 @@ static void place_kswapd(bool alone)
 
 FIXTURE_SETUP(pressure)
 {
+	SKIP_OTHERS();
 	self->min_free = file_number(MIN_FREE, "", NULL);
 	self->node_reclaim = file_number(NODE_RECLAIM, "", NULL);
 	self->min_unmapped = file_number(MIN_UNMAPPED, "", NULL);
@@ -876,11 +880,13 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 
 TEST(drop_seen_on_one_cpu_is_not_undone_on_another)
 {
+	SKIP_OTHERS();
 	run_race(_metadata, watcher, stay);
 }
 
 TEST(drop_seen_is_not_undone_by_moving_to_another_cpu)
 {
+	SKIP_OTHERS();
 	run_race(_metadata, idler, move);
 }
 

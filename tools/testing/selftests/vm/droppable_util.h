@@ -134,6 +134,14 @@ void restore_huge(const struct huge_settings *saved);
 /* For a fixture's setup, where SKIP(return, ...) would go on with the test. */
 #define SKIP_ALL(...)	SKIP(_exit(KSFT_SKIP), __VA_ARGS__)
 
+/* First in a test, or in what sets it up: is it the only one that is asked for? */
+#define SKIP_OTHERS() do {						\
+	const char *only = getenv("ONLY");				\
+									\
+	if (only && strcmp(only, _metadata->name))			\
+		SKIP(_exit(255), "only %s", only);			\
+} while (0)
+
 /* Write @text to a file of /proc or /sys: false and errno if that fails. */
 bool write_file(const char *file, const char *text);
 
