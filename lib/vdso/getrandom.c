@@ -24,9 +24,9 @@
  * must not be used, neither while it is being written to nor after that. So a call
  * locks the state not only when it begins, but before each of the few places where it
  * writes, and after one of them if it is not to look at the state at once. What
- * remains is a page that is dropped within such a place, two hundred instructions at
- * the most, and two handlers that both call before its last store. Nothing can be done
- * about it here: there is no memory to leave word in but the page itself.
+ * remains is a page that is dropped within such a place, some two hundred instructions
+ * at the most, and two handlers that both call before its last store. Nothing can be
+ * done about it here: there is no memory to leave word in but the page itself.
  */
 
 #include <linux/compiler.h>
