@@ -282,7 +282,8 @@ static const char *judge_order(struct judge *j, const struct asked *a, unsigned 
 			why = judge_outer(j, a);
 		if (why || i == line->nitems || item->what == NEXT)
 			break;
-		if (i >= slot && a->fallback == NONE && memchr("dwr", item->what, 3))
+		/* To the bytes of a system call it is only a fork that matters. */
+		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", item->what))
 			why = judge_late(j, item);
 		switch (item->what) {
 		case RESEEDS:
