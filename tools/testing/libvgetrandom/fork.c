@@ -106,6 +106,28 @@ TEST(children_of_one_who_never_asked_get_bytes_of_their_own)
 	}
 }
 
+/* Its thread goes on with the state that it has: whoever takes one must not get that. */
+static void take_all_states_and_draw(void)
+{
+	static uint8_t *taken[4096];
+	size_t states = test_info().states, size = test_info().state_size, n = 0;
+
+	while (n < ARRAY_SIZE(taken) && test_info().states == states &&
+	       (taken[n] = vgetrandom_alloc()))
+		n++;
+	test_draw(16);
+	for (size_t i = 0; i < n; i++)
+		for (size_t at = 0; at < size; at++)
+			check(!taken[i][at], "byte %zu of state %zu of %zu", at, i, n);
+}
+
+TEST(nobody_in_a_child_gets_the_state_of_its_thread)
+{
+	test_unseen_init();
+	test_draw(16);
+	test_in_child(take_all_states_and_draw);
+}
+
 TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
 {
 	test_unseen_init();
