@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "number.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
@@ -66,20 +67,6 @@ static void *work(void *arg)
 static int cmp(const void *a, const void *b)
 {
 	return memcmp(a, b, CHUNK);
-}
-
-static long number_in(const char *file, const char *key)
-{
-	FILE *f = fopen(file, "re");
-	char line[256];
-	long value = -1;
-
-	while (f && value < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			value = atol(line + strlen(key));
-	if (f)
-		fclose(f);
-	return value;
 }
 
 /* What reclaim does not get all of is no error: it says EAGAIN. */

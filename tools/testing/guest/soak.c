@@ -34,6 +34,7 @@
 #include <vdso/getrandom.h>
 
 #include "../vdso_host/vdso_host.h"
+#include "number.h"
 #include "parse_vdso.h"
 #include "soak.h"
 
@@ -389,7 +390,7 @@ int main(int argc, char **argv)
 		{ "patience", 1, NULL, 'p' }, { "plant", 1, NULL, 'f' }, { 0 },
 	};
 	const char *image = NULL;
-	size_t mib = usage_number("/proc/meminfo", "MemTotal:") >> 11;
+	size_t mib = number_in("/proc/meminfo", "MemTotal:") >> 11;
 	struct soak_usage before, after;
 	uint64_t seed = 0;
 	double began;

@@ -136,7 +136,6 @@ struct soak_usage {
 };
 
 struct soak_usage usage_now(void);
-long usage_number(const char *file, const char *key);
 void usage_compare(const struct soak_usage *before, const struct soak_usage *after);
 
 #endif /* _SOAK_H */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../vdso_host/vdso_host.h"
+#include "number.h"
 #include "soak.h"
 
 #ifndef MADV_PAGEOUT
@@ -199,7 +200,7 @@ static void touch(uint8_t *p, size_t pages, uint8_t what)
  */
 static void hog(void)
 {
-	bool swap = usage_number("/proc/meminfo", "SwapTotal:") > 0;
+	bool swap = number_in("/proc/meminfo", "SwapTotal:") > 0;
 	uint8_t *p = map_anonymous(HOG_DROPPABLE, vdso.flags), *q = NULL;
 
 	soak_pin(1);

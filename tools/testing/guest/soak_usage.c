@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <vgetrandom.h>
 
+#include "number.h"
 #include "soak.h"
 
 /*
@@ -19,20 +20,6 @@
 #define ANON_SLACK_KB		512
 #define FREE_SLACK_KB		32768
 #define MAPPINGS_SLACK		(4 * WORKERS)
-
-long usage_number(const char *file, const char *key)
-{
-	FILE *f = fopen(file, "re");
-	char line[512];
-	long value = -1;
-
-	while (f && value < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			value = atol(line + strlen(key));
-	if (f)
-		fclose(f);
-	return value;
-}
 
 static long entries_of(const char *folder)
 {
@@ -78,18 +65,18 @@ static void settle(void)
 struct soak_usage usage_now(void)
 {
 	struct vgetrandom_info info;
-	long swap = usage_number("/proc/self/status", "VmSwap:");
+	long swap = number_in("/proc/self/status", "VmSwap:");
 
 	if (strict)
 		settle();
 	vgetrandom_info(&info, sizeof(info));
 	return (struct soak_usage){
-		.anon_kb = usage_number("/proc/self/status", "RssAnon:") + (swap > 0 ? swap : 0),
+		.anon_kb = number_in("/proc/self/status", "RssAnon:") + (swap > 0 ? swap : 0),
 		.mappings = lines_of("/proc/self/maps"),
-		.threads = usage_number("/proc/self/status", "Threads:"),
+		.threads = number_in("/proc/self/status", "Threads:"),
 		.fds = entries_of("/proc/self/fd"),
 		.states = info.states,
-		.free_kb = usage_number("/proc/meminfo", "MemFree:"),
+		.free_kb = number_in("/proc/meminfo", "MemFree:"),
 	};
 }
 

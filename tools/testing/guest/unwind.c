@@ -17,9 +17,9 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "../libvgetrandom/trap.h"
 #include "guest.h"
 
-#define TRAP_FLAG	0x100
 #define CALL		0xe8	/* of a displacement of 32 bits */
 #define CALL_SIZE	5
 #define RET		0xc3
@@ -114,12 +114,7 @@ static void step_through(size_t len)
 	run.entered = false;
 	run.depth = 0;
 	run.last_ip = 0;
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "orq %0, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "i" (TRAP_FLAG) : "cc", "memory");
+	trap_on();
 	check(guest_getrandom(state, buffer, len, 0) == (ssize_t)len,
 	      "a call that is stepped through does not deliver");
 }

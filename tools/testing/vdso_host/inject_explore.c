@@ -189,6 +189,18 @@ static bool weigh(unsigned long point, const void *ip, void *arg)
 	return true;
 }
 
+/* What its points are, before any events. */
+static bool begin_pairs(enum start start, size_t len)
+{
+	late.seen = false;
+	explored.calls++;
+	pair.noutside = 0;
+	if (inject_step(start, len, weigh, NULL) == (ssize_t)len && pair.noutside)
+		return true;
+	failed("the undisturbed call has failed", "no event");
+	return false;
+}
+
 static bool is_exception(const struct event *second, unsigned long point)
 {
 	return is_loss_and_call(pair.first, pair.as_child) && strchr(second->what, CALLS) &&
@@ -243,13 +255,8 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 	static const struct event * const second[] = { &handler };
 	unsigned long before = explored.nfailed;
 
-	late.seen = false;
-	explored.calls++;
-	pair.noutside = 0;
-	if (inject_step(start, len, weigh, NULL) != (ssize_t)len || !pair.noutside) {
-		failed("the undisturbed call has failed", "no event");
+	if (!begin_pairs(start, len))
 		return false;
-	}
 	pair.first = first;
 	pair.second = second;
 	pair.nsecond = ARRAY_SIZE(second);
@@ -350,13 +357,8 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 {
 	unsigned long points, before = explored.nfailed;
 
-	late.seen = false;
-	explored.calls++;
-	pair.noutside = 0;
-	if (inject_step(start, len, weigh, NULL) != (ssize_t)len || !pair.noutside) {
-		failed("the undisturbed call has failed", "no event");
+	if (!begin_pairs(start, len))
 		return false;
-	}
 	points = inject.points;
 	pair.first = first[explore_draw(nfirst)];
 	pair.second = second;

@@ -76,13 +76,16 @@ FIXTURE_TEARDOWN(inject)
 {
 }
 
-#define EXPLORE_ALL(event) do {							\
+/* @how is one of the ways to explore a call: of @len bytes, from @start. */
+#define EXPLORE_ALL(how) do {							\
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {			\
 		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {			\
+			const size_t len = lens[i];				\
+										\
 			explore_reset();					\
-			EXPECT_TRUE(explore(event, start, lens[i])) {		\
-				TH_LOG("%lu of %lu points fail, first: %s",	\
-				       explored.nfailed, inject.points,		\
+			EXPECT_TRUE(how) {					\
+				TH_LOG("%lu of %lu fail, first: %s",		\
+				       explored.nfailed, explored.tried,	\
 				       explored.first);				\
 			}							\
 		}								\
@@ -91,52 +94,52 @@ FIXTURE_TEARDOWN(inject)
 
 TEST_F_TIMEOUT(inject, undisturbed, LIMIT)
 {
-	EXPLORE_ALL(&nothing);
+	EXPLORE_ALL(explore(&nothing, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_g_dropped_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&drop);
+	EXPLORE_ALL(explore(&drop, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_g_reseeded_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&reseed);
+	EXPLORE_ALL(explore(&reseed, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_g_dropped_and_reseeded_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&drop_and_reseed);
+	EXPLORE_ALL(explore(&drop_and_reseed, start, len));
 }
 
 TEST_F_TIMEOUT(inject, not_ready_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&not_ready);
+	EXPLORE_ALL(explore(&not_ready, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_f_handler_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&handler);
+	EXPLORE_ALL(explore(&handler, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_f_handler_after_drop_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&drop_handler);
+	EXPLORE_ALL(explore(&drop_handler, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_i_fork_at_every_instruction, LIMIT)
 {
-	EXPLORE_ALL(&forks);
+	EXPLORE_ALL(explore(&forks, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_i_handler_forks_and_the_child_calls, LIMIT)
 {
-	EXPLORE_ALL(&handler_forks);
+	EXPLORE_ALL(explore(&handler_forks, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_i_fork_in_a_handler_that_has_called, LIMIT)
 {
-	EXPLORE_ALL(&handler_calls_forks);
+	EXPLORE_ALL(explore(&handler_calls_forks, start, len));
 }
 
 /*
@@ -145,42 +148,18 @@ TEST_F_TIMEOUT(inject, rule_i_fork_in_a_handler_that_has_called, LIMIT)
  */
 TEST_F_TIMEOUT(inject, rule_f_a_second_handler_after_drop, LIMIT)
 {
-	for (int start = EMPTY; start <= FULL_BATCH; start++) {
-		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
-			explore_reset();
-			EXPECT_TRUE(explore_handler_after(&drop_handler, start, lens[i])) {
-				TH_LOG("%lu of %lu pairs fail, first: %s",
-				       explored.nfailed, explored.tried, explored.first);
-			}
-		}
-	}
+	EXPLORE_ALL(explore_handler_after(&drop_handler, start, len));
 }
 
 /* The call that has lost its page does not know yet, and the handler finds it free. */
 TEST_F_TIMEOUT(inject, rule_f_a_handler_some_time_after_drop, LIMIT)
 {
-	for (int start = EMPTY; start <= FULL_BATCH; start++) {
-		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
-			explore_reset();
-			EXPECT_TRUE(explore_handler_after(&drop, start, lens[i])) {
-				TH_LOG("%lu of %lu pairs fail, first: %s",
-				       explored.nfailed, explored.tried, explored.first);
-			}
-		}
-	}
+	EXPLORE_ALL(explore_handler_after(&drop, start, len));
 }
 
 TEST_F_TIMEOUT(inject, rule_f_locks_before_it_writes, LIMIT)
 {
-	for (int start = EMPTY; start <= FULL_BATCH; start++) {
-		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
-			explore_reset();
-			EXPECT_TRUE(explore_unlocked_writes(start, lens[i])) {
-				TH_LOG("%lu of %lu points fail, first: %s",
-				       explored.nfailed, explored.tried, explored.first);
-			}
-		}
-	}
+	EXPLORE_ALL(explore_unlocked_writes(start, len));
 }
 
 /* Neither the neighbour in the page nor the page before may be touched. */
@@ -188,10 +167,10 @@ TEST_F_TIMEOUT(inject, rule_g_dropped_at_the_edges_of_a_page, LIMIT)
 {
 	world_place(FIRST_IN_PAGE);
 	inject.subject.state = world.state;
-	EXPLORE_ALL(&drop);
+	EXPLORE_ALL(explore(&drop, start, len));
 	world_place(LAST_IN_PAGE);
 	inject.subject.state = world.state;
-	EXPLORE_ALL(&drop);
+	EXPLORE_ALL(explore(&drop, start, len));
 }
 
 TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)

@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "../libvgetrandom/trap.h"
 #include "step.h"
 
-#define TRAP_FLAG	0x100
 #define ALT_STACK	(256 * 1024)	/* for handlers that nest in one another */
 
 static struct {
@@ -79,17 +79,6 @@ bool step_open(const struct vdso_host *host)
 	return step_open_text(text, len);
 }
 
-static inline void set_trap_flag(void)
-{
-	/* Clear of the red zone. */
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "orq %0, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "i" (TRAP_FLAG) : "cc", "memory");
-}
-
 ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 		  void *state, size_t state_len, step_fn step, void *arg,
 		  unsigned long *points)
@@ -101,7 +90,7 @@ ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags
 	run.points = 0;
 	run.entered = false;
 	run.active = true;
-	set_trap_flag();
+	trap_on();
 	ret = fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
 	*points = run.points;

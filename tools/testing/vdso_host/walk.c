@@ -12,9 +12,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "../libvgetrandom/trap.h"
 #include "walk.h"
 
-#define TRAP_FLAG	0x100
 #define MAX_FRAMES	32
 #define MAX_DEPTH	3	/* getrandom, what it jumps to, and a core */
 #define MAX_DATA	16
@@ -195,12 +195,7 @@ ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, siz
 	run.last = ORDINARY;
 	run.steps = 0;
 	run.hook = hook;
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "orq %0, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "i" (TRAP_FLAG) : "cc", "memory");
+	trap_on();
 	ret = run.fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
 	if (steps)
