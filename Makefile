@@ -79,7 +79,7 @@ DEBUG_TESTS := *-guest lib-guest-others cores readiness generation timens reclai
 	model-swap
 test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (slow)
 	@scripts/build kernel-debug
-	@VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \
+	@PATIENCE=4 VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
 torture: tree	## every event at every instruction, and pairs of them, with every core (an hour or so)
