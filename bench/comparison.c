@@ -42,7 +42,7 @@ static const struct way ways[] = {
 _Static_assert(ARRAY_SIZE(ways) <= MAX_ENTRIES, "more ways than room");
 
 /* "randombytes_buf:internal" is a call of randombytes_buf(), as "libbsd" is of another. */
-static const char *called(const struct way *way)
+const char *comparison_called(const struct way *way)
 {
 	static char text[64];
 
@@ -83,12 +83,12 @@ static void print_absent(const struct comparison *comparison)
 			if (!strcmp(other->remote.hello.absent, why))
 				printf("\t%s %s%s%s, %s\n", impl_of(other),
 				       other->way->core ? other->way->core : "",
-				       other->way->core ? " " : "", called(other->way),
+				       other->way->core ? " " : "", comparison_called(other->way),
 				       setting_name(other->way->setting));
 	}
 }
 
-static void start_all(struct comparison *comparison, const struct places *places)
+void comparison_open(struct comparison *comparison, const struct places *places)
 {
 	struct entry *entry;
 	size_t i;
@@ -106,7 +106,7 @@ void comparison_run(struct comparison *comparison, const struct places *places,
 {
 	size_t s, i;
 
-	start_all(comparison, places);
+	comparison_open(comparison, places);
 	/* Of a size one after another: so what is compared is measured in the same moment. */
 	for (s = 0; s < NR_LIBRARY_SIZES; s++)
 		for (i = 0; i < comparison->nr_entries; i++)
@@ -114,6 +114,7 @@ void comparison_run(struct comparison *comparison, const struct places *places,
 				comparison->timings[comparison->nr_timings++] = (struct timing) {
 					.remote = &comparison->entries[i].remote,
 					.bytes = library_sizes[s],
+					.threads = 1,
 				};
 	fprintf(stderr,
 		"libraries: %zu figures, each the best of %u times %.0f ms: %.0f s or more\n",
@@ -155,7 +156,8 @@ static void print_line(const struct comparison *comparison, const struct entry *
 	double ns;
 	size_t s;
 
-	printf("%-19s%-10s%-17s%-11s", hello->impl, hello->core, called(entry->way), hello->libc);
+	printf("%-19s%-10s%-17s%-11s", hello->impl, hello->core, comparison_called(entry->way),
+	       hello->libc);
 	for (s = 0; s < NR_LIBRARY_SIZES; s++) {
 		ns = comparison_ns(comparison, entry, library_sizes[s]);
 		printf("%*.*f", s < 4 ? 7 : 8, ns < 999.95, ns);
@@ -198,7 +200,7 @@ static void write_row(FILE *out, const struct entry *entry, const struct timing 
 	fprintf(out,
 		"{\"where\": \"%s\", \"impl\": \"%s\", \"core\": \"%s\", \"libc\": \"%s\", \"call\": \"%s\", \"bytes\": %zu, \"ns_per_call\": %.2f}\n",
 		setting_name(entry->way->setting), hello->impl, hello->core, hello->libc,
-		called(entry->way), timing->bytes, timing->ns);
+		comparison_called(entry->way), timing->bytes, timing->ns);
 }
 
 void comparison_write(const struct comparison *comparison, FILE *out)

@@ -40,6 +40,23 @@ struct comparison {
 };
 
 /**
+ * comparison_open - start them all
+ * @comparison: filled in, without timings
+ * @places: where there is what they need
+ *
+ * Says who is absent, and why.
+ */
+void comparison_open(struct comparison *comparison, const struct places *places);
+
+/**
+ * comparison_called - the name of the function that is called
+ * @way: in which way
+ *
+ * Return: a string, until the next call.
+ */
+const char *comparison_called(const struct way *way);
+
+/**
  * comparison_run - start them all, and time them
  * @comparison: filled in
  * @places: where there is what they need

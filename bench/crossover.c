@@ -142,6 +142,7 @@ void crossover_find(const struct places *places, unsigned int rounds, double sli
 				if (!*remotes[s][r].hello.absent)
 					timings[nr++] = (struct timing) {
 						.remote = &remotes[s][r], .bytes = sizes[i],
+						.threads = 1,
 					};
 	fprintf(stderr, "libraries: %zu figures around the crossover: %.0f s or more\n", nr,
 		nr * rounds * slice_ns / 1e9);

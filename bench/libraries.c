@@ -14,6 +14,7 @@
 #include "comparison.h"
 #include "crossover.h"
 #include "promises.h"
+#include "scaling.h"
 
 struct options {
 	struct places	places;
@@ -21,12 +22,13 @@ struct options {
 	double		slice_ns;
 	const char	*rows;
 	bool		crossover;
+	bool		threads;
 };
 
 static void show_help(FILE *out)
 {
 	fputs("usage: libraries --build DIR [--image VDSO64_SO_DBG] [--rounds N]\n"
-	      "                 [--slice-ms N] [--rows FILE] [--crossover]\n"
+	      "                 [--slice-ms N] [--rows FILE] [--crossover | --threads]\n"
 	      "\n"
 	      "Times libvgetrandom, C libraries, libbsd, OpenSSL and libsodium on one thread,\n"
 	      "and prints a table, and what libvgetrandom is to reach.\n"
@@ -36,7 +38,9 @@ static void show_help(FILE *out)
 	      "  --rounds N    each figure is the best of N slices of time (20)\n"
 	      "  --slice-ms N  how long a slice is (10)\n"
 	      "  --rows FILE   write each figure as a JSON object on a line\n"
-	      "  --crossover   find instead from which size on it pays to expand a key\n", out);
+	      "  --crossover   find instead from which size on it pays to expand a key\n"
+	      "  --threads     time instead calls by 1, 2, 4 ... threads at the same time, up to\n"
+	      "                one on each processor\n", out);
 }
 
 static unsigned int parse_count(const char *name, const char *text)
@@ -58,6 +62,7 @@ static struct options parse_options(int argc, char **argv)
 		{ "slice-ms",	required_argument, NULL, 's' },
 		{ "rows",	required_argument, NULL, 'r' },
 		{ "crossover",	no_argument,	   NULL, 'c' },
+		{ "threads",	no_argument,	   NULL, 't' },
 		{ "help",	no_argument,	   NULL, 'h' },
 		{ }
 	};
@@ -84,6 +89,9 @@ static struct options parse_options(int argc, char **argv)
 		case 'c':
 			options.crossover = true;
 			break;
+		case 't':
+			options.threads = true;
+			break;
 		case 'h':
 			show_help(stdout);
 			exit(0);
@@ -94,6 +102,8 @@ static struct options parse_options(int argc, char **argv)
 	}
 	if (optind < argc || !options.places.build)
 		errx(2, "it takes options, of which --build is needed; see --help");
+	if (options.crossover && options.threads)
+		errx(2, "--crossover and --threads are not for one and the same run");
 	return options;
 }
 
@@ -111,6 +121,8 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	if (options.crossover) {
 		crossover_find(&options.places, options.rounds, options.slice_ns, rows);
+	} else if (options.threads) {
+		scaling_find(&options.places, options.rounds, options.slice_ns, rows);
 	} else {
 		comparison_run(&comparison, &options.places, options.rounds, options.slice_ns);
 		comparison_print(&comparison);

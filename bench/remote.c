@@ -59,18 +59,17 @@ void remote_start(struct remote *remote, const char *const *command,
 	}
 }
 
-double remote_time(const struct remote *remote, size_t bytes, unsigned long calls, int cpu)
+struct answer remote_time(const struct remote *remote, const struct request *request)
 {
-	const struct request request = { .bytes = bytes, .calls = calls, .cpu = cpu };
 	const struct hello *hello = &remote->hello;
 	struct answer answer;
 
-	if (write(remote->in, &request, sizeof(request)) != sizeof(request) ||
+	if (write(remote->in, request, sizeof(*request)) != sizeof(*request) ||
 	    read(remote->out, &answer, sizeof(answer)) != sizeof(answer))
 		errx(1, "%s %s on %s: its process has ended", hello->impl, hello->core,
 		     hello->libc);
 	if (answer.failed)
 		errx(1, "%s %s on %s: %lu of %lu calls for %zu bytes fell short", hello->impl,
-		     hello->core, hello->libc, answer.failed, calls, bytes);
-	return answer.ns / calls;
+		     hello->core, hello->libc, answer.failed, request->calls, request->bytes);
+	return answer;
 }

@@ -35,12 +35,10 @@ void remote_start(struct remote *remote, const char *const *command,
 /**
  * remote_time - have a server make calls
  * @remote: the server
- * @bytes: the size of a call
- * @calls: how many
- * @cpu: on which processor
+ * @request: which, and how many
  *
- * Return: the time of a call. Exits with a message if one does not deliver.
+ * Return: what they took. Exits with a message if one does not deliver.
  */
-double remote_time(const struct remote *remote, size_t bytes, unsigned long calls, int cpu);
+struct answer remote_time(const struct remote *remote, const struct request *request);
 
 #endif /* _BENCH_REMOTE_H */

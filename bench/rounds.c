@@ -24,15 +24,29 @@ static int next_cpu(int cpu)
 	return cpu;
 }
 
+static struct answer time_slice(const struct timing *timing, int cpu)
+{
+	const struct request request = {
+		.bytes = timing->bytes, .calls = timing->calls, .threads = timing->threads,
+		.cpu = cpu,
+	};
+
+	return remote_time(timing->remote, &request);
+}
+
 /* In strides: the first calls take longer than those to come. */
 static void calibrate(struct timing *timing, double slice_ns, int cpu)
 {
 	unsigned long wanted;
 	double ns = INFINITY;
 
+	/*
+	 * By the time of a thread, not by that of all: when they do not start together, that
+	 * of a few calls says nothing about that of many.
+	 */
 	timing->ns = INFINITY;
 	for (timing->calls = 1; ; timing->calls *= 4) {
-		ns = fmin(ns, remote_time(timing->remote, timing->bytes, timing->calls, cpu));
+		ns = fmin(ns, time_slice(timing, cpu).thread_ns / timing->calls);
 		wanted = fmax(slice_ns / ns, 1);
 		if (timing->calls * 4 >= wanted)
 			break;
@@ -56,8 +70,7 @@ void rounds_run(struct timing *timings, size_t nr, unsigned int rounds, double s
 			/* After one with zmm registers, some processors are slow for a while. */
 			timing = &timings[round & 2 ? nr - 1 - i : i];
 			timing->ns = fmin(timing->ns,
-					  remote_time(timing->remote, timing->bytes,
-						      timing->calls, cpu));
+					  time_slice(timing, cpu).ns / timing->calls);
 		}
 	}
 	if (isatty(STDERR_FILENO))

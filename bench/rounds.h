@@ -11,19 +11,21 @@
  * struct timing - what is known about one function at one size
  * @remote: who calls it
  * @bytes: the size of a call
+ * @threads: how many threads make calls at the same time
  * @calls: how many make a slice
  * @ns: time of a call in the best slice so far
  */
 struct timing {
 	const struct remote	*remote;
 	size_t			bytes;
+	unsigned int		threads;
 	unsigned long		calls;
 	double			ns;
 };
 
 /**
  * rounds_run - fill in timings
- * @timings: remote and bytes are given; filled in are calls and ns
+ * @timings: remote, bytes and threads are given; filled in are calls and ns
  * @nr: how many
  * @rounds: how often each gets a slice
  * @slice_ns: how long such a slice is, about

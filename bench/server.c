@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "server.h"
+#include "together.h"
 
 #define PAGE_BYTES	4096
 
@@ -41,10 +42,15 @@ static union {
 	void	*address;
 } fn;
 
+/* States of a vDSO, each on a page of its own; and this thread's. */
 static struct {
-	void	*memory;
-	size_t	size;
-} state;
+	unsigned char	*pages;
+	size_t		size;
+} states;
+
+static __thread void *state;
+
+static unsigned int nr_cpus;
 
 static struct hello hello;
 
@@ -89,7 +95,7 @@ static unsigned long run_vdso(void *buffer, size_t len, unsigned long calls)
 	unsigned long failed = 0;
 
 	while (calls--)
-		failed += fn.vdso(buffer, len, 0, state.memory, state.size) != (ssize_t)len;
+		failed += fn.vdso(buffer, len, 0, state, states.size) != (ssize_t)len;
 	return failed;
 }
 
@@ -227,11 +233,18 @@ static void open_vdso(void)
 	}
 	if (fn.vdso(NULL, 0, 0, &params, ~0UL) || params.size > PAGE_BYTES)
 		errx(1, "the vDSO does not say what its states need");
-	state.size = params.size;
-	state.memory = mmap(NULL, PAGE_BYTES, params.prot, params.flags, -1, 0);
-	if (state.memory == MAP_FAILED)
-		err(1, "mmap() of a state with the flags that the vDSO asks for, %#x",
+	states.size = params.size;
+	states.pages = mmap(NULL, (size_t)nr_cpus * PAGE_BYTES, params.prot, params.flags, -1, 0);
+	if (states.pages == MAP_FAILED)
+		err(1, "mmap() of states with the flags that the vDSO asks for, %#x",
 		    params.flags);
+	state = states.pages;
+}
+
+/* One and the same state is never another thread's at the same time. */
+static void begin_vdso(unsigned int thread)
+{
+	state = states.pages + (size_t)thread * PAGE_BYTES;
 }
 
 static void open_syscall(void)
@@ -242,17 +255,17 @@ static void open_syscall(void)
 static const struct function {
 	const char	*name;
 	void		(*open)(void);
-	unsigned long	(*run)(void *buffer, size_t len, unsigned long calls);
+	struct crowd	crowd;
 } functions[] = {
-	{ "vgetrandom",		    open_vgetrandom,	   run_getrandom },
-	{ "getrandom",		    open_getrandom,	   run_getrandom },
-	{ "arc4random_buf",	    open_arc4random,	   run_fill },
-	{ "__vdso_getrandom",	    open_vdso,		   run_vdso },
-	{ "syscall",		    open_syscall,	   run_syscall },
-	{ "libbsd",		    open_libbsd,	   run_fill },
-	{ "RAND_bytes",		    open_openssl,	   run_rand_bytes },
-	{ "randombytes_buf",	    open_sodium_sysrandom, run_fill },
-	{ "randombytes_buf:internal", open_sodium_internal, run_fill },
+	{ "vgetrandom",		    open_vgetrandom,	   { run_getrandom, NULL } },
+	{ "getrandom",		    open_getrandom,	   { run_getrandom, NULL } },
+	{ "arc4random_buf",	    open_arc4random,	   { run_fill, NULL } },
+	{ "__vdso_getrandom",	    open_vdso,		   { run_vdso, begin_vdso } },
+	{ "syscall",		    open_syscall,	   { run_syscall, NULL } },
+	{ "libbsd",		    open_libbsd,	   { run_fill, NULL } },
+	{ "RAND_bytes",		    open_openssl,	   { run_rand_bytes, NULL } },
+	{ "randombytes_buf",	    open_sodium_sysrandom, { run_fill, NULL } },
+	{ "randombytes_buf:internal", open_sodium_internal, { run_fill, NULL } },
 };
 
 static const struct function *find(const char *name)
@@ -271,7 +284,7 @@ static void check(const struct function *function)
 	static unsigned char out[4096];
 	size_t i, j;
 
-	if (function->run(out, sizeof(out), 1))
+	if (function->crowd.run(out, sizeof(out), 1))
 		errx(1, "%s: a call for %zu bytes falls short", function->name, sizeof(out));
 	for (i = 0; i < sizeof(out); i += 16)
 		for (j = 0; j < i; j += 16)
@@ -289,6 +302,28 @@ static void stay_on(int cpu)
 		err(1, "cannot run on processor %d", cpu);
 }
 
+/* Alone in this process: no other thread has been there, or is. */
+static struct answer run_alone(const struct function *function, const struct request *request)
+{
+	/* Not at its page's start, as states are: see measure_open() for why. */
+	static unsigned char buffers[MAX_REQUEST + PAGE_BYTES]
+		__attribute__((aligned(PAGE_BYTES)));
+	unsigned char *buffer = buffers + PAGE_BYTES / 2;
+	struct answer answer;
+	double start;
+
+	if (!*buffers)
+		memset(buffers, 1, sizeof(buffers));
+	stay_on(request->cpu);
+	/* The caches are still full of what others have called. */
+	function->crowd.run(buffer, request->bytes, request->calls / 8 + 1);
+	start = now();
+	answer.failed = function->crowd.run(buffer, request->bytes, request->calls);
+	answer.ns = now() - start;
+	answer.thread_ns = answer.ns;
+	return answer;
+}
+
 static void send(const void *data, size_t size)
 {
 	if (write(STDOUT_FILENO, data, size) != (ssize_t)size)
@@ -297,34 +332,25 @@ static void send(const void *data, size_t size)
 
 int main(int argc, char **argv)
 {
-	/* Not at its page's start, as states are: see measure_open() for why. */
-	static unsigned char buffers[MAX_REQUEST + PAGE_BYTES]
-		__attribute__((aligned(PAGE_BYTES)));
-	unsigned char *buffer = buffers + PAGE_BYTES / 2;
 	const struct function *function;
 	struct request request;
 	struct answer answer;
-	double start;
 
 	if (argc != 2 || isatty(STDOUT_FILENO))
 		errx(2, "this is not for people: see bench/libraries.c");
 	function = find(argv[1]);
 	ask_libc();
+	nr_cpus = together_open();
 	function->open();
 	if (!*hello.absent)
 		check(function);
 	send(&hello, sizeof(hello));
 
-	memset(buffers, 1, sizeof(buffers));
 	while (read(STDIN_FILENO, &request, sizeof(request)) == sizeof(request)) {
 		if (request.bytes > MAX_REQUEST)
 			errx(1, "%zu bytes are more than there is room for", request.bytes);
-		stay_on(request.cpu);
-		/* The caches are still full of what others have called. */
-		function->run(buffer, request.bytes, request.calls / 8 + 1);
-		start = now();
-		answer.failed = function->run(buffer, request.bytes, request.calls);
-		answer.ns = now() - start;
+		answer = request.threads > 1 ? together_run(&function->crowd, &request) :
+			 run_alone(function, &request);
 		send(&answer, sizeof(answer));
 	}
 	return 0;

@@ -27,22 +27,27 @@ struct hello {
 /**
  * struct request - time some calls
  * @bytes: the size of each
- * @calls: how many
- * @cpu: on which processor
+ * @calls: how many; of several threads, each
+ * @threads: how many threads make them at the same time
+ * @cpu: on which processor, or the first of them
  */
 struct request {
 	size_t		bytes;
 	unsigned long	calls;
+	unsigned int	threads;
 	int		cpu;
 };
 
 /**
  * struct answer - what they took
- * @ns: the time of all calls together
+ * @ns: the time of all calls together; of several threads, from the first one's start to
+ *	the last one's end
+ * @thread_ns: the least time that a thread took for its calls
  * @failed: how many of them did not deliver
  */
 struct answer {
 	double		ns;
+	double		thread_ns;
 	unsigned long	failed;
 };
 
