@@ -80,7 +80,7 @@ TIMES = _powers(10, 0, 9, _scaled(("ns", "µs", "ms", "s")))
 RATES = {**_powers(10, -2, -1, lambda n: f"{10 ** n:g} MB/s"),
          **_powers(10, 0, 6, _scaled(("MB/s", "GB/s", "TB/s")))}
 RATIOS = _powers(2, -6, 10, lambda n: f"{2 ** n}x" if n >= 0 else f"1/{2 ** -n}x")
-CALLS = _powers(10, -3, 5, lambda n: f"{10 ** n:g} M/s")
+CALLS = _powers(10, -3, 6, lambda n: f"{10 ** n:g} M/s" if n < 3 else f"{10 ** (n - 3)} G/s")
 
 
 def pictures(figures):
