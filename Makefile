@@ -64,6 +64,9 @@ bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) kernel selftests
 	@bench/run guest
 
+report: bench	## measure, and draw it: build/report, README.md and bench/pictures
+	@bench/report
+
 bench-lib: lib	## libvgetrandom against other libraries, and programs with it and without
 	@bench/run libraries
 	@bench/run programs
@@ -114,6 +117,6 @@ check: tree	## static checks of all there is: CHECKS='shell cppcheck' for only t
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench bench-lib bench-lazyfree test test-debug \
-	torture soak mutate boot series series-check check clean
+.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench report bench-lib bench-lazyfree test \
+	test-debug torture soak mutate boot series series-check check clean
 .NOTPARALLEL:
