@@ -30,7 +30,7 @@ int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_
 	    (*vm_flags & (VM_GROWSDOWN | VM_GROWSUP)))
 		return -EINVAL;
 
-	*vm_flags &= VM_LOCKED_CLEAR_MASK;
+	*vm_flags &= ~(VM_LOCKED | VM_LOCKONFAULT);
 	*vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 	return 0;
 }

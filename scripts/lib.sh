@@ -76,6 +76,15 @@ step_far()
 	fi
 }
 
+# disk_full LOG: does a step that has failed look as if there were no room?
+disk_full()
+{
+	local free
+
+	free=$(df --output=avail -k "$BUILD" 2>/dev/null | tail -n 1)
+	((${free:-9999} < 1024)) || grep -qsF 'No space left on device' "$1"
+}
+
 # step TITLE LOG COMMAND...: run a long command with its output in LOG. Says what
 # is running, keeps saying how long so far and how far it is (the log's last
 # line on a terminal, a sign of life every 30 s elsewhere), and how long it
@@ -112,14 +121,17 @@ step()
 		printf '  %s: failed with status %d after %d s\n' "$title" "$rc" \
 			$((SECONDS - begin))
 		log_tail "$log"
+		! disk_full "$log" || warn "the disk is full: $(rel "$BUILD") needs 5 GiB for all that" \
+			"'make test' builds; make room, or name another folder: VGETRANDOM_BUILD=FOLDER"
 		return "$rc"
 	fi
 	printf '  %s: done (%d s)\n' "$title" $((SECONDS - begin))
 }
 
-# our_files: every file of the repository that goes into a kernel tree, sorted,
-# FILE.patch for an edit of FILE. Not from git: a tarball of the project works.
-our_files()
+# repo_files: every file of the repository that goes into a kernel tree, sorted, by the
+# names that they have for Linux 6.1; FILE.patch for an edit of FILE. Not from git: a
+# tarball of the project works.
+repo_files()
 {
 	local top dir tops=() skip=()
 
@@ -135,10 +147,97 @@ our_files()
 		! -name '*.o' -print) | LC_ALL=C sort
 }
 
-# touched_files: the kernel paths that our_files stand for.
+# differences_dir VERSION: "linux-6.12" for 6.12.y, where what differs from Linux 6.1 is;
+# nothing for 6.1.y; fails for what we are not made for.
+differences_dir()
+{
+	local series
+
+	[[ $1 =~ ^[0-9]+\.[0-9]+ ]] || return 1
+	series=${BASH_REMATCH[0]}
+	[[ $series != 6.1 ]] || return 0
+	[[ -f $ROOT/linux-$series/differences ]] || return 1
+	printf 'linux-%s' "$series"
+}
+
+# our_sources VERSION: what goes into a tree of this Linux, sorted by KERNEL; a line each
+# of KERNEL, SOURCE, EDIT and HOW, with tabs between them.
+#
+#   KERNEL	the path in the kernel; with .patch for an edit of what Linux has
+#   SOURCE	the file in the repository; mostly the same
+#   EDIT	a patch in the repository for SOURCE, a file of ours; or "-"
+#   HOW		"replace": Linux has such a file, and ours takes its place; or "-"
+#
+# linux-X.Y/differences has rules, a line each: "omit SOURCE", "move SOURCE-OR-FOLDER TO"
+# and "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". Beside it linux-X.Y/KERNEL.patch takes the place of ours, or
+# edits it if that is a whole file.
+our_sources()
+{
+	local dir rules=/dev/null
+
+	dir=$(differences_dir "$1") || return 1
+	[[ -z $dir ]] || rules=$ROOT/$dir/differences
+	{
+		repo_files
+		[[ -z $dir ]] || (cd "$ROOT" && find "$dir" -mindepth 2 -type f \
+			! -path "$dir/series.d/*" ! -name '*~' ! -name '.*.sw?' ! -name '*.orig' ! -name '*.rej')
+	} | awk -v dir="$dir" -v rules="$rules" '
+		BEGIN {
+			while ((getline line <rules) > 0) {
+				sub(/#.*/, "", line)
+				n = split(line, word)
+				if (n == 2 && word[1] == "omit") omit[word[2]] = 1
+				else if (n == 3 && word[1] == "move") move[word[2]] = word[3]
+				else if (n == 2 && word[1] == "replace") replace[word[2]] = 1
+				else if (n == 3 && word[1] == "option") continue
+				else if (n) bad("what is \"" line "\"?")
+			}
+		}
+		function bad(text) {
+			print "differences: " text >"/dev/stderr"
+			failed = 1
+		}
+		function place(name,   from) {
+			for (from in move) {
+				if (name == from || index(name, from "/") == 1) {
+					moved[from] = 1
+					return move[from] substr(name, length(from) + 1)
+				}
+			}
+			return name
+		}
+		dir == "" || index($0, dir "/") != 1 {
+			if ($0 in omit) { omitted[$0] = 1; next }
+			source[place($0)] = $0
+			next
+		}
+		{
+			kernel = substr($0, length(dir) + 2)
+			plain = kernel
+			sub(/\.patch$/, "", plain)
+			if (plain in source) edit[plain] = $0
+			else source[kernel] = $0
+		}
+		END {
+			for (from in omit) if (!omitted[from]) bad("nothing to omit is " from)
+			for (from in move) if (!moved[from]) bad("nothing to move is " from)
+			for (to in replace) if (!(to in source)) bad("no file of ours is " to)
+			for (kernel in source)
+				printf "%s\t%s\t%s\t%s\n", kernel, source[kernel],
+				       kernel in edit ? edit[kernel] : "-",
+				       kernel in replace ? "replace" : "-"
+			exit failed
+		}' | LC_ALL=C sort
+	return "${PIPESTATUS[1]}"
+}
+
+# touched_files [VERSION]: the paths of all that we touch in a tree of this Linux, that of
+# build/linux or 6.1 unless given.
 touched_files()
 {
-	our_files | sed 's/\.patch$//'
+	local version=${1:-$(kernel_version "$BUILD/linux")}
+
+	our_sources "${version:-6.1}" | cut -f 1 | sed 's/\.patch$//'
 }
 
 # kernel_version TREE: "6.1.192" from the tree's Makefile; empty if it has none.
