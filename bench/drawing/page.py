@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One page with the pictures, the tables of README.md, and how they came to be."""
+"""One page with the pictures, the tables of bench/README.md, and how they came to be."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ import results
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# The sections of README.md that have figures: as bench/readme-table names them.
+# The sections of bench/README.md that have figures: as bench/readme-table names them.
 SECTIONS = (("bench", "Our vDSO"), ("lib", "libvgetrandom"),
             ("programs", "Programs, with libvgetrandom and without"))
 
@@ -54,7 +54,7 @@ def _tables(readme):
         found = re.search(f"^<!-- {name}:begin -->\n(.*?)^<!-- {name}:end -->$", text,
                           flags=re.S | re.M)
         if not found:
-            raise results.Missing(f"README.md has no tables between {name}:begin and {name}:end")
+            raise results.Missing(f"bench/README.md has no tables between {name}:begin and {name}:end")
         parts.append(f"<h3>{escape(title)}</h3>\n{_html(found[1])}")
     return "\n".join(parts)
 
