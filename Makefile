@@ -9,21 +9,29 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-# A plain Linux 6.1.y, tarball or tree, instead of Debian's.
+# A plain Linux 6.1.y or 6.12.y, tarball or tree, instead of Debian's 6.1.y.
 ifdef LINUX
 export LINUX
+endif
+# Another configuration of the kernel: cloud, amd64 or rt, Debian's; or a file.
+ifdef CONFIG
+export CONFIG
 endif
 # make bench, quick: less time for each figure.
 export QUICK
 # make test TESTS='series vm-*': only these.
 TESTS ?=
+# make versions VERSIONS='6.1.170-3 cloud': only these.
+VERSIONS ?=
 
 help:		## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo
-	@echo "  LINUX=<tarball or tree>   another plain Linux 6.1.y to start from"
+	@echo "  LINUX=<tarball or tree>   another plain Linux 6.1.y or 6.12.y to start from"
+	@echo "  CONFIG=cloud              kernel, with a configuration of Debian's: or amd64, rt, a file"
 	@echo "  QUICK=1                   a shorter bench"
 	@echo "  TESTS='series vm-*'       only these tests; scripts/run-tests --list names them"
+	@echo "  VERSIONS='6.1.170-3 cloud' only these; scripts/versions --list names them"
 	@echo "  MINUTES=10                a shorter soak"
 	@echo "  MUTATIONS='vdso-*'        only these"
 	@echo "  PREFIX=, DESTDIR=         where 'install' installs to"
@@ -38,7 +46,7 @@ tree: deps	## a plain Linux 6.1.y with our files: build/linux
 vdso: tree	## our vDSO's image alone, without the kernel
 	@scripts/build vdso
 
-kernel: tree	## the small kernel that the guest boots
+kernel: tree	## the small kernel that the guest boots; CONFIG=cloud: Debian's instead
 	@scripts/build kernel
 
 selftests: tree	## the vDSO's kselftests
@@ -108,6 +116,9 @@ boot: kernel	## a shell in the guest
 series: tree	## our change as patches for git am: build/series
 	@scripts/series
 
+versions: deps	## all that Debian's archive offers of 6.1.y, and 6.12: the table of README.md (hours)
+	@scripts/versions $(VERSIONS)
+
 series-check: tree	## apply the series one by one and build each step (slow)
 	@scripts/series --check
 
@@ -118,5 +129,5 @@ clean:		## remove build/
 	rm -rf build
 
 .PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench report bench-lib bench-lazyfree test \
-	test-debug torture soak mutate boot series series-check check clean
+	test-debug torture soak mutate boot series versions series-check check clean
 .NOTPARALLEL:

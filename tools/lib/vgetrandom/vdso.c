@@ -151,7 +151,7 @@ vdso_fn vdso_find(struct vdso_params *params, const char **why)
 	}
 	fn = read_image(&image, ehdr) ? find_function(&image) : NULL;
 	if (!fn) {
-		*why = "the kernel's vDSO has no getrandom(); Linux 6.11 and later have";
+		*why = "the kernel's vDSO has no getrandom(); Linux 6.11 and later have, and Linux 6.1 with the patches of this project";
 		return NULL;
 	}
 	if (fn(NULL, 0, 0, params, QUERY)) {

@@ -107,14 +107,21 @@ static void show_text(const struct answers *a)
 		    way_text(info->large));
 		why(info->large_why);
 		row("", "with the ChaCha20 core %s", info->core);
+		if (!strcmp(info->core, "sse2") && !getenv("VGETRANDOM_CORE"))
+			why("this processor has no AVX2, or the kernel keeps it off: they gain less");
 	} else {
 		row("large requests", "like small ones");
 		why(info->large_why);
 	}
 	row("libc", "%s: its getrandom() is %s", a->libc, a->libc_uses_vdso ?
 	    "the kernel's vDSO function" : "the system call");
-	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso)
-		row("", "(small requests gain nothing from libvgetrandom with this libc)");
+	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso) {
+		if (info->large_from)
+			row("", "(small requests gain nothing from libvgetrandom with this libc; those "
+			    "from %zu bytes on do: 'vgetrandom bench')", info->large_from);
+		else
+			row("", "(no request gains anything from libvgetrandom with this libc)");
+	}
 	show_environment(info);
 	row("to be preloaded", "%s%s", a->library_found ? "" : "not found; looked last for ",
 	    a->library);
