@@ -231,12 +231,13 @@ our_sources()
 	return "${PIPESTATUS[1]}"
 }
 
-# touched_files [VERSION]: the paths of all that we touch in a tree of this Linux, that of
-# build/linux or 6.1 unless given.
+# touched_files: the paths of all that we touch in build/linux, or in a Linux 6.1 if there
+# is none.
 touched_files()
 {
-	local version=${1:-$(kernel_version "$BUILD/linux")}
+	local version
 
+	version=$(kernel_version "$BUILD/linux")
 	our_sources "${version:-6.1}" | cut -f 1 | sed 's/\.patch$//'
 }
 
