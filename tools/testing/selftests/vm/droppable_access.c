@@ -306,7 +306,7 @@ static int open_new_disk(int *number)
 	if (!read_number(ZRAM_CONTROL "hot_add", number))
 		return -1;
 	snprintf(name, sizeof(name), "/sys/block/zram%d/disksize", *number);
-	if (!write_file(name, "4M"))
+	if (!write_to_file(name, "4M"))
 		return -1;
 	snprintf(name, sizeof(name), "/dev/zram%d", *number);
 	return open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -317,7 +317,7 @@ static void remove_disk(int number)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", number);
-	write_file(ZRAM_CONTROL "hot_remove", text);
+	write_to_file(ZRAM_CONTROL "hot_remove", text);
 }
 
 /* Like count_dropped() >= 0, while pages are being dropped. */

@@ -264,9 +264,9 @@ static long free_in_cpu_lists(void)
 static void read_counters(long values[COUNTERS])
 {
 	/* What is cached is not used; and new pages are to be in the lists. */
-	write_file("/proc/sys/vm/drop_caches", "3");
-	write_file("/proc/sys/vm/compact_memory", "1");
-	write_file("/proc/sys/vm/stat_refresh", "1");
+	write_to_file("/proc/sys/vm/drop_caches", "3");
+	write_to_file("/proc/sys/vm/compact_memory", "1");
+	write_to_file("/proc/sys/vm/stat_refresh", "1");
 	for (size_t i = 0; i < COUNTERS; i++)
 		values[i] = vm_counter(counters[i]);
 	values[0] += free_in_cpu_lists();

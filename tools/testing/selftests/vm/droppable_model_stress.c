@@ -29,9 +29,9 @@ void end_stress(void)
 {
 	if (!has_cgroup || getpid() != owner)
 		return;
-	write_file(KSM_RUN, "0");
+	write_to_file(KSM_RUN, "0");
 	if (had_no_huge)
-		write_file(HUGE, "never");
+		write_to_file(HUGE, "never");
 	leave_cgroup(CGROUP);
 }
 
@@ -44,10 +44,10 @@ void init_stress(void)
 	if (!has_cgroup)
 		lacks("memory cgroup");
 	else
-		write_file(KSM_RUN, "1");
+		write_to_file(KSM_RUN, "1");
 	/* The kernel leaves them off on a machine with little memory. */
 	had_no_huge = file_number(HUGE, "always madvise [never]", NULL) >= 0;
-	if (had_no_huge && (!has_cgroup || !write_file(HUGE, "madvise")))
+	if (had_no_huge && (!has_cgroup || !write_to_file(HUGE, "madvise")))
 		lacks("huge pages");
 	if (!has_nodes)
 		lacks("second node");
@@ -119,8 +119,8 @@ static void press(void)
 {
 	long start = scanned(), most = file_number("/proc/meminfo", "MemTotal:", NULL) << 10;
 
-	write_file("/proc/self/oom_score_adj", "1000");
-	write_file("/sys/fs/cgroup/cgroup.procs", "0");
+	write_to_file("/proc/self/oom_score_adj", "1000");
+	write_to_file("/sys/fs/cgroup/cgroup.procs", "0");
 	for (long used = 0; used < most && scanned() - start < 3000; used += 2 * MB) {
 		uint8_t *p = mmap(NULL, 2 * MB, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -190,6 +190,6 @@ void op_migrate_pages(void)
 void op_compact(void)
 {
 	note("compact");
-	if (!write_file("/proc/sys/vm/compact_memory", "1"))
+	if (!write_to_file("/proc/sys/vm/compact_memory", "1"))
 		lacks("compaction");
 }

@@ -82,7 +82,7 @@ static long exchange(const char *file, long value)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%ld", value);
-	return write_file(file, text) ? old : -1;
+	return write_to_file(file, text) ? old : -1;
 }
 
 /* Moving between nodes. */
@@ -135,7 +135,7 @@ static bool by_cpuset(uint8_t *p, size_t len, int node)
 {
 	(void)p;
 	(void)len;
-	return write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset") &&
+	return write_to_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset") &&
 	       enter_cgroup(CGROUP, "max") &&
 	       set_cgroup(CGROUP, "cpuset.mems", node ? "1" : "0");
 }
@@ -286,7 +286,7 @@ TEST(compaction_keeps_them_droppable)
 		frames[at / page] = page_frame(p + at);
 
 	for (time_t end = 0; changed <= PAGES / 4 && patience(&end);) {
-		ASSERT_TRUE(write_file("/proc/sys/vm/compact_memory", "1"));
+		ASSERT_TRUE(write_to_file("/proc/sys/vm/compact_memory", "1"));
 		changed = 0;
 		for (size_t at = 0; at < len; at += page)
 			changed += page_frame(p + at) && page_frame(p + at) != frames[at / page];
@@ -389,7 +389,7 @@ TEST_F(huge, split_pages_are_droppable)
 	snprintf(what, sizeof(what), "%d,%p,%p", getpid(), self->p, self->p + HUGE_SIZE);
 	for (time_t end = 0; is_huge(self->p) && patience(&end);) {
 		drain_lists();
-		ASSERT_TRUE(write_file(SPLIT_FILE, what));
+		ASSERT_TRUE(write_to_file(SPLIT_FILE, what));
 	}
 	for (size_t at = 0; at < HUGE_SIZE; at += page)
 		ASSERT_FALSE(is_huge(self->p + at));

@@ -29,14 +29,14 @@ FIXTURE(never_overcommit) {
 FIXTURE_SETUP(never_overcommit)
 {
 	snprintf(self->before, sizeof(self->before), "%ld", file_number(OVERCOMMIT, "", NULL));
-	if (!write_file(OVERCOMMIT, "2"))
+	if (!write_to_file(OVERCOMMIT, "2"))
 		SKIP_ALL("%s: %s", OVERCOMMIT, strerror(errno));
 	self->limit = file_number("/proc/meminfo", "CommitLimit:", NULL) * 1024;
 }
 
 FIXTURE_TEARDOWN(never_overcommit)
 {
-	ASSERT_TRUE(write_file(OVERCOMMIT, self->before));
+	ASSERT_TRUE(write_to_file(OVERCOMMIT, self->before));
 }
 
 TEST_F(never_overcommit, mmap_reserves_nothing)

@@ -418,7 +418,7 @@ FIXTURE_SETUP(huge)
 	/* Free memory may be in small pieces, for a while. */
 	for (int i = 0; i < 5 && smaps_kb(self->p, "AnonHugePages:") != LEN / 1024; i++) {
 		madvise(self->p, LEN, MADV_DONTNEED);
-		write_file("/proc/sys/vm/compact_memory", "1");
+		write_to_file("/proc/sys/vm/compact_memory", "1");
 		fill_pages(self->p, LEN);
 	}
 	if (smaps_kb(self->p, "AnonHugePages:") != LEN / 1024)
@@ -528,7 +528,7 @@ static bool write_number(const char *file, long number)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%ld", number);
-	return write_file(file, text);
+	return write_to_file(file, text);
 }
 
 /* How often somebody had to reclaim for itself, because kswapd was not fast enough. */
@@ -617,7 +617,7 @@ static void hog(pid_t test, const uint8_t *p, enum hog kind)
 	struct sched_param first = { .sched_priority = 1 };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	write_file("/proc/self/oom_score_adj", "1000");
+	write_to_file("/proc/self/oom_score_adj", "1000");
 	leave_cgroup(CGROUP);
 	if (kind == GREEDY)
 		sched_setscheduler(0, SCHED_FIFO, &first);

@@ -303,17 +303,17 @@ bool allow_huge(struct huge_settings *saved)
 
 	save_setting(HUGE_PAGES, saved->pages);
 	save_setting(HUGE_EFFORT, saved->effort);
-	allowed = write_file(HUGE_PAGES, "madvise");
-	return write_file(HUGE_EFFORT, "madvise") && allowed;
+	allowed = write_to_file(HUGE_PAGES, "madvise");
+	return write_to_file(HUGE_EFFORT, "madvise") && allowed;
 }
 
 void restore_huge(const struct huge_settings *saved)
 {
-	write_file(HUGE_PAGES, saved->pages);
-	write_file(HUGE_EFFORT, saved->effort);
+	write_to_file(HUGE_PAGES, saved->pages);
+	write_to_file(HUGE_EFFORT, saved->effort);
 }
 
-bool write_file(const char *file, const char *text)
+bool write_to_file(const char *file, const char *text)
 {
 	int fd = open(file, O_WRONLY | O_CLOEXEC);
 	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
@@ -335,12 +335,12 @@ static const char *cgroup_file(const char *name, const char *file)
 
 bool set_cgroup(const char *name, const char *file, const char *value)
 {
-	return write_file(cgroup_file(name, file), value);
+	return write_to_file(cgroup_file(name, file), value);
 }
 
 bool make_cgroup(const char *name, const char *max)
 {
-	if (!write_file(CGROUPS "/cgroup.subtree_control", "+memory"))
+	if (!write_to_file(CGROUPS "/cgroup.subtree_control", "+memory"))
 		return false;
 	if (mkdir(cgroup_file(name, ""), 0755) && errno != EEXIST)
 		return false;

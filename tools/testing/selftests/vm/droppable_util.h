@@ -152,7 +152,7 @@ void restore_huge(const struct huge_settings *saved);
 } while (0)
 
 /* Write @text to a file of /proc or /sys: false and errno if that fails. */
-bool write_file(const char *file, const char *text);
+bool write_to_file(const char *file, const char *text);
 
 /*
  * Memory cgroups, limited to @max ("64M", "max"). Need root, and version 2.
