@@ -258,9 +258,27 @@ uint64_t frame_flags(uint64_t frame)
 	return flags;
 }
 
+/* Some kernels, Linux 6.12 is one, say of every anonymous page that it is KSM's. */
+static uint64_t ksm_flag(void)
+{
+	static bool asked;
+	static uint64_t flag = KPF_KSM;
+
+	if (!asked) {
+		uint8_t *p = map_pages(MAP_PRIVATE, getpagesize());
+
+		*p = 1;
+		if (page_flags(p) & KPF_KSM)
+			flag = 0;
+		munmap(p, getpagesize());
+		asked = true;
+	}
+	return flag;
+}
+
 bool are_droppable(uint64_t flags)
 {
-	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | KPF_KSM));
+	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | ksm_flag()));
 }
 
 bool is_droppable_page(const void *p)
