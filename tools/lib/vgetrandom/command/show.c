@@ -107,12 +107,12 @@ static void show_text(const struct answers *a)
 		    way_text(info->large));
 		why(info->large_why);
 		row("", "with the ChaCha20 core %s", info->core);
-		if (!strcmp(info->core, "sse2") && !getenv("VGETRANDOM_CORE"))
-			why("this processor has no AVX2, or the kernel keeps it off: they gain less");
 	} else {
 		row("large requests", "like small ones");
 		why(info->large_why);
 	}
+	if (!__builtin_cpu_supports("avx2"))
+		row("processor", "has no AVX2, or the kernel keeps it off: large requests gain less");
 	row("libc", "%s: its getrandom() is %s", a->libc, a->libc_uses_vdso ?
 	    "the kernel's vDSO function" : "the system call");
 	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso) {
