@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -148,6 +149,22 @@ static long swapped_before;
 static __attribute__((constructor)) void note_swapped(void)
 {
 	swapped_before = file_number("/proc/vmstat", "pswpout ", NULL);
+}
+
+bool renew_swap(void)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[512], devices[8][256];
+	bool renewed = true;
+	int n = 0;
+
+	must(f, "/proc/swaps: %s\n", strerror(errno));
+	while (n < 8 && fgets(line, sizeof(line), f))
+		n += sscanf(line, "%255s", devices[n]) == 1 && devices[n][0] == '/';
+	fclose(f);
+	while (n--)
+		renewed = !swapoff(devices[n]) && !swapon(devices[n], 0) && renewed;
+	return renewed;
 }
 
 long found_on_swap(void)

@@ -82,6 +82,11 @@ long count_dropped(const uint8_t *p, size_t len);
 long count_on_swap(void);
 long found_on_swap(void);
 bool swap_is_on(void);
+/*
+ * Take all swap devices off and on again: each CPU has a list of freed places, which keep
+ * what they held until they leave it.
+ */
+bool renew_swap(void);
 
 /* A number after @key in a file of lines; of smaps, @p's mapping's. -1: not there. */
 long file_number(const char *file, const char *key, const void *p);
