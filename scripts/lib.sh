@@ -250,6 +250,39 @@ kernel_version()
 		/^SUBLEVEL =/ { s = $2; print v "." p "." s; exit }' "$1/Makefile"
 }
 
+# begin_out TREE OUT: OUT is to be built from TREE. Objects of another source may be newer
+# than this one's files: then it starts again.
+begin_out()
+{
+	if [[ -f $2/.source ]] && ! cmp -s "$2/.source" "$1.orig/.source"; then
+		say "  $(rel "$2") was built from another source; starting again"
+		rm -rf "$2"
+	fi
+	mkdir -p "$2"
+	cp "$1.orig/.source" "$2/.source"
+}
+
+# check_markers NAME FILE [SHOWN]: FILE, called SHOWN in messages, has a place for what is
+# put between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
+check_markers()
+{
+	local markers
+
+	markers=$(grep -xE "<!-- $1:(begin|end) -->" "$2" | tr '\n' ' ' || true)
+	[[ $markers == "<!-- $1:begin --> <!-- $1:end --> " ]] ||
+		die "${3:-$(rel "$2")} needs the lines <!-- $1:begin --> and" \
+			"<!-- $1:end -->, once each and in this order; it has: ${markers:-none}"
+}
+
+# put_between NAME TEXT: the standard input, with TEXT between the lines of this name.
+put_between()
+{
+	awk -v text="$2" -v name="$1" '
+		$0 == "<!-- " name ":end -->" { skip = 0 }
+		!skip { print }
+		$0 == "<!-- " name ":begin -->" { print text; skip = 1 }'
+}
+
 # linux_source: the plain kernel to start from.
 linux_source()
 {
