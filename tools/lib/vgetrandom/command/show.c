@@ -117,10 +117,10 @@ static void show_text(const struct answers *a)
 	    "the kernel's vDSO function" : "the system call");
 	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso) {
 		if (info->large_from)
-			row("", "(small requests gain nothing from libvgetrandom with this libc; those "
-			    "from %zu bytes on do: 'vgetrandom bench')", info->large_from);
+			row("", "(small requests gain nothing with this libc; those from %zu bytes on do)",
+			    info->large_from);
 		else
-			row("", "(no request gains anything from libvgetrandom with this libc)");
+			row("", "(no request gains anything with this libc)");
 	}
 	show_environment(info);
 	row("to be preloaded", "%s%s", a->library_found ? "" : "not found; looked last for ",
