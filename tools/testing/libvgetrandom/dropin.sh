@@ -2,15 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # $tests and $work are those of the script that sources this
 #
-# Shared by dropin and programs: TAP with skips, and what a program asks the kernel for.
+# Shared by dropin and programs: what a program asks the kernel for.
 # Source after tap.sh, with $work a folder and $tests the one of the test programs.
-
-# skip WHAT WHY: a test that cannot be made here.
-skip()
-{
-	tap_n=$((tap_n + 1))
-	printf 'ok %d %s # SKIP %s\n' "$tap_n" "$1" "$2"
-}
 
 # counted COMMAND...: leaves in $work/calls what getrandom system calls COMMAND makes.
 # On one processor: at each of its system calls the two take turns, and in an emulated
