@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
@@ -42,10 +41,7 @@ static bool limit_locked(size_t bytes)
  */
 static bool counts_before_it_looks(void)
 {
-	struct utsname name;
-
-	uname(&name);
-	return strncmp(name.release, "6.1.", 4);
+	return kernel_since(6, 2);
 }
 
 FIXTURE(mlock) {

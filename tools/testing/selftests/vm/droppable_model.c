@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -190,12 +189,8 @@ static time_t now(void)
 static void init_arena(void)
 {
 	long len = (long)PAGES * PAGE;
-	struct utsname name;
-	int major = 0, minor = 0;
 
-	uname(&name);
-	newer_kernel = sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-		       (major > 6 || (major == 6 && minor > 1));
+	newer_kernel = kernel_since(6, 2);
 	if (getpagesize() != PAGE)
 		ksft_exit_skip("this is about pages of %d bytes\n", PAGE);
 	if (mmap(ARENA, len, PROT_NONE,

@@ -10,6 +10,7 @@
 #include <sys/swap.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "../kselftest.h"
@@ -149,6 +150,15 @@ static long swapped_before;
 static __attribute__((constructor)) void note_swapped(void)
 {
 	swapped_before = file_number("/proc/vmstat", "pswpout ", NULL);
+}
+
+bool kernel_since(int major, int minor)
+{
+	int is_major, is_minor;
+	struct utsname name;
+
+	return !uname(&name) && sscanf(name.release, "%d.%d", &is_major, &is_minor) == 2 &&
+	       (is_major > major || (is_major == major && is_minor >= minor));
 }
 
 bool renew_swap(void)

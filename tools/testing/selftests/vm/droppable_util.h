@@ -82,6 +82,8 @@ long count_dropped(const uint8_t *p, size_t len);
 long count_on_swap(void);
 long found_on_swap(void);
 bool swap_is_on(void);
+/* Is this Linux @major.@minor, or later? */
+bool kernel_since(int major, int minor);
 /*
  * Take all swap devices off and on again: each CPU has a list of freed places, which keep
  * what they held until they leave it.
