@@ -120,6 +120,7 @@ void op_fork(void);
 void op_wait(void);
 void op_pin(void);
 void op_unpin(void);
+void unpin_all(void);
 void become_child(void);
 uint8_t *locked_buffer(void);
 void wait_child(void);

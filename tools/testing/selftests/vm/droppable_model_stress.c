@@ -96,6 +96,8 @@ void op_limit(void)
 	if (!has_cgroup || in_child)
 		return;
 	wait_child();
+	/* One page that is held keeps all of its huge page. */
+	unpin_all();
 	droppable = droppable_rss();
 	if (droppable < 2 * MB)
 		return;

@@ -261,9 +261,8 @@ void op_pin(void)
 }
 
 /* Their contents must have stayed all the time. */
-void op_unpin(void)
+static void let_go(int which)
 {
-	int which = rnd(PINS);
 	struct pin *pin = &pins[which];
 
 	if (!pin->nr)
@@ -279,4 +278,15 @@ void op_unpin(void)
 		p->seen = p->nr * WORDS;
 	}
 	close_pin(pin);
+}
+
+void op_unpin(void)
+{
+	let_go(rnd(PINS));
+}
+
+void unpin_all(void)
+{
+	for (int i = 0; i < PINS; i++)
+		let_go(i);
 }
