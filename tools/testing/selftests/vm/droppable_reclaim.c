@@ -678,6 +678,16 @@ TEST_F(pressure, kswapd_drops)
 }
 
 /*
+ * The multi-gen LRU of Linux 6.12 no longer does: it takes ordinary pages off the list
+ * that it may not write either, gets nothing for them, and leaves it to others to swap.
+ */
+static bool node_reclaim_looks_first(void)
+{
+	return file_number("/sys/kernel/mm/lru_gen/enabled", "0x", NULL) <= 0 ||
+	       !kernel_since(6, 12);
+}
+
+/*
  * For a page of this node while another has some left. It may not write, so it is
  * the one that looks before it takes a page off the list whether it would have to.
  */
@@ -691,9 +701,14 @@ TEST_F(pressure, node_reclaim_drops)
 	/* RECLAIM_ZONE and RECLAIM_UNMAP, but not RECLAIM_WRITE. */
 	ASSERT_TRUE(write_number(NODE_RECLAIM, 1 | 4));
 	EXPECT_TRUE(press(self->p, PLAIN));
-	EXPECT_EQ(0, stalls() - self->stalls);
 	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_direct") - self->direct);
-	EXPECT_TRUE(hardly_swapped(self->swapped));
+	if (node_reclaim_looks_first()) {
+		EXPECT_EQ(0, stalls() - self->stalls);
+		EXPECT_TRUE(hardly_swapped(self->swapped));
+	} else {
+		TH_LOG("ordinary pages may be swapped by this Linux: %ld were",
+		       vm_counter("pswpout") - self->swapped);
+	}
 	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
 }
 
@@ -852,6 +867,8 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 
 	pin_to_cpu(0);
 	for (round = 1; !race_is_over(begin); round++) {
+		/* A stale translation only shows of a page that took no zero page's place. */
+		madvise(race.p, RACE_PAGES * page, MADV_DONTNEED);
 		write_round(round);
 		compare(round, true);
 		atomic_store(&race.front, 0);
