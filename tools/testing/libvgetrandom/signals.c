@@ -19,9 +19,17 @@
 
 #include "test.h"
 
+/* So many interruptions show nothing. */
+#define FEW	20
+
 static atomic_bool stop;
 static atomic_int handled;
 static size_t handler_len;
+
+static void check_handled(void)
+{
+	check(atomic_load(&handled) > FEW, "only %d handlers have run", atomic_load(&handled));
+}
 
 static void ask_in_handler(int sig)
 {
@@ -82,11 +90,11 @@ static void requests_in_requests(size_t outer, size_t inner)
 	do {
 		for (int i = 0; i < 20; i++)
 			test_draw(outer);
-	} while (test_now() < until);
+	} while (test_goes_on(until, atomic_load(&handled), FEW));
 	storm(0);
 	atomic_store(&stop, true);
 	test_join(bomber);
-	check(atomic_load(&handled) > 20, "only %d handlers have run", atomic_load(&handled));
+	check_handled();
 }
 
 TEST(small_requests_in_small_requests)
@@ -150,7 +158,7 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 	sigfillset(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	storm(60);
-	while (test_now() < until) {
+	while (test_goes_on(until, atomic_load(&handled), FEW)) {
 		pthread_t thread[4];
 
 		for (int i = 0; i < 4; i++)
@@ -160,7 +168,7 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 		threads += 4;
 	}
 	storm(0);
-	check(atomic_load(&handled) > 10, "only %d handlers have run", atomic_load(&handled));
+	check_handled();
 	check(test_info().states == states, "%d threads, and %zu states have become %zu",
 	      threads, states, test_info().states);
 }
@@ -200,7 +208,7 @@ static void leave_calls(size_t len)
 	test_unseen_init();
 	handle_signals(jump_out);
 	storm(200);
-	while (test_now() < until) {
+	while (test_goes_on(until, left, FEW)) {
 		static uint8_t buffer[TEST_MAX];
 
 		if (sigsetjmp(out, 1)) {
@@ -216,7 +224,7 @@ static void leave_calls(size_t len)
 		may_jump = false;
 	}
 	storm(0);
-	check(left > 5, "left only %d calls", left);
+	check(left > FEW, "left only %d calls", left);
 }
 
 TEST(a_handler_may_jump_out_of_a_small_call)
@@ -262,9 +270,9 @@ TEST(signals_do_not_cut_256_bytes_short)
 			check(vgetrandom(large, len, 0) == (ssize_t)len);
 			check(!getentropy(large, len));
 		}
-	} while (test_now() < until);
+	} while (test_goes_on(until, atomic_load(&handled), FEW));
 	storm(0);
-	check(atomic_load(&handled) > 20);
+	check_handled();
 }
 
 TEST(arc4random_buf_is_never_cut_short)
@@ -277,9 +285,9 @@ TEST(arc4random_buf_is_never_cut_short)
 		memset(large, 0, sizeof(large));
 		arc4random_buf(large, sizeof(large));
 		check(is_full(large, sizeof(large)));
-	} while (test_now() < until);
+	} while (test_goes_on(until, atomic_load(&handled), FEW));
 	storm(0);
-	check(atomic_load(&handled) > 20);
+	check_handled();
 }
 
 TEST(what_a_cut_request_says_it_gave_it_gave)
@@ -296,8 +304,9 @@ TEST(what_a_cut_request_says_it_gave_it_gave)
 		got = vgetrandom(large, sizeof(large), 0);
 		check((got > 0 && got <= (ssize_t)sizeof(large)) || (got == -1 && errno == EINTR));
 		check(got < 0 || is_full(large, got / 64 * 64));
-	} while (test_now() < until);
+	} while (test_goes_on(until, atomic_load(&handled), FEW));
 	storm(0);
+	check_handled();
 }
 
 static atomic_bool got_through;

@@ -23,6 +23,7 @@
 #define FAILED		1
 #define SKIPPED		4
 #define TIME_LIMIT	120	/* seconds, for a test */
+#define PATIENCE	1	/* seconds; of test_goes_on() */
 #define STACK_BYTES	(64 << 10)
 #define MAX_WORDS	32	/* of TEST_LAUNCH */
 
@@ -224,6 +225,13 @@ double test_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+bool test_goes_on(double until, long times, long few)
+{
+	double now = test_now();
+
+	return now < until || (times <= few && now < until + PATIENCE);
 }
 
 /*

@@ -118,6 +118,13 @@ void test_join(pthread_t thread);
 double test_now(void);
 
 /*
+ * Is it before @until, or did what this is about happen no more than @few times yet? On a
+ * busy machine a process may hardly run in the time that it was given. Gives up after a
+ * minute more: the caller checks @times.
+ */
+bool test_goes_on(double until, long times, long few);
+
+/*
  * What has been handed out so far, here and in all children: test_unseen() fails if it
  * sees 8 bytes of an output at a multiple of 8 for the second time. Of long outputs it
  * looks at the beginning, the middle and the end. Async-signal-safe. Nothing is
