@@ -55,6 +55,15 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 }
 
 /*
+ * Nobody could kill a task that waits while it exits, for its signal is gone by then,
+ * nor a kernel thread that works on another's memory.
+ */
+static bool may_wait(void)
+{
+	return !fatal_signal_pending(current) && !(current->flags & (PF_EXITING | PF_KTHREAD));
+}
+
+/*
  * Without memory the fault is over, having done nothing, and whoever touched the
  * page does it again. Others get a jiffy to free some memory in. One that is to
  * die learns the truth: a copy to user space would try for ever.
@@ -62,7 +71,7 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 vm_fault_t __droppable_exit_fault(vm_fault_t ret)
 {
 	current->in_droppable_fault = 0;
-	if (!(ret & VM_FAULT_OOM) || fatal_signal_pending(current))
+	if (!(ret & VM_FAULT_OOM) || !may_wait())
 		return ret;
 	schedule_timeout_killable(1);
 	return ret & ~VM_FAULT_OOM;

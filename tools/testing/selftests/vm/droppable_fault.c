@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
 #include <stdio.h>
@@ -257,6 +258,30 @@ TEST_F(no_memory, who_waits_can_be_killed)
 	}
 	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
 	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
+}
+
+/* The kernel looks at it when the task ends, and no signal can reach that any more. */
+static void exit_with_list_of_futexes(uint8_t *p, struct _test_data_no_memory *self)
+{
+	(void)self;
+	if (syscall(SYS_set_robust_list, p, sizeof(struct robust_list_head)))
+		die("set_robust_list: %s", strerror(errno));
+	_exit(0);
+}
+
+TEST_F(no_memory, who_exits_does_not_wait)
+{
+	int status = -1;
+
+	start(_metadata, self, exit_with_list_of_futexes, MAP_DROPPABLE);
+	EXPECT_TRUE(ends_within(self->child, NULL, 10 * WAIT_MS, &status)) {
+		/* Or nothing could end it. */
+		set_cgroup(GROUP, "memory.max", "max");
+		ends_within(self->child, NULL, PATIENCE_MS, &status);
+	}
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
+	self->child = 0;
 }
 
 #define NODE		1UL
