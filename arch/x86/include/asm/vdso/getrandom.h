@@ -7,6 +7,7 @@
 
 #ifndef __ASSEMBLY__
 
+#include <asm/asm.h>
 #include <asm/unistd.h>
 #include <vdso/datapage.h>	/* and the two pages of it, from <asm/vvar.h> */
 #include <vdso/getrandom.h>
@@ -101,8 +102,8 @@ static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
 {
 	bool holds;
 
-	asm volatile("cmpq %[value], %[word]"
-		     : "=@cce" (holds) : [word] "m" (*(const u64 *)word), [value] "re" (value)
+	asm volatile("cmpq %[value], %[word]" CC_SET(e)
+		     : CC_OUT(e) (holds) : [word] "m" (*(const u64 *)word), [value] "re" (value)
 		     : "memory");
 
 	return holds;
@@ -123,8 +124,8 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 {
 	bool replaced;
 
-	asm volatile("cmpxchgq %[to], %[word]"
-		     : "=@cce" (replaced), [word] "+m" (*word), "+a" (from)
+	asm volatile("cmpxchgq %[to], %[word]" CC_SET(e)
+		     : CC_OUT(e) (replaced), [word] "+m" (*word), "+a" (from)
 		     : [to] "r" (to)
 		     : "memory");
 
