@@ -43,7 +43,7 @@
  *		make the same bytes, and 0 runs everywhere: so nobody minds when
  *		this changes.
  *
- * Written by drivers/char/vdso_rng.c only. A reader that sees a generation and then
+ * Written by the kernel's RNG only. A reader that sees a generation and then
  * asks the kernel for bytes gets them from that generation's key or a later one.
  */
 struct vdso_rng_data {

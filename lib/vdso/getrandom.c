@@ -105,9 +105,9 @@ static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 
 /*
  * Give the state a key that is not older than @generation. The caller has read
- * @generation first: pairs with the smp_store_release() in vdso_rng_publish(),
- * which lets nobody see a generation before the kernel's key of that generation
- * is in place.
+ * @generation first: pairs with the smp_store_release() where the kernel's RNG
+ * publishes it, which lets nobody see a generation before the kernel's key of that
+ * generation is in place.
  *
  * The page can be dropped after the key has come. To write @generation then would
  * make a good state out of a key of zeros, for any call that comes before the
