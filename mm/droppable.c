@@ -6,7 +6,6 @@
 #include <linux/errno.h>
 #include <linux/mman.h>
 #include <linux/rmap.h>
-#include <linux/sched/signal.h>
 
 /**
  * droppable_mmap_flags - check a mmap() with MAP_DROPPABLE, and make it so
@@ -55,23 +54,18 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 }
 
 /*
- * Nobody could kill a task that waits while it exits, for its signal is gone by then,
- * nor a kernel thread that works on another's memory.
+ * Without memory a fault of user space is over, having done nothing, and whoever
+ * touched the page does it again. Others get a jiffy to free some memory in.
+ *
+ * The kernel itself learns the truth. It may hold any lock while it copies, and keeps
+ * that of the mappings while it looks a page up; the page may be another's whose
+ * memory is short as long as the kernel has it; and a task that exits, or a kernel
+ * thread, could not be killed while it waits.
  */
-static bool may_wait(void)
-{
-	return !fatal_signal_pending(current) && !(current->flags & (PF_EXITING | PF_KTHREAD));
-}
-
-/*
- * Without memory the fault is over, having done nothing, and whoever touched the
- * page does it again. Others get a jiffy to free some memory in. One that is to
- * die learns the truth: a copy to user space would try for ever.
- */
-vm_fault_t __droppable_exit_fault(vm_fault_t ret)
+vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags)
 {
 	current->in_droppable_fault = 0;
-	if (!(ret & VM_FAULT_OOM) || !may_wait())
+	if (!(ret & VM_FAULT_OOM) || !(flags & FAULT_FLAG_USER))
 		return ret;
 	schedule_timeout_killable(1);
 	return ret & ~VM_FAULT_OOM;

@@ -82,8 +82,8 @@ static inline bool mmap_is_droppable(unsigned long flags)
 
 /*
  * Faults. Nobody is killed, and nothing is printed, because there is no memory for
- * what may be dropped: the fault tries again. What it allocates on its way (the
- * page, page tables, the memory cgroup's consent) is anybody's code, so it is a
+ * what may be dropped: one of user space tries again. What it allocates on its way
+ * (the page, page tables, the memory cgroup's consent) is anybody's code, so it is a
  * mark of the task that says which fault this is.
  */
 #ifdef CONFIG_DROPPABLE_MEMORY
@@ -107,19 +107,20 @@ static inline bool in_droppable_fault(void)
 	return current->in_droppable_fault && in_task();
 }
 
-vm_fault_t __droppable_exit_fault(vm_fault_t ret);
+vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags);
 
 /**
  * droppable_exit_fault - after a fault has been handled
  * @ret: what it came to
+ * @flags: FAULT_FLAG_* of it
  *
  * The mapping may be gone by now.
  *
- * Return: @ret, without VM_FAULT_OOM if the fault was in droppable memory.
+ * Return: @ret, without VM_FAULT_OOM if user space has touched droppable memory.
  */
-static inline vm_fault_t droppable_exit_fault(vm_fault_t ret)
+static inline vm_fault_t droppable_exit_fault(vm_fault_t ret, unsigned int flags)
 {
-	return likely(!current->in_droppable_fault) ? ret : __droppable_exit_fault(ret);
+	return likely(!current->in_droppable_fault) ? ret : __droppable_exit_fault(ret, flags);
 }
 
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags);
@@ -138,7 +139,7 @@ static inline bool in_droppable_fault(void)
 	return false;
 }
 
-static inline vm_fault_t droppable_exit_fault(vm_fault_t ret)
+static inline vm_fault_t droppable_exit_fault(vm_fault_t ret, unsigned int flags)
 {
 	return ret;
 }

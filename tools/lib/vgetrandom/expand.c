@@ -11,6 +11,7 @@
  * the expander's @witness, in the same page as the key, and it is looked at when all is
  * done: if it is gone, none of it counts.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -179,6 +180,9 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 	erase(run, kept);
 	expander->witness = 0;
 	expander->owner = 0;
+	/* There is no memory for the expander's page: that is not the caller's mistake. */
+	if (drawn == -EFAULT)
+		return 0;
 	if (drawn != VGETRANDOM_KEY_SIZE)
 		return drawn < 0 ? drawn : 0;
 	return lost ? 0 : (ssize_t)len;
