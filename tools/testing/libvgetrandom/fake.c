@@ -92,6 +92,24 @@ TEST(ENOSYS_is_passed_on)
 	error_is_passed_on(ENOSYS);
 }
 
+/* The kernel may have no memory for the page that a key goes to, which is not the caller's. */
+TEST(EFAULT_is_passed_on_unless_it_is_the_key_s)
+{
+	const size_t len = 8192;
+	bool expands;
+
+	meet_fake();
+	expands = info.large == VGETRANDOM_EXPAND;
+	fake->answer = -EFAULT;
+	fake->answers = 1;
+	errno = 0;
+	check(vgetrandom(out, len, 0) == (expands ? (ssize_t)len : -1));
+	check(errno == (expands ? 0 : EFAULT) && !fake->answers);
+	fake->answers = 1;
+	check(vgetrandom(out, 16, 0) == -1 && errno == EFAULT);
+	test_no_harm(fake);
+}
+
 static uint8_t changed[4096];
 
 static void are_whole(void (*fill)(void *buf, size_t len), size_t most)
