@@ -91,9 +91,11 @@ static void *map(struct pool *pool, size_t pages)
 
 /*
  * Two may be here at the same time, and one may not return from the signal handler that
- * has interrupted it: so whoever finds memory that is not counted yet counts it.
+ * has interrupted it: so whoever finds memory that is not counted yet counts it. A request
+ * has the system call to go to, and does not wait; who asks for a state itself has not, and
+ * maps memory too.
  */
-static bool grow(struct pool *pool)
+static bool grow(struct pool *pool, enum pool_owner owner)
 {
 	int32_t patience = atomic_load(&pool->patience);
 	uint32_t capacity = atomic_load(&pool->capacity);
@@ -104,7 +106,7 @@ static bool grow(struct pool *pool)
 
 	if (atomic_load(&pool->fresh) < capacity)
 		return true;
-	if (patience) {
+	if (patience < 0 || (patience && owner != POOL_USER)) {
 		/* If another one counts down at the same time, once will do. */
 		if (patience > 0)
 			atomic_compare_exchange_strong(&pool->patience, &patience, patience - 1);
@@ -113,7 +115,9 @@ static bool grow(struct pool *pool)
 	if (capacity == POOL_MAX)
 		return false;
 	/* Others who come meanwhile are turned away; but not for ever, should this be the end. */
-	if (!atomic_compare_exchange_strong(&pool->patience, &patience, FIRST_PATIENCE))
+	if (!patience &&
+	    !atomic_compare_exchange_strong(&pool->patience, &patience, FIRST_PATIENCE) &&
+	    owner != POOL_USER)
 		return false;
 	n = chunk_of(capacity);
 	if (!atomic_load(&pool->chunks[n])) {
@@ -138,7 +142,7 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags)
 	set_size(pool, size);
 	pool->prot = prot;
 	pool->flags = flags;
-	grow(pool);
+	grow(pool, POOL_THREAD);
 }
 
 void pool_open_fixed(struct pool *pool, size_t size, void *memory, size_t pages)
@@ -205,7 +209,7 @@ void *pool_take(struct pool *pool, enum pool_owner owner)
 		number = take_returned(pool);
 		if (number == POOL_MAX)
 			number = take_fresh(pool);
-	} while (number == POOL_MAX && grow(pool));
+	} while (number == POOL_MAX && grow(pool, owner));
 	if (number == POOL_MAX)
 		return NULL;
 	atomic_store(&pool->next[number], owner);

@@ -50,12 +50,14 @@ static void give(struct pool *pool, void *piece)
  */
 static void exit_thread(void *unused)
 {
-	void *state = thread.own_state;
-	void *expander = thread.expander;
+	void *state, *expander;
 
 	(void)unused;
+	/* A handler that came later would be given a piece that nobody gives back. */
 	thread.exiting = true;
 	enter_pool();
+	state = thread.own_state;
+	expander = thread.expander;
 	thread.state = NULL;
 	thread.own_state = NULL;
 	thread.expander = NULL;

@@ -410,10 +410,51 @@ TEST(a_handler_may_fork_at_any_instruction_of_the_first_large_request)
 }
 
 /*
- * Growth: at any instruction of it a handler leaves it, and does not come back.
+ * A thread's exit. Whoever asks then for the first time, or for much, gives it back.
+ */
+static pthread_key_t later_key;
+
+/* Behind the library's: keys come in the order in which they were made. */
+static void exit_is_over(void *value)
+{
+	(void)value;
+	was_there = stop_stepping();
+}
+
+static void *exit_step_by_step(void *arg)
+{
+	static __thread uint8_t out[16];
+
+	check(!pthread_setspecific(later_key, &later_key));
+	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
+	start_stepping(ask, (uintptr_t)arg);
+	return NULL;
+}
+
+TEST(a_handler_at_any_instruction_of_the_exit_keeps_nothing)
+{
+	unsigned int states, expanders;
+	long at = 0;
+
+	ask();
+	check(!pthread_key_create(&later_key, exit_is_over));
+	states = pieces_out(&thread_states);
+	expanders = pieces_out(&thread_expanders);
+	do {
+		test_join(test_thread(exit_step_by_step, (void *)at));
+		check(pieces_out(&thread_states) == states &&
+		      pieces_out(&thread_expanders) == expanders,
+		      "a thread has not given all back, after step %ld of its exit", at);
+		at++;
+	} while (was_there);
+	check(at > 10, "only %ld steps", at);
+}
+
+/*
+ * Growth: at any instruction of it a handler leaves it, and does not come back; or asks
+ * for a state itself.
  */
 #define FIRST_STATES	256
-#define PATIENCE	256
 
 static sigjmp_buf out_of_it;
 
@@ -440,21 +481,15 @@ static void take_all_states(void)
 
 /*
  * It does, more than once. Who left it may have left word that the kernel is not to be
- * asked; that holds for some requests only.
+ * asked; that holds for requests only, which have the system call to go to.
  */
 static void it_grows(void)
 {
-	int refused = 0;
 	void *state;
 
 	for (int i = 0; i < 5 * FIRST_STATES; i++) {
 		state = vgetrandom_alloc();
-		if (!state) {
-			check(++refused <= PATIENCE, "after %d more states, left at step %ld", i,
-			      step_at);
-			i--;
-			continue;
-		}
+		check(state, "after %d more states, left at step %ld", i, step_at);
 		if (i % 50 == 0)
 			is_mine_alone(state, "one who came after");
 	}
@@ -507,6 +542,31 @@ TEST(states_come_on_after_a_handler_has_jumped_out_of_the_growth)
 {
 	take_all_states();
 	at_each_step(leave_growth);
+}
+
+static void take_in_handler(void)
+{
+	void *state = vgetrandom_alloc();
+
+	check(state, "a handler at step %ld", step_at);
+	is_mine_alone(state, "a handler");
+}
+
+static void interrupt_growth(long at)
+{
+	void *state;
+
+	start_stepping(take_in_handler, at);
+	state = vgetrandom_alloc();
+	was_there = stop_stepping();
+	check(state, "interrupted at step %ld", at);
+	is_mine_alone(state, "whom it has interrupted");
+}
+
+TEST(a_handler_at_any_instruction_of_the_growth_has_a_state_too)
+{
+	take_all_states();
+	at_each_step(interrupt_growth);
 }
 
 static void *end_in_growth(void *arg)
