@@ -36,9 +36,9 @@ static void preload(const char *library)
 	const char *others = getenv("LD_PRELOAD");
 	char *value;
 
-	if (strpbrk(library, " :\t\n"))
+	if (strpbrk(library, " :\t\n$"))
 		errx(EXIT_RUN_FAILED,
-		     "'%s' cannot be preloaded: LD_PRELOAD has no way to write blanks and colons",
+		     "'%s' cannot be preloaded: LD_PRELOAD has no way to write blanks, colons and $",
 		     library);
 	if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "",
 		     others ? others : "") < 0)
