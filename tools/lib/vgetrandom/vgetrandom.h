@@ -52,8 +52,9 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags);
  *
  * For runtimes that schedule threads of their own and want to call the vDSO function
  * themselves, as in struct vgetrandom_info: with a state for each processor, say. One
- * thread at a time may use a state; a signal handler may interrupt that with a call of
- * its own. Others need not bother: vgetrandom() has one for each thread.
+ * thread at a time may use a state, and a signal handler must not use the one of a call
+ * that it interrupts: see vgetrandom_alloc(3). Others need not bother: vgetrandom() has
+ * one for each thread.
  *
  * States lie many to a page, on cache lines of their own, in memory mapped as the vDSO
  * asks for. A child of fork() has its parent's states, that start anew in it.
