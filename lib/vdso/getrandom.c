@@ -25,8 +25,9 @@
  * locks the state not only when it begins, but before each of the few places where it
  * writes, and after one of them if it is not to look at the state at once. What
  * remains is a page that is dropped within such a place, some two hundred instructions
- * at the most, and two handlers that both call before its last store. Nothing can be
- * done about it here: there is no memory to leave word in but the page itself.
+ * at the most, a handler that calls before its last store, and before that too another
+ * one that calls or that leaves by longjmp(). Nothing can be done about it here: there
+ * is no memory to leave word in but the page itself.
  */
 
 #include <linux/compiler.h>
@@ -276,8 +277,8 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
  * A state may be used by one thread at a time. A signal handler may call on the
  * state of the call it interrupts, and may fork; both sides may then go on.
  * A handler that leaves by longjmp() in the middle of a call leaves a state that
- * is never wrong, but slow: every later call on it is a system call, until the
- * kernel drops or a fork wipes its page.
+ * is not wrong (but see above), but slow: every later call on it is a system call,
+ * until the kernel drops or a fork wipes its page.
  *
  * Return: the number of bytes written; -EFAULT if the state straddles a page;
  * otherwise what the system call returns.
