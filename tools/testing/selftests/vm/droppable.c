@@ -28,15 +28,6 @@
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
 #endif
-#ifndef UFFDIO_MOVE		/* Linux 6.8 */
-struct uffdio_move {
-	__u64 dst, src, len, mode;
-	__s64 move;
-};
-
-#define UFFDIO_MOVE		_IOWR(UFFDIO, 0x05, struct uffdio_move)
-#define UFFD_FEATURE_MOVE	0x10000
-#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP	4
 #endif
@@ -334,36 +325,6 @@ TEST_F(droppable, userfaultfd_refuses)
 	EXPECT_EQ(EINVAL, register_range(fd, self->p, UFFDIO_REGISTER_MODE_MISSING |
 					 UFFDIO_REGISTER_MODE_WP));
 	close(fd);
-}
-
-static int move_pages_to(int fd, void *to, void *from)
-{
-	struct uffdio_move move = {
-		.dst = (unsigned long)to, .src = (unsigned long)from, .len = len,
-	};
-
-	return ioctl(fd, UFFDIO_MOVE, &move) ? errno : 0;
-}
-
-/* What they were moved from needs not be registered, and they would be swapped there. */
-TEST_F(droppable, userfaultfd_moves_no_page)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	uint8_t *control = map_pages(MAP_PRIVATE, len), *to = map_pages(MAP_PRIVATE, 2 * len);
-
-	if (fd < 0)
-		SKIP(return, "userfaultfd: %s", strerror(errno));
-	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
-	memset(control, 0x5a, len);
-	ASSERT_EQ(0, register_range(fd, to, UFFDIO_REGISTER_MODE_MISSING));
-	EXPECT_EQ(api.features & UFFD_FEATURE_MOVE ? 0 : EINVAL,
-		  move_pages_to(fd, to, control));
-	ASSERT_EQ(0, register_range(fd, to + len, UFFDIO_REGISTER_MODE_MISSING));
-	memset(self->p, 0x5a, len);
-	EXPECT_EQ(EINVAL, move_pages_to(fd, to + len, self->p));
-	close(fd);
-	EXPECT_TRUE(is_zero(to + len, len));
 }
 
 /* A page that is merged is shared, and swap backed. */

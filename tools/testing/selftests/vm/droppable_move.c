@@ -7,10 +7,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -25,6 +28,18 @@
 #endif
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE	67
+#endif
+#ifndef UFFDIO_MOVE		/* Linux 6.8 */
+struct uffdio_move {
+	__u64 dst, src, len, mode;
+	__s64 move;
+};
+
+#define UFFDIO_MOVE		_IOWR(UFFDIO, 0x05, struct uffdio_move)
+#define UFFD_FEATURE_MOVE	0x10000
+#endif
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY	1
 #endif
 
 #define PAGES		64
@@ -529,6 +544,47 @@ TEST(merging_a_process_leaves_droppable_pages_alone)
 		EXPECT_FALSE(smaps_flag(p, " mg"));
 	}
 	munmap(p, len);
+}
+
+/* To ordinary memory at @to, which is registered; as the kernel can since Linux 6.8. */
+static int uffd_move(int fd, void *to, void *from, size_t len)
+{
+	struct uffdio_register reg = {
+		.range = { (unsigned long)to, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_move move = {
+		.dst = (unsigned long)to, .src = (unsigned long)from, .len = len,
+	};
+
+	if (ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -1;
+	return ioctl(fd, UFFDIO_MOVE, &move) ? errno : 0;
+}
+
+/*
+ * What they are moved from needs not be registered, and they would be swapped there.
+ * Linux itself allows it, 6.18 still.
+ */
+TEST(userfaultfd_moves_none_to_ordinary_memory)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	size_t len = PAGES * getpagesize();
+	uint8_t *p, *control = map_pages(MAP_PRIVATE, len), *to = map_pages(MAP_PRIVATE, 2 * len);
+
+	page = getpagesize();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
+	fill_pages(control, len);
+	EXPECT_EQ(api.features & UFFD_FEATURE_MOVE ? 0 : EINVAL, uffd_move(fd, to, control, len));
+	p = map_filled(false, len);
+	EXPECT_EQ(EINVAL, uffd_move(fd, to + len, p, len));
+	close(fd);
+	EXPECT_EQ(0, to[len]);
+	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	munmap(p, len);
+	munmap(to, 2 * len);
+	munmap(control, len);
 }
 
 TEST_HARNESS_MAIN
