@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,6 +67,15 @@ ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len
 			unsigned int flags)
 {
 	return vgetrandom(buffer, len, flags, state, sizeof(*state));
+}
+
+void guest_stay_on_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity: %s", strerror(errno));
 }
 
 void guest_wait_ready(void)

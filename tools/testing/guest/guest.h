@@ -38,6 +38,9 @@ struct vgetrandom_state *guest_map_states(void);
 ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len,
 			unsigned int flags);
 
+/* The calling thread, and those that it starts, stay on the first processor. */
+void guest_stay_on_one_cpu(void);
+
 /* Wait until the kernel has seeded its RNG. */
 void guest_wait_ready(void);
 

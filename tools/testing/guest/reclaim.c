@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,20 +88,6 @@ static bool drop(void *page)
 
 	madvise(page, getpagesize(), MADV_PAGEOUT);
 	return !mincore(page, getpagesize(), &resident) && !(resident & 1);
-}
-
-/*
- * All threads on one processor: a page that has just been made is in its list of
- * new pages for a while, and only from there can be got at. And each switch from a
- * worker to the reclaimer is in the middle of some call.
- */
-static void share_one_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity: %s", strerror(errno));
 }
 
 /* Calls, while all that can be reclaimed is, all the time. */
@@ -198,7 +183,12 @@ int main(void)
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	guest_write(GROUP "/cgroup.procs", pid);
 
-	share_one_cpu();
+	/*
+	 * All threads on one processor: a page that has just been made is in its list of
+	 * new pages for a while, and only from there can be got at. And each switch from a
+	 * worker to the reclaimer is in the middle of some call.
+	 */
+	guest_stay_on_one_cpu();
 	kept = malloc((size_t)THREADS * KEPT * CHUNK);
 	check(kept, "no memory");
 	for (int lru_gen = 0; lru_gen < 2; lru_gen++) {

@@ -130,28 +130,18 @@ static struct snapshot_call library_call(void)
 	return call;
 }
 
-/*
- * The kernel has a key for each processor, and so not the same bytes if the guest's
- * scheduler puts the thread on another one in the next restore.
- */
-static void stay_on_one_processor(void)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	check(!sched_setaffinity(0, sizeof(cpus), &cpus), "sched_setaffinity: %s",
-	      strerror(errno));
-}
-
 static void *loop(void *arg)
 {
 	const enum snapshot_caller caller = (uintptr_t)arg;
 	struct vgetrandom_state *state = guest_map_states();
 	struct snapshot_call call;
 
+	/*
+	 * The kernel has a key for each processor, and so not the same bytes if the
+	 * guest's scheduler puts the thread on another one in the next restore.
+	 */
 	if (caller == SYSCALL)
-		stay_on_one_processor();
+		guest_stay_on_one_cpu();
 	do {
 		switch (caller) {
 		case SYSCALL:

@@ -360,25 +360,30 @@ static void *ask_step_by_step(void *arg)
 /* Each instruction up to so many, which are those before the bytes are made; then fewer. */
 #define EVERY_STEP	500
 
-static void interrupt_first_requests(size_t len, void (*action)(void), long stride)
+static void threads_give_all_back(void *(*step_by_step)(void *arg), long stride)
 {
 	unsigned int states, expanders;
 	long at = 0;
 
-	test_unseen_init();
 	ask();
-	request_len = len;
-	step_action = action;
 	states = pieces_out(&thread_states);
 	expanders = pieces_out(&thread_expanders);
 	do {
-		test_join(test_thread(ask_step_by_step, (void *)at));
+		test_join(test_thread(step_by_step, (void *)at));
 		check(pieces_out(&thread_states) == states &&
 		      pieces_out(&thread_expanders) == expanders,
 		      "a thread has not given all back, after step %ld", at);
 		at += at < EVERY_STEP ? 1 : stride;
 	} while (was_there);
 	check(at > 10, "only %ld steps", at);
+}
+
+static void interrupt_first_requests(size_t len, void (*action)(void), long stride)
+{
+	test_unseen_init();
+	request_len = len;
+	step_action = action;
+	threads_give_all_back(ask_step_by_step, stride);
 }
 
 static void take_and_give(void)
@@ -433,21 +438,8 @@ static void *exit_step_by_step(void *arg)
 
 TEST(a_handler_at_any_instruction_of_the_exit_keeps_nothing)
 {
-	unsigned int states, expanders;
-	long at = 0;
-
-	ask();
 	check(!pthread_key_create(&later_key, exit_is_over));
-	states = pieces_out(&thread_states);
-	expanders = pieces_out(&thread_expanders);
-	do {
-		test_join(test_thread(exit_step_by_step, (void *)at));
-		check(pieces_out(&thread_states) == states &&
-		      pieces_out(&thread_expanders) == expanders,
-		      "a thread has not given all back, after step %ld of its exit", at);
-		at++;
-	} while (was_there);
-	check(at > 10, "only %ld steps", at);
+	threads_give_all_back(exit_step_by_step, 1);
 }
 
 /*
