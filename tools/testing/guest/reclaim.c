@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,6 @@
 #define BULK		(32 << 20)
 #define GROUP		"/sys/fs/cgroup/reclaim"
 
-static uint8_t (*kept)[CHUNK];
 static bool stop;
 
 struct worker {
@@ -81,23 +81,33 @@ static void reclaim_now(const char *amount)
 	fclose(f);
 }
 
-/* Reclaim one page, used or not. It may be busy; then it stays. */
+static bool resident(void *page)
+{
+	unsigned char there = 0;
+
+	check(!mincore(page, getpagesize(), &there), "mincore: %s", strerror(errno));
+	return there & 1;
+}
+
+/* Reclaim one page, used or not: was it there, and is gone? It may be busy; then it stays. */
 static bool drop(void *page)
 {
-	unsigned char resident = 1;
-
+	if (!resident(page))
+		return false;
 	madvise(page, getpagesize(), MADV_PAGEOUT);
-	return !mincore(page, getpagesize(), &resident) && !(resident & 1);
+	return !resident(page);
 }
 
 /* Calls, while all that can be reclaimed is, all the time. */
 static void in_use(void)
 {
 	struct worker workers[THREADS] = { 0 };
+	uint8_t (*kept)[CHUNK] = malloc((size_t)THREADS * KEPT * CHUNK);
 	static const uint8_t zero[CHUNK];
 	unsigned long calls = 0, dropped = 0, n = 0;
 	time_t begin = time(NULL);
 
+	check(kept, "no memory");
 	stop = false;
 	for (int i = 0; i < THREADS; i++) {
 		workers[i].out = kept + i * KEPT;
@@ -105,10 +115,17 @@ static void in_use(void)
 		check(!pthread_create(&workers[i].id, NULL, work, &workers[i]), "pthread_create");
 	}
 	while (time(NULL) < begin + (dropped > ENOUGH ? SECONDS : MAX_SECONDS)) {
-		/* All that has not been used of late; and, used or not, the states. */
-		for (int i = 0; i < 100; i++)
-			dropped += drop(workers[i % THREADS].state);
-		reclaim_now("64M");
+		/*
+		 * The states, used or not, each time that their threads have had a turn; and
+		 * what has not been used of late. Little of that: the kernel goes on as long
+		 * as it finds a state again, which once took more than a minute.
+		 */
+		for (int i = 0; i < 20; i++) {
+			for (int j = 0; j < THREADS; j++)
+				dropped += drop(workers[j].state);
+			sched_yield();
+		}
+		reclaim_now("128K");
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < THREADS; i++) {
@@ -122,6 +139,8 @@ static void in_use(void)
 		check(memcmp(kept[i], zero, CHUNK), "zeros were handed out");
 		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
 	}
+	/* Or reclaim would find it next time, and swap it. */
+	free(kept);
 	printf("%lu calls, states dropped %lu times, %lu chunks compared\n",
 	       calls, dropped, n);
 	check(dropped > ENOUGH, "the states were hardly ever reclaimed: this has shown nothing");
@@ -189,8 +208,6 @@ int main(void)
 	 * worker to the reclaimer is in the middle of some call.
 	 */
 	guest_stay_on_one_cpu();
-	kept = malloc((size_t)THREADS * KEPT * CHUNK);
-	check(kept, "no memory");
 	for (int lru_gen = 0; lru_gen < 2; lru_gen++) {
 		guest_write("/sys/kernel/mm/lru_gen/enabled", lru_gen ? "7" : "0");
 		printf("%s LRU:\n", lru_gen ? "multi-gen" : "classic");
