@@ -93,10 +93,10 @@ test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (s
 	@PATIENCE=4 VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
-torture: tree	## every event at every instruction, and pairs of them, with every core (an hour or so)
+torture: tree	## every event at every instruction, and pairs, with every core (hours); or PARTS='own sse2'
 	@scripts/build vdso
 	@scripts/build tests
-	@scripts/tests/torture
+	@scripts/tests/torture $(PARTS)
 
 # make soak MINUTES=10: not an hour of it.
 MINUTES ?= 60
