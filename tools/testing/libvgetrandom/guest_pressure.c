@@ -197,8 +197,11 @@ int main(int argc, char **argv)
 			/* So that somebody gets to a call. */
 			nanosleep(&tick, NULL);
 		}
-		/* And whatever has not been used of late. It does not get all: EAGAIN. */
-		write_file(GROUP "/memory.reclaim", "64M", false);
+		/*
+		 * And what has not been used of late; little of that: the kernel goes on as long
+		 * as it finds one of these areas again. It may not get all: EAGAIN.
+		 */
+		write_file(GROUP "/memory.reclaim", "128K", false);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < THREADS; i++) {
