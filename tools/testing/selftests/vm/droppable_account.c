@@ -321,10 +321,19 @@ static void run_cycles(long pages)
 	}
 }
 
+/*
+ * How far a counter is from where it was. More free pages than before are what others gave
+ * back, such as KASAN's quarantine, which once was 764 of them.
+ */
+static long changed(size_t i, const long before[COUNTERS], const long after[COUNTERS])
+{
+	return i ? labs(before[i] - after[i]) : before[i] - after[i];
+}
+
 static bool near(const long before[COUNTERS], const long after[COUNTERS])
 {
 	for (size_t i = 0; i < COUNTERS; i++)
-		if (labs(before[i] - after[i]) > SLACK_PAGES)
+		if (changed(i, before, after) > SLACK_PAGES)
 			return false;
 	return true;
 }
@@ -341,7 +350,7 @@ static void expect_as_before(struct __test_metadata *_metadata, const long befor
 			break;
 	}
 	for (size_t i = 0; i < COUNTERS; i++) {
-		EXPECT_NEAR(before[i], after[i])
+		EXPECT_GE(SLACK_PAGES, changed(i, before, after))
 			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
 	}
 	EXPECT_NEAR(was->current, is->current);
