@@ -3,7 +3,7 @@
  * In the guest, on our kernel: threads draw by the library, while the kernel takes its
  * droppable memory away again and again: no zeros, and no bytes twice.
  *
- * usage: guest_pressure SECONDS
+ * usage: guest_pressure SECONDS, or longer until enough was dropped
  *
  * All of it is dropped: the states for the vDSO, and, with VGETRANDOM_LARGE in the
  * environment, the memory in which large requests are expanded.
@@ -33,6 +33,8 @@
 #define CHUNK		16
 #define LARGE		6000
 #define AREAS		16
+#define ENOUGH		100		/* pages that were dropped */
+#define MAX_SECONDS	60		/* more than was asked for */
 #define GROUP		"/sys/fs/cgroup/pressure"
 
 #define check(condition, ...) do {		\
@@ -190,7 +192,9 @@ int main(int argc, char **argv)
 	}
 	nr = find_areas();
 	check(nr, "no memory here is droppable");
-	for (end = time(NULL) + atoi(argv[1]); time(NULL) < end;) {
+	/* Longer where it takes long to see enough, as on a kernel that checks itself. */
+	for (end = time(NULL) + atoi(argv[1]);
+	     time(NULL) < end + (dropped > ENOUGH ? 0 : MAX_SECONDS);) {
 		for (int i = 0; i < 20; i++) {
 			for (int j = 0; j < nr; j++)
 				dropped += drop(&areas[j]);
@@ -217,7 +221,7 @@ int main(int argc, char **argv)
 	}
 	printf("%lu calls, pages dropped %lu times of %d areas, %lu chunks compared\n",
 	       calls, dropped, nr, n);
-	check(dropped > 100, "the memory was hardly ever reclaimed: this has shown nothing");
+	check(dropped > ENOUGH, "the memory was hardly ever reclaimed: this has shown nothing");
 	check(calls > 1000, "hardly any calls: this has shown nothing");
 	return 0;
 }
