@@ -98,7 +98,7 @@ static bool drop(void *page)
 	return !resident(page);
 }
 
-/* Calls, while all that can be reclaimed is, all the time. */
+/* Calls, while their states are reclaimed all the time. */
 static void in_use(void)
 {
 	struct worker workers[THREADS] = { 0 };
