@@ -20,7 +20,7 @@ static const struct {
 	const char *name;
 	size_t pass;
 } cores[] = {
-	{ "sse2", 8 }, { "avx2", 8 }, { "avx512vl", 8 }, { "avx512", 16 },
+	{ "sse2", 8 }, { "avx2", 8 }, { "avx512vl", 16 }, { "avx512", 16 },
 };
 
 bool world_set_core(const char *name)

@@ -173,7 +173,7 @@ static const struct core {
 } cores[] = {
 	{ "sse2", vgetrandom_chacha20_sse2, 4, 8 },
 	{ "avx2", vgetrandom_chacha20_avx2, 8, 8 },
-	{ "avx512vl", vgetrandom_chacha20_avx512vl, 8, 8 },
+	{ "avx512vl", vgetrandom_chacha20_avx512vl, 16, 16 },
 	{ "avx512", vgetrandom_chacha20_avx512, 16, 16 },
 };
 
@@ -354,7 +354,7 @@ static const char *call_checked(core_fn *fn, struct vgetrandom_state *state, uin
 static const char *run(const struct core *core, uint8_t *state_at, uint8_t *dst,
 		       size_t nblocks)
 {
-	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_PASS) * BLOCK_SIZE], state_want[ROOM];
+	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_BLOCKS) * BLOCK_SIZE], state_want[ROOM];
 	size_t kept = core->run - nblocks % core->run, len = nblocks * BLOCK_SIZE;
 	const size_t at = state_at - state_room;
 	unsigned long call = CALL;

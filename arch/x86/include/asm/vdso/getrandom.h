@@ -341,9 +341,11 @@ __arch_vgetrandom_generate(struct vgetrandom_state *state, u8 *dst, size_t nbloc
 		vgetrandom_chacha20_avx512(state, dst, nblocks, call);
 		return 16 - nblocks % 16;
 	}
-	if (IS_ENABLED(CONFIG_AS_AVX512) && core == VGETRANDOM_AVX512VL)
+	if (IS_ENABLED(CONFIG_AS_AVX512) && core == VGETRANDOM_AVX512VL) {
 		vgetrandom_chacha20_avx512vl(state, dst, nblocks, call);
-	else if (core == VGETRANDOM_AVX2)
+		return 16 - nblocks % 16;
+	}
+	if (core == VGETRANDOM_AVX2)
 		vgetrandom_chacha20_avx2(state, dst, nblocks, call);
 	else
 		vgetrandom_chacha20_sse2(state, dst, nblocks, call);
