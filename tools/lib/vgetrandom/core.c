@@ -24,7 +24,7 @@ enum { SSE2, AVX2, AVX512VL, AVX512, NR_CORES };
 static const struct core cores[NR_CORES] = {
 	[SSE2]		= { "sse2",	8,  vgetrandom_chacha20_sse2,	  640, 256 },
 	[AVX2]		= { "avx2",	8,  vgetrandom_chacha20_avx2,	  160, 128 },
-	[AVX512VL]	= { "avx512vl",	8,  vgetrandom_chacha20_avx512vl, 160, 128 },
+	[AVX512VL]	= { "avx512vl",	16, vgetrandom_chacha20_avx512vl, 160, 128 },
 	[AVX512]	= { "avx512",	16, vgetrandom_chacha20_avx512,	  192, 128 },
 };
 

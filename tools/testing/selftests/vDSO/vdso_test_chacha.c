@@ -343,7 +343,7 @@ static const char *call_checked(core_fn *fn, struct vgetrandom_state *state, uin
 static const char *run(const struct core *core, uint8_t *state_at, uint8_t *dst,
 		       size_t nblocks)
 {
-	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_PASS) * BLOCK_SIZE], state_want[ROOM];
+	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_BLOCKS) * BLOCK_SIZE], state_want[ROOM];
 	size_t kept = core->blocks - nblocks % core->blocks, len = nblocks * BLOCK_SIZE;
 	const size_t at = state_at - state_room;
 	unsigned long call = CALL;
