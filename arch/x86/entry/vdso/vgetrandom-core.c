@@ -8,24 +8,11 @@
 #include <linux/vdso_rng.h>
 #include <asm/cpu_device_id.h>
 #include <asm/fpu/api.h>
-#include <asm/intel-family.h>
 #include <asm/vdso/getrandom.h>
 
-/*
- * Processors whose clock goes down, for all that runs on the core and for a while
- * after, when zmm registers are used. The first of them is the one for which
- * arch/x86/crypto/poly1305_glue.c avoids them too; the next generations suffer less,
- * but a program did not ask for it when it asked for four random bytes.
- */
 static const struct x86_cpu_id slowed_by_zmm[] __initconst = {
-	X86_MATCH_INTEL_FAM6_MODEL(SKYLAKE_X,	NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(ICELAKE_X,	NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(ICELAKE_D,	NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(ICELAKE,	NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(ICELAKE_L,	NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(ICELAKE_NNPI, NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(TIGERLAKE_L,	NULL),
-	X86_MATCH_INTEL_FAM6_MODEL(TIGERLAKE,	NULL),
+#define VGETRANDOM_SLOWED_BY_ZMM(model)	X86_MATCH_VENDOR_FAM_MODEL(INTEL, 6, model, NULL),
+#include <asm/vdso/getrandom-slowed-by-zmm.h>
 	{ }
 };
 
