@@ -60,7 +60,6 @@ FIXTURE_SETUP(mlock)
 FIXTURE_TEARDOWN(mlock)
 {
 	munmap(self->p, SIZE);
-	munmap(self->ordinary, LIMIT / 2);
 }
 
 TEST_F(mlock, mlock_does_not_lock)
@@ -88,11 +87,11 @@ TEST_F(mlock, what_was_locked_is_dropped)
 
 	EXPECT_EQ(0, mlock(self->p, size));
 	/* One page or another may be in use for a moment, in a per-CPU list. */
-	for (int i = 0; i < 10 && dropped < (long)(size / getpagesize() / 2); i++) {
+	for (int i = 0; i < 10 && dropped < (long)(size / page / 2); i++) {
 		EXPECT_EQ(0, madvise(self->p, size, MADV_PAGEOUT));
 		dropped = count_dropped(self->p, size);
 	}
-	EXPECT_LE((long)(size / getpagesize() / 2), dropped);
+	EXPECT_LE((long)(size / page / 2), dropped);
 }
 
 TEST_F(mlock, mlockall_does_not_lock)
@@ -170,7 +169,7 @@ TEST_F(mlock, mlock_counts_the_ordinary_part)
 	EXPECT_TRUE(smaps_flag(both, " lo"));
 	EXPECT_FALSE(smaps_flag(both + LIMIT, " lo"));
 	/* There is no room for a page more. */
-	EXPECT_EQ(-1, mlock(self->ordinary, getpagesize()));
+	EXPECT_EQ(-1, mlock(self->ordinary, page));
 	EXPECT_EQ(ENOMEM, errno);
 }
 
