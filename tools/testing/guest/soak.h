@@ -37,7 +37,7 @@ enum soak_plant {
 	PLANT_CHILD, PLANT_HANG, PLANT_LEAK, PLANTS
 };
 
-/* Of one worker, its handlers and children. */
+/* Of one worker, its handlers and children. All of them are 64 bits wide: see sum(). */
 struct soak_counts {
 	alignas(64) uint64_t calls;	/* of all kinds */
 	uint64_t library;		/* those by libvgetrandom */

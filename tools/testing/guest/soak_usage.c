@@ -2,14 +2,13 @@
 /* What the process has, and what the kernel has left: before, and after. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <vgetrandom.h>
 
-#include "number.h"
+#include "droppable_util.h"
 #include "soak.h"
 
 /*
@@ -48,18 +47,15 @@ static long lines_of(const char *file)
 /* What the kernel has only kept for later. */
 static void settle(void)
 {
-	static const struct { const char *file, *text; } orders[] = {
-		{ "/proc/sys/vm/drop_caches", "3" }, { "/proc/sys/vm/compact_memory", "1" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
-		int fd = open(orders[i].file, O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0 || write(fd, orders[i].text, 1) != 1)
-			soak_die("writing to %s: %s", orders[i].file, strerror(errno));
-		close(fd);
-	}
+	if (!write_to_file("/proc/sys/vm/drop_caches", "3") ||
+	    !write_to_file("/proc/sys/vm/compact_memory", "1"))
+		soak_die("settings of vm: %s", strerror(errno));
 	soak_sleep_us(500000);
+}
+
+static long number_in(const char *file, const char *key)
+{
+	return file_number(file, key, NULL);
 }
 
 struct soak_usage usage_now(void)
