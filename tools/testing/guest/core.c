@@ -37,7 +37,7 @@ static const struct core {
 } cores[] = {
 	{ "sse2", "SSE2", 8, false, false },
 	{ "avx2", "AVX2", 8, true, false },
-	{ "avx512vl", "AVX-512 (ymm)", 8, true, false },
+	{ "avx512vl", "AVX-512 (ymm)", 16, true, false },
 	{ "avx512", "AVX-512 (zmm)", 16, true, true },
 };
 
