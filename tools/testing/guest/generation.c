@@ -3,8 +3,6 @@
  * Every reseed of the kernel's RNG reaches the states: that by RNDRESEEDCRNG, by
  * the timer, and on resume from suspend.
  */
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "guest.h"

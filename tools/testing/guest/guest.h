@@ -9,11 +9,7 @@
 #ifndef _GUEST_H
 #define _GUEST_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdnoreturn.h>
-#include <sys/types.h>
 #include <vdso/getrandom.h>
 
 #include "droppable_util.h"

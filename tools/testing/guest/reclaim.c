@@ -4,14 +4,8 @@
  * bytes twice, and none of it in the swap, with either of the kernel's LRUs.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "guest.h"
 
@@ -85,7 +79,6 @@ static void in_use(void)
 {
 	struct worker workers[THREADS] = { 0 };
 	uint8_t (*kept)[CHUNK] = malloc((size_t)THREADS * KEPT * CHUNK);
-	static const uint8_t zero[CHUNK];
 	unsigned long calls = 0, dropped = 0, n = 0;
 	time_t begin = time(NULL);
 
@@ -118,7 +111,7 @@ static void in_use(void)
 	}
 	qsort(kept, n, CHUNK, cmp);
 	for (unsigned long i = 0; i < n; i++) {
-		check(memcmp(kept[i], zero, CHUNK), "zeros were handed out");
+		check(!is_zero(kept[i], CHUNK), "zeros were handed out");
 		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
 	}
 	/* Or reclaim would find it next time, and swap it. */
@@ -128,36 +121,40 @@ static void in_use(void)
 	check(dropped > ENOUGH, "the states were hardly ever reclaimed: this has shown nothing");
 }
 
+/* How many pages are swapped out when a lot is reclaimed. */
+static long reclaim_all(void)
+{
+	long before = vm_counter("pswpout");
+
+	for (int i = 0; i < 20; i++)
+		reclaim_cgroup(GROUP, 64 << 20);
+	return vm_counter("pswpout") - before;
+}
+
 /* A lot of droppable memory beside as much ordinary memory: only that is swapped. */
 static void not_swapped(void)
 {
 	uint8_t *p = map_pages(MAP_DROPPABLE, BULK), *control = map_pages(MAP_PRIVATE, BULK);
-	unsigned long dropped = 0, pages = BULK / page;
-	long before = vm_counter("pswpout"), swapped;
+	long dropped = 0, pages = BULK / page, swapped;
 
 	memset(p, 0x5a, BULK);
-	for (int i = 0; i < 20; i++)
-		reclaim_cgroup(GROUP, 64 << 20);
-	for (unsigned long i = 0; i < pages; i++) {
+	swapped = reclaim_all();
+	for (long i = 0; i < pages; i++) {
 		uint8_t byte = p[i * page];
 
 		check(!byte || byte == 0x5a, "a droppable page holds something else");
 		dropped += !byte;
 	}
-	swapped = vm_counter("pswpout") - before;
-	printf("%lu of %lu droppable pages dropped, %ld pages swapped out\n",
+	printf("%ld of %ld droppable pages dropped, %ld pages swapped out\n",
 	       dropped, pages, swapped);
 	check(dropped > pages * 9 / 10, "droppable memory is not reclaimed");
-	check(swapped < (long)pages / 10, "droppable memory is swapped out");
+	check(swapped < pages / 10, "droppable memory is swapped out");
 
 	/* That there is a swap that works: the same with ordinary memory. */
 	memset(control, 0x5a, BULK);
-	before = vm_counter("pswpout");
-	for (int i = 0; i < 20; i++)
-		reclaim_cgroup(GROUP, 64 << 20);
-	swapped = vm_counter("pswpout") - before;
+	swapped = reclaim_all();
 	printf("ordinary memory: %ld pages swapped out\n", swapped);
-	check(swapped > (long)pages / 2, "no swap: this has shown nothing");
+	check(swapped > pages / 2, "no swap: this has shown nothing");
 	munmap(p, BULK);
 	munmap(control, BULK);
 }

@@ -131,8 +131,10 @@ extern struct soak_states {
 } states;
 
 /* soak_usage.c */
+#define USES	6
+
 struct soak_usage {
-	long anon_kb, mappings, threads, fds, states, free_kb;
+	long of[USES];
 };
 
 struct soak_usage usage_now(void);

@@ -4,10 +4,7 @@
  * without the system call, and follow reseeds.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "guest.h"

@@ -8,19 +8,13 @@
  * The rules are those of Linux 6.11 and later too, and this passes there as well.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
@@ -55,14 +49,6 @@ static bool refused(int flags, int fd, int errno_wanted)
 		return errno == errno_wanted;
 	munmap(p, LEN);
 	return false;
-}
-
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	while (n--)
-		if (*p++)
-			return false;
-	return true;
 }
 
 FIXTURE(droppable) {

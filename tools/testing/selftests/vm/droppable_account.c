@@ -7,15 +7,6 @@
  * Needs root, for a memory cgroup.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 

@@ -5,13 +5,7 @@
  * tests.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"

@@ -10,18 +10,12 @@
  * full of locked pages.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/klog.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"

@@ -6,10 +6,6 @@
  * not count for it.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "../kselftest_harness.h"

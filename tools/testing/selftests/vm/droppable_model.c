@@ -10,14 +10,8 @@
  * without something that it needs; otherwise it says so and goes without.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../kselftest.h"
 #include "droppable_model.h"

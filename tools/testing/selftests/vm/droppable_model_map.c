@@ -3,10 +3,6 @@
  * Random operations on mappings, with what the kernel must say to them.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "../kselftest.h"
 #include "droppable_model.h"
 #include "droppable_util.h"

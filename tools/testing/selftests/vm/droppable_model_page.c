@@ -4,12 +4,6 @@
  * and the swap device say about them, and must say.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "../kselftest.h"
 #include "droppable_model.h"
 #include "droppable_util.h"

@@ -6,27 +6,16 @@
  * devices with memory of their own: droppable_device.c.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
-#include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
-#endif
-#ifndef PR_SET_MEMORY_MERGE
-#define PR_SET_MEMORY_MERGE	67
 #endif
 #ifndef UFFDIO_MOVE		/* Linux 6.8 */
 struct uffdio_move {
@@ -472,19 +461,6 @@ TEST(ksm_leaves_droppable_pages_alone)
 	/* It may be swapped, and looks the same. */
 	munmap(control, len);
 	EXPECT_STREQ("", trouble_with(p, len, PAGES));
-}
-
-/* For all of a process: kernels before 6.4 do not know that. */
-TEST(merging_a_process_leaves_droppable_pages_alone)
-{
-	uint8_t *p = map_pages(MAP_DROPPABLE, page);
-
-	if (prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0)) {
-		EXPECT_EQ(EINVAL, errno);
-		return;
-	}
-	EXPECT_FALSE(smaps_flag(p, " mg"));
-	EXPECT_FALSE(smaps_flag(map_pages(MAP_DROPPABLE, page), " mg"));
 }
 
 /* To ordinary memory at @to, which is registered; as the kernel can since Linux 6.8. */

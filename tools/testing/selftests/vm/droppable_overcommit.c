@@ -6,11 +6,6 @@
  * is a setting of the whole machine.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 

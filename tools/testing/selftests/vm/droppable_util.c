@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../kselftest.h"
 #include "droppable_util.h"
@@ -151,6 +144,14 @@ void fill_pages(uint8_t *p, size_t len)
 {
 	for (size_t at = 0; at < len; at += page)
 		memcpy(p + at, pattern_page(), page);
+}
+
+bool is_zero(const void *p, size_t len)
+{
+	for (const uint8_t *byte = p; len; len--)
+		if (*byte++)
+			return false;
+	return true;
 }
 
 long count_dropped(const uint8_t *p, size_t len)

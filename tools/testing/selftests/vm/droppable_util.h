@@ -6,14 +6,24 @@
  * What fails for a reason that no test is about (no memory, no /proc) ends the
  * program with a message; what depends on the kernel or on rights is told by the
  * return value.
+ *
+ * Includes what about all of them need of libc.
  */
 #ifndef _DROPPABLE_UTIL_H
 #define _DROPPABLE_UTIL_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE		0x08
@@ -74,6 +84,8 @@ uint8_t *map_huge(int type, size_t len);
 /* Write a pattern into each page that no other page of the machine starts with. */
 void fill_pages(uint8_t *p, size_t len);
 const uint8_t *pattern_page(void);
+
+bool is_zero(const void *p, size_t len);
 
 /*
  * How many of the pages hold zeros; -1 if one holds something that is neither

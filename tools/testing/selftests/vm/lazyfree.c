@@ -7,17 +7,10 @@
  * those are about huge pages that Linux 6.1 splits without need.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
