@@ -323,16 +323,6 @@ TEST_F(droppable, ksm_leaves_it_alone)
 	prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0);
 }
 
-static bool first_line(const char *name, char *line, int size)
-{
-	FILE *f = fopen(name, "re");
-	bool done = f && fgets(line, size, f);
-
-	if (f)
-		fclose(f);
-	return done;
-}
-
 static bool file_contains(const char *name, const char *pattern, size_t n)
 {
 	struct stat st;
@@ -365,7 +355,7 @@ TEST_F(droppable, core_dump_leaves_it_out)
 	int status;
 	pid_t pid;
 
-	if (!first_line("/proc/sys/kernel/core_pattern", how, sizeof(how)) ||
+	if (!file_line("/proc/sys/kernel/core_pattern", "", NULL, how, sizeof(how)) ||
 	    strcmp(how, "core\n"))
 		SKIP(return, "core dumps do not go to a file named core, but to %s", how);
 	ASSERT_NE(NULL, mkdtemp(dir));

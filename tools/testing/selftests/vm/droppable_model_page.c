@@ -290,20 +290,15 @@ void check_range(struct range r)
 /* The kernel's mapping around @page, as far as it is in the arena. */
 bool mapping_of(int page, int *first, int *end)
 {
-	FILE *f = fopen("/proc/self/maps", "re");
-	unsigned long from, to, p = (unsigned long)at(page);
+	unsigned long from, to;
 	char line[512];
-	bool found = false;
 
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "%lx-%lx", &from, &to) == 2 && p >= from && p < to;
-	if (f)
-		fclose(f);
-	if (found) {
-		*first = ((long)from - (long)ARENA) / PAGE;
-		*end = ((long)to - (long)ARENA) / PAGE;
-	}
-	return found;
+	if (!file_line("/proc/self/maps", "", at(page), line, sizeof(line)) ||
+	    sscanf(line, "%lx-%lx", &from, &to) != 2)
+		return false;
+	*first = ((long)from - (long)ARENA) / PAGE;
+	*end = ((long)to - (long)ARENA) / PAGE;
+	return true;
 }
 
 static unsigned int parse_flags(const char *line)

@@ -258,8 +258,7 @@ long found_on_swap(void)
 	return found;
 }
 
-/* The first line that starts with @key; of smaps, the one about @p. */
-static bool file_line(const char *file, const char *key, const void *p, char *line, int size)
+bool file_line(const char *file, const char *key, const void *p, char *line, int size)
 {
 	unsigned long start, end;
 	FILE *f = fopen(file, "re");

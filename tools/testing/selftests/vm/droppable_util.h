@@ -110,7 +110,11 @@ bool kernel_since(int major, int minor);
  */
 bool renew_swap(void);
 
-/* A number after @key in a file of lines; of smaps, @p's mapping's. -1: not there. */
+/*
+ * The first line of a file that starts with @key; of smaps or maps, the one about @p. And
+ * the number after @key in it, or -1: there is none.
+ */
+bool file_line(const char *file, const char *key, const void *p, char *line, int size);
 long file_number(const char *file, const char *key, const void *p);
 long vm_counter(const char *key);				/* of /proc/vmstat */
 long smaps_kb(const void *p, const char *key);		/* "LazyFree:", in kB */
