@@ -8,13 +8,9 @@
  */
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY
-#include <errno.h>
 #include <libunwind.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 
 #include "../libvgetrandom/trap.h"
