@@ -25,7 +25,7 @@
 
 const struct core cores[NR_CORES] = {
 	{ "avx512",	16,	ENCODING_ZMM },
-	{ "avx512vl",	8,	ENCODING_EVEX },
+	{ "avx512vl",	16,	ENCODING_EVEX },
 	{ "avx2",	8,	ENCODING_VEX },
 	{ "sse2",	8,	ENCODING_LEGACY },	/* twice four */
 };

@@ -18,9 +18,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "../vdso_host/trap_flag.h"
 #include "guest.h"
 
-#define TRAP_FLAG	0x100
 #define LINES		10000		/* more than a boot logs */
 
 /* Of a frame as the kernel makes it: struct _fpx_sw_bytes, and XSAVE's area. */
@@ -113,18 +113,6 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 		return;		/* without XSAVE there is no more */
 	seen.ymm |= any_of_component(frame, 2);
 	seen.zmm |= any_of_component(frame, 6);
-}
-
-static void set_trap_flag(unsigned long flag)
-{
-	/* Clear of the red zone. */
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "andq %0, (%%rsp)\n\t"
-		     "orq %1, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "r" (~(unsigned long)TRAP_FLAG), "r" (flag) : "cc", "memory");
 }
 
 static void check_registers(const struct core *core, struct vgetrandom_state *state)
