@@ -142,8 +142,10 @@ def _libc(found):
 
 def _chosen_core(found):
     """Which core libvgetrandom has chosen here; None: it does not expand."""
-    row = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")[0]
-    return next((core for core in places.cores() if core.name == row["core"]), None)
+    rows = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")
+    if not rows:
+        raise Missing('"libraries" has no row of libvgetrandom')
+    return next((core for core in places.cores() if core.name == rows[0]["core"]), None)
 
 
 def _cell(ns, size, other=None):
@@ -312,7 +314,7 @@ def siblings(found, before):
     lines = [line for line in before if line.startswith("| ")][1:]
     kept = [line for line in lines if not line.startswith(f"| {cpu} |")]
     table = markdown(["processor", *(f"{size} bytes" for size in SIBLING_SIZES), "used there"],
-                     [[cpu, *(f"{ratios[size]:.2f}" for size in SIBLING_SIZES),
+                     [[cpu, *(number(ratios.get(size)) for size in SIBLING_SIZES),
                        chosen.log if chosen else "-"]], 1)
     return "\n".join([f"The time of {first.log} over that of {second.log}:", "", table, *kept])
 
