@@ -15,14 +15,14 @@
 #define VGETRANDOM_BLOCK_SIZE	64	/* one ChaCha20 block, ibid. */
 
 /*
- * A pass is what a core makes at a time: as many blocks as a vector register of it
- * has words of 32 bits. A refill is one pass; so this is the widest core's.
+ * The most that any core makes an iteration, see <asm/vdso/getrandom-cores.h>. A refill is
+ * one iteration: so a state has room for that much.
  */
-#define VGETRANDOM_MAX_PASS	16
-#define VGETRANDOM_RUN_SIZE	(VGETRANDOM_MAX_PASS * VGETRANDOM_BLOCK_SIZE)
+#define VGETRANDOM_MAX_BLOCKS	16
+#define VGETRANDOM_RUN_SIZE	(VGETRANDOM_MAX_BLOCKS * VGETRANDOM_BLOCK_SIZE)
 #define VGETRANDOM_BATCH_SIZE	(VGETRANDOM_RUN_SIZE - VGETRANDOM_KEY_SIZE)
 
-/* For the cores that have fewer registers than they need: SSE2 and AVX2. */
+/* For the cores that have fewer registers than they need. */
 #define VGETRANDOM_SCRATCH_SIZE	64
 
 /* Where the cores, which are assembly, find the fields of struct vgetrandom_state. */

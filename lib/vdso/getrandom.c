@@ -31,16 +31,17 @@
  */
 
 #include <linux/compiler.h>
-#include <linux/errno.h>
-#include <linux/fs.h>
-#include <linux/minmax.h>
-#include <linux/mm.h>
-#include <linux/mman.h>
-#include <linux/random.h>
-#include <linux/string.h>
 #include <asm/barrier.h>
+#include <asm/rwonce.h>
 #include <asm/vdso/getrandom.h>
-#include <vdso/getrandom.h>
+#include <uapi/linux/errno.h>
+#include <uapi/linux/mman.h>
+#include <uapi/linux/random.h>
+#include <vdso/getrandom-generic.h>
+#include <vdso/limits.h>
+
+/* The longest that a system call reads or writes: as in <linux/fs.h>. */
+#define MAX_RW_COUNT	(INT_MAX & ~(PAGE_SIZE - 1))
 
 /*
  * Attempts to serve a request that the batch alone could not: the first, and one
@@ -49,27 +50,37 @@
  */
 #define VGETRANDOM_ATTEMPTS 2
 
-/* Cores, and consumers that cut a page into states, rely on these. */
-static_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER);
-static_assert(offsetof(struct vgetrandom_state, key) == VGETRANDOM_RUN);
-static_assert(offsetof(struct vgetrandom_state, batch) ==
-	      VGETRANDOM_RUN + VGETRANDOM_KEY_SIZE);
-static_assert(offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH);
-static_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE);
-/* As vgetrandom_erase() goes. */
-static_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_RUN) % VGETRANDOM_BLOCK_SIZE == 0);
-/* What vgetrandom_flags_known() compares with. */
-static_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4);
+/* What cores, the functions below, and consumers that cut a page into states rely on. */
+static __always_inline void vgetrandom_check_layout(void)
+{
+	compiletime_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER &&
+			   offsetof(struct vgetrandom_state, key) == VGETRANDOM_RUN &&
+			   offsetof(struct vgetrandom_state, batch) ==
+				   VGETRANDOM_RUN + VGETRANDOM_KEY_SIZE &&
+			   offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH,
+			   "cores find the fields of a state elsewhere");
+	compiletime_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE,
+			   "a page has no room for a state");
+	compiletime_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_RUN) %
+				   VGETRANDOM_BLOCK_SIZE == 0,
+			   "vgetrandom_erase() goes beyond a state");
+	compiletime_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4,
+			   "vgetrandom_flags_known() takes other flags for these");
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)		\
+	compiletime_assert((blocks) <= VGETRANDOM_MAX_BLOCKS,			\
+			   "a state has no room for what this core makes: " log);
+#include <asm/vdso/getrandom-cores.h>
+}
 
 static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params *params)
 {
-	size_t i;
+	vgetrandom_check_layout();
 
-	params->size_of_opaque_state = sizeof(struct vgetrandom_state);
-	params->mmap_prot = PROT_READ | PROT_WRITE;
-	params->mmap_flags = MAP_DROPPABLE | MAP_ANONYMOUS;
-	for (i = 0; i < ARRAY_SIZE(params->reserved); i++)
-		params->reserved[i] = 0;
+	*params = (struct vgetrandom_opaque_params) {
+		.size_of_opaque_state	= sizeof(struct vgetrandom_state),
+		.mmap_prot		= PROT_READ | PROT_WRITE,
+		.mmap_flags		= MAP_DROPPABLE | MAP_ANONYMOUS,
+	};
 
 	return 0;
 }
@@ -86,7 +97,26 @@ static __always_inline bool vgetrandom_flags_known(unsigned int flags)
 /* Not a generation: those count reseeds, and begin at 1. */
 static __always_inline u64 vgetrandom_rekey_mark(unsigned long call)
 {
-	return call | BIT_ULL(63);
+	return call | 1ULL << 63;
+}
+
+/* The state is @call's from here on, and to be seen as such before it is touched. */
+static __always_inline void vgetrandom_lock(struct vgetrandom_state *state,
+					    unsigned long call)
+{
+	WRITE_ONCE(state->owner, call);
+	WRITE_ONCE(state->witness, call);
+	barrier();
+}
+
+/*
+ * Before a place that writes: if the page was dropped, a signal handler may have made a new
+ * state in it. Other calls must not use that one while this call still writes to it.
+ */
+static __always_inline void vgetrandom_relock(struct vgetrandom_state *state,
+					      unsigned long call)
+{
+	WRITE_ONCE(state->owner, call);
 }
 
 /*
@@ -99,7 +129,7 @@ static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 	u8 *p;
 
 	for (p = state->key; p < (u8 *)(state + 1); p += VGETRANDOM_BLOCK_SIZE) {
-		WRITE_ONCE(state->owner, call);
+		vgetrandom_relock(state, call);
 		__arch_vgetrandom_erase_64(p);
 	}
 }
@@ -157,7 +187,7 @@ static __always_inline void vgetrandom_take(struct vgetrandom_state *state,
 
 /*
  * Fill @dst: with what the batch has; then with whole blocks made in place, and
- * from the batch that what is left of the last pass makes. That is enough for the
+ * from the batch that what is left of the last iteration makes. That is enough for the
  * rest but for some sizes of request, whose rest takes another key.
  */
 static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
@@ -168,9 +198,8 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 	size_t blocks, kept, part;
 
 	for (;;) {
-		part = min(len, available);
-		/* Lost meanwhile it may be another's: see the top of this file. */
-		WRITE_ONCE(state->owner, call);
+		part = len < available ? len : available;
+		vgetrandom_relock(state, call);
 		vgetrandom_take(state, rng, dst, available, part);
 		dst += part;
 		len -= part;
@@ -181,7 +210,7 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 		 * If it was another's, bytes of it are zeros now, and a core takes
 		 * its time before it locks: keep everybody out until then.
 		 */
-		WRITE_ONCE(state->owner, call);
+		vgetrandom_relock(state, call);
 		blocks = len / VGETRANDOM_BLOCK_SIZE;
 		kept = __arch_vgetrandom_generate(state, dst, blocks, call,
 						  READ_ONCE(rng->core));
@@ -207,15 +236,6 @@ static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *st
 	return __arch_vgetrandom_holds(&state->witness, call);
 }
 
-/* The state is @call's from here on, and to be seen as such before it is touched. */
-static __always_inline void vgetrandom_lock(struct vgetrandom_state *state,
-					    unsigned long call)
-{
-	WRITE_ONCE(state->owner, call);
-	WRITE_ONCE(state->witness, call);
-	barrier();
-}
-
 /*
  * A call that needs a key, or more than the batch has; or that has lost its state
  * while it took from the batch.
@@ -224,7 +244,7 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
 					struct vgetrandom_state *state,
 					unsigned long this_call)
 {
-	const size_t clipped_len = min_t(size_t, len, MAX_RW_COUNT);
+	const size_t clipped_len = len < MAX_RW_COUNT ? len : MAX_RW_COUNT;
 	const struct vdso_rng_data *rng;
 	unsigned int attempt;
 	u64 generation;
@@ -300,7 +320,7 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 	}
 
 	/* The kernel drops whole pages: half a state of zeros would go unnoticed. */
-	if (unlikely(offset_in_page(state) > PAGE_SIZE - sizeof(*state)))
+	if (unlikely(((unsigned long)state & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(*state)))
 		return -EFAULT;
 
 	if (unlikely(!vgetrandom_flags_known(flags)))

@@ -20,7 +20,7 @@ $(selftests:%=$(OUT)/%.o): $(OUT)/%.o: $(LINUX)/%.c $(wildcard $(LINUX)/$(TESTS)
 		$(LINUX)/$(TESTS)/vm/*.h $(LINUX)/$(TESTS)/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -isystem $(HEADERS) -I$(LINUX) -idirafter $(LINUX)/include \
-		$(shell pkg-config --cflags libsodium) -c $< -o $@
+		-idirafter $(LINUX)/arch/x86/include $(shell pkg-config --cflags libsodium) -c $< -o $@
 
 # The harness comes back from a skipped setup by longjmp(), and does not run the test.
 $(OUT)/$(TESTS)/vm/droppable_device.o: FLAGS += -Wno-analyzer-null-dereference

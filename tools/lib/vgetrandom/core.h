@@ -12,8 +12,8 @@ struct vgetrandom_state;
 
 /**
  * struct core - a core
- * @name: "sse2", "avx2", "avx512vl" or "avx512"
- * @pass: blocks that it makes at a time; a power of 2
+ * @name: as in the table of cores, <asm/vdso/getrandom-cores.h>
+ * @blocks: how many it makes an iteration; a power of 2
  * @make: the core itself
  * @instead_of_vdso: the smallest request, in bytes, for which it pays to expand a key
  *		     drawn from a vDSO generator that makes one block at a time
@@ -21,7 +21,7 @@ struct vgetrandom_state;
  */
 struct core {
 	const char	*name;
-	size_t		pass;
+	size_t		blocks;
 	void		(*make)(struct vgetrandom_state *state, void *dst, size_t nblocks,
 				unsigned long call);
 	size_t		instead_of_vdso;

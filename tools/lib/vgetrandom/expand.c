@@ -11,6 +11,7 @@
  * the expander's @witness, in the same page as the key, and it is looked at when all is
  * done: if it is gone, none of it counts.
  */
+#include <arch.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -22,7 +23,6 @@
 #include "core.h"
 #include "expand.h"
 #include "setup.h"
-#include "syscall.h"
 #include "thread.h"
 
 #ifndef MAP_DROPPABLE
@@ -63,30 +63,30 @@ static bool setup_locked(const char **why)
 	if (getrlimit(RLIMIT_MEMLOCK, &limit))
 		limit.rlim_cur = 0;
 	/* One more page, for the mark. */
-	pages = OUR_SHARE(limit.rlim_cur) / PAGE;
+	pages = OUR_SHARE(limit.rlim_cur) / ARCH_PAGE;
 	if (pages > wanted + 1)
 		pages = wanted + 1;
 	if (pages < 2) {
 		*why = "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock";
 		return false;
 	}
-	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+	memory = mmap(NULL, pages * ARCH_PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED) {
 		*why = "there is no memory for keys";
 		return false;
 	}
-	if (madvise(memory, pages * PAGE, MADV_WIPEONFORK) ||
-	    madvise(memory, pages * PAGE, MADV_DONTDUMP) ||
-	    syscall(SYS_mlock2, memory, pages * PAGE, MLOCK_ONFAULT)) {
-		munmap(memory, pages * PAGE);
+	if (madvise(memory, pages * ARCH_PAGE, MADV_WIPEONFORK) ||
+	    madvise(memory, pages * ARCH_PAGE, MADV_DONTDUMP) ||
+	    syscall(SYS_mlock2, memory, pages * ARCH_PAGE, MLOCK_ONFAULT)) {
+		munmap(memory, pages * ARCH_PAGE);
 		*why = "keys need memory that is never swapped, dumped or inherited: the kernel has no droppable memory, and refuses to lock other";
 		return false;
 	}
 	*memory = 1;
 	locked_here = memory;
 	pool_open_fixed(&thread_expanders, sizeof(struct vgetrandom_state),
-			(char *)memory + PAGE, pages - 1);
+			(char *)memory + ARCH_PAGE, pages - 1);
 	return true;
 }
 
@@ -98,33 +98,6 @@ bool expand_setup(const char **why)
 bool expand_works_here(void)
 {
 	return !locked_here || *locked_here;
-}
-
-/* In assembly, so that it is known which register the bytes go through: none has them then. */
-static void move_out(void *dst, const void *src, size_t len)
-{
-	size_t words = len / 8, bytes = len % 8, word;
-
-	asm volatile("test	%[words], %[words]\n\t"
-		     "jz	2f\n"
-		     "1:	mov	(%[src]), %[word]\n\t"
-		     "mov	%[word], (%[dst])\n\t"
-		     "add	$8, %[src]\n\t"
-		     "add	$8, %[dst]\n\t"
-		     "dec	%[words]\n\t"
-		     "jnz	1b\n"
-		     "2:	test	%[bytes], %[bytes]\n\t"
-		     "jz	4f\n"
-		     "3:	mov	(%[src]), %b[word]\n\t"
-		     "mov	%b[word], (%[dst])\n\t"
-		     "inc	%[src]\n\t"
-		     "inc	%[dst]\n\t"
-		     "dec	%[bytes]\n\t"
-		     "jnz	3b\n"
-		     "4:	xor	%k[word], %k[word]"
-		     : [src] "+r" (src), [dst] "+r" (dst), [words] "+r" (words),
-		       [bytes] "+r" (bytes), [word] "=&r" (word)
-		     : : "cc", "memory");
 }
 
 /* What a core has left: whole blocks, on cache lines. */
@@ -146,7 +119,7 @@ static ssize_t draw_key(void *key, unsigned int flags, void *state)
 	if (state)
 		return thread_call(effect.fn, key, VGETRANDOM_KEY_SIZE, flags, state,
 				   effect.state_size);
-	return syscall_getrandom(key, VGETRANDOM_KEY_SIZE, flags);
+	return arch_syscall_getrandom(key, VGETRANDOM_KEY_SIZE, flags);
 }
 
 /* 0 if the memory has been lost meanwhile. */
@@ -154,10 +127,10 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 		       unsigned int flags, void *state)
 {
 	const struct core *core = effect.core;
-	/* A pass makes at least one block for the state: the last one of the request. */
+	/* An iteration makes at least one block for the state: the last one of the request. */
 	size_t blocks = (len - 1) / VGETRANDOM_BLOCK_SIZE;
 	size_t tail = len - blocks * VGETRANDOM_BLOCK_SIZE;
-	size_t kept = core->pass - (blocks & (core->pass - 1));
+	size_t kept = core->blocks - (blocks & (core->blocks - 1));
 	unsigned long mark = (unsigned long)&blocks;
 	void *run = (char *)expander + VGETRANDOM_RUN;
 	ssize_t drawn;
@@ -171,7 +144,7 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 	drawn = draw_key(run, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {
 		core->make(expander, buf, blocks, mark);
-		move_out((char *)buf + len - tail, run, tail);
+		arch_move_out((char *)buf + len - tail, run, tail);
 	} else {
 		kept = 1;
 	}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <arch.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,7 +25,7 @@ static size_t pages_for(size_t pieces, size_t per_page)
 
 size_t pool_pages(size_t size)
 {
-	return pages_for(POOL_FIRST, PAGE / stride_of(size));
+	return pages_for(POOL_FIRST, ARCH_PAGE / stride_of(size));
 }
 
 /* Chunk @n has as many pieces as all before it, and POOL_FIRST more. */
@@ -43,7 +44,7 @@ static void *piece_at(struct pool *pool, uint32_t number)
 	unsigned int n = chunk_of(number);
 	uint32_t in_chunk = number - chunk_start(n);
 
-	return atomic_load(&pool->chunks[n]) + in_chunk / pool->per_page * PAGE +
+	return atomic_load(&pool->chunks[n]) + in_chunk / pool->per_page * ARCH_PAGE +
 	       in_chunk % pool->per_page * pool->stride;
 }
 
@@ -55,10 +56,10 @@ static uint32_t number_of(struct pool *pool, const void *piece)
 
 	for (unsigned int n = 0; n < POOL_CHUNKS && chunk_start(n) < capacity; n++) {
 		offset = (uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[n]);
-		if (offset / PAGE >= pages_for(POOL_FIRST << n, pool->per_page))
+		if (offset / ARCH_PAGE >= pages_for(POOL_FIRST << n, pool->per_page))
 			continue;
-		number = chunk_start(n) + offset / PAGE * pool->per_page +
-			 offset % PAGE / pool->stride;
+		number = chunk_start(n) + offset / ARCH_PAGE * pool->per_page +
+			 offset % ARCH_PAGE / pool->stride;
 		if (number < capacity && piece_at(pool, number) == piece)
 			return number;
 	}
@@ -68,7 +69,7 @@ static uint32_t number_of(struct pool *pool, const void *piece)
 static void set_size(struct pool *pool, size_t size)
 {
 	pool->stride = stride_of(size);
-	pool->per_page = PAGE / pool->stride;
+	pool->per_page = ARCH_PAGE / pool->stride;
 }
 
 /* The kernel has refused: when is it to be asked again? */
@@ -86,7 +87,7 @@ static void be_patient(struct pool *pool, int error)
 /* By the system call: others may have put something of theirs in the place of mmap(). */
 static void *map(struct pool *pool, size_t pages)
 {
-	return (void *)syscall(SYS_mmap, NULL, pages * PAGE, pool->prot, pool->flags, -1, 0);
+	return (void *)syscall(SYS_mmap, NULL, pages * ARCH_PAGE, pool->prot, pool->flags, -1, 0);
 }
 
 /*
@@ -129,7 +130,7 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 			return false;
 		}
 		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, memory))
-			syscall(SYS_munmap, memory, pages * PAGE);
+			syscall(SYS_munmap, memory, pages * ARCH_PAGE);
 	}
 	atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1));
 	atomic_store(&pool->refusals, 0);

@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGE		4096UL	/* of an x86-64 */
-
 #define POOL_FIRST	256	/* pieces that are mapped at the start; then twice that, ... */
 #define POOL_CHUNKS	8
 #define POOL_MAX	(POOL_FIRST * ((1 << POOL_CHUNKS) - 1))

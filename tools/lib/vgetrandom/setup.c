@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
+#include <arch.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@
 /* On a page of its own, read-only once all is decided: it has pointers to functions. */
 static union {
 	struct effect	effect;
-	char		page[PAGE];
-} decided __attribute__((aligned(PAGE))) = { .effect = { .large_from = NEVER_LARGE } };
+	char		page[ARCH_PAGE];
+} decided __attribute__((aligned(ARCH_PAGE))) = { .effect = { .large_from = NEVER_LARGE } };
 
 extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
 

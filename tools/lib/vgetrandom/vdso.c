@@ -3,15 +3,13 @@
  * The vDSO is an ELF image that the kernel has mapped. The dynamic loader is of no
  * help: musl's keeps it to itself, and a static program has none.
  */
+#include <arch.h>
 #include <elf.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/auxv.h>
 
 #include "vdso.h"
-
-#define SYMBOL		"__vdso_getrandom"
-#define SYMBOL_VERSION	"LINUX_2.6"
 
 /* To be passed in place of a state's size: Linux, include/uapi/linux/random.h. */
 #define QUERY	(~0UL)
@@ -116,7 +114,7 @@ static bool has_version(const struct image *image, uint32_t symbol)
 		if (!(def->vd_flags & VER_FLG_BASE) &&
 		    def->vd_ndx == (image->versym[symbol] & 0x7fff)) {
 			aux = (const void *)((const char *)def + def->vd_aux);
-			return !strcmp(image->strings + aux->vda_name, SYMBOL_VERSION);
+			return !strcmp(image->strings + aux->vda_name, ARCH_VDSO_VERSION);
 		}
 		if (!def->vd_next)
 			return false;
@@ -133,7 +131,8 @@ static vdso_fn find_function(const struct image *image)
 		unsigned int type = ELF64_ST_TYPE(symbol->st_info);
 
 		if (symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_NOTYPE) &&
-		    !strcmp(image->strings + symbol->st_name, SYMBOL) && has_version(image, i))
+		    !strcmp(image->strings + symbol->st_name, ARCH_VDSO_SYMBOL) &&
+		    has_version(image, i))
 			return (vdso_fn)(image->bias + symbol->st_value);
 	}
 	return NULL;
@@ -159,7 +158,7 @@ vdso_fn vdso_find(struct vdso_params *params, const char **why)
 		return NULL;
 	}
 	if (!params->size_of_opaque_state ||
-	    params->size_of_opaque_state > getauxval(AT_PAGESZ)) {
+	    params->size_of_opaque_state > ARCH_PAGE) {
 		*why = "the states of the kernel's vDSO getrandom() do not fit on a page";
 		return NULL;
 	}

@@ -13,6 +13,7 @@
  *	core.c		the ChaCha20 cores
  *	dropin.c	getrandom() and its like on top of this
  */
+#include <arch.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,6 @@
 
 #include "expand.h"
 #include "setup.h"
-#include "syscall.h"
 #include "thread.h"
 #include "vgetrandom.h"
 
@@ -40,7 +40,7 @@
  */
 static inline uintptr_t beyond_addresses(const void *buf)
 {
-	return ((uintptr_t)buf - 4096) >> 47;
+	return ((uintptr_t)buf - ARCH_PAGE) >> ARCH_ADDRESS_BITS;
 }
 
 __attribute__((noinline, cold))
@@ -67,7 +67,7 @@ static ssize_t not_so_fast(void *buf, size_t len, unsigned int flags)
 		len = MOST_BYTES;
 	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
 	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
-		return result(syscall_getrandom(buf, len, flags));
+		return result(arch_syscall_getrandom(buf, len, flags));
 	if (effect.fn && !state)
 		state = thread_need_state();
 	/* With other flags the kernel may give what no key should be made of. */
@@ -76,7 +76,7 @@ static ssize_t not_so_fast(void *buf, size_t len, unsigned int flags)
 	if (ret)
 		return result(ret);
 	if (!state)
-		return result(syscall_getrandom(buf, len, flags));
+		return result(arch_syscall_getrandom(buf, len, flags));
 	return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
 }
 

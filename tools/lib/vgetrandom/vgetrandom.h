@@ -104,8 +104,7 @@ enum vgetrandom_way {
  * @large: how requests from @large_from bytes on are served
  * @large_why: the reason, for people
  * @large_from: in bytes; 0 where large requests are served like small ones
- * @core: the ChaCha20 code that VGETRANDOM_EXPAND uses here: "sse2", "avx2",
- *	  "avx512vl" or "avx512"
+ * @core: the ChaCha20 core that VGETRANDOM_EXPAND uses here, such as "avx2"
  *
  * Strings are constants. New members come at the end.
  */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "fake_vdso.h"
-#include "syscall.h"
+#include <arch.h>
 
 #ifndef STATE_SIZE
 #define STATE_SIZE	144
@@ -62,7 +62,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 			((volatile unsigned char *)p)[i] = 'k';
 		return len;
 	}
-	return syscall_getrandom(buffer, len, flags);
+	return arch_syscall_getrandom(buffer, len, flags);
 }
 
 __attribute__((visibility("default")))

@@ -197,7 +197,7 @@ static void put(unsigned long where, const void *what, size_t len)
 
 /*
  * struct vdso_rng_data of include/vdso/getrandom.h: ready, of generation 1, and with
- * the widest core.
+ * the last core that the processor runs.
  */
 static void put_rng_data(const struct image *image, unsigned long base)
 {
@@ -206,14 +206,16 @@ static void put_rng_data(const struct image *image, unsigned long base)
 		uint8_t		is_ready;
 		uint8_t		core;
 	} rng = { 1, 1, 0 };
+	uint8_t number = 0;
 	long where;
 
 	if (!find_symbol(image, "vvar__vdso_rng_data", &where))
 		return;
-	if (__builtin_cpu_supports("avx2"))
-		rng.core = 1;
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-		rng.core = 2;
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+	if (__builtin_cpu_supports(feature))				\
+		rng.core = number;					\
+	number++;
+#include <asm/vdso/getrandom-cores.h>
 	put(base + where, &rng, sizeof(rng));
 }
 

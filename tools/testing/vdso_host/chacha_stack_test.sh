@@ -9,7 +9,7 @@
 set -euo pipefail
 
 image=${1:-${VDSO_IMAGE:-build/kernel/arch/x86/entry/vdso/vdso64.so.dbg}}
-cores=(sse2 avx2 avx512vl avx512)
+mapfile -t cores < <(scripts/cores | cut -f 1)
 
 echo "TAP version 13"
 echo "1..${#cores[@]}"

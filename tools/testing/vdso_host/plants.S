@@ -48,6 +48,9 @@ plants_registers:
 	plant	vmovq KEY(%rcx), %xmm\n
 .endr
 .irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	plant	vinserti64x2 $1, KEY(%rcx), %ymm\n, %ymm\n
+.endr
+.irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
 	plant	vinserti64x4 $1, KEY(%rcx), %zmm\n, %zmm\n
 .endr
 

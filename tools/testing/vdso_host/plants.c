@@ -104,30 +104,28 @@ static const struct {
 	const char *name;
 	unsigned int first, count, component;
 	size_t offset, size;
-	const char *needs;
 } kinds[] = {
-	{ "general register", 0, 15, PLANT_GENERAL, 0, 8, "" },
-	{ "mm", 0, 8, 0, 32, 16, "" },
-	{ "xmm, low", 0, 16, 0, 160, 16, "" },
-	{ "xmm, high", 0, 16, 0, 168, 16, "" },
-	{ "ymm, upper half", 0, 16, 2, 0, 16, "avx2" },
-	{ "k", 0, 8, 5, 0, 8, "avx512bw" },
-	{ "zmm, upper half", 0, 16, 6, 0, 32, "avx512f" },
-	{ "zmm, low", 16, 16, 7, 0, 64, "avx512vl" },
-	{ "zmm, upper half", 16, 16, 7, 32, 64, "avx512f" },
+	{ "general register", 0, 15, PLANT_GENERAL, 0, 8 },
+	{ "mm", 0, 8, 0, 32, 16 },
+	{ "xmm, low", 0, 16, 0, 160, 16 },
+	{ "xmm, high", 0, 16, 0, 168, 16 },
+	{ "ymm, upper half", 0, 16, 2, 0, 16 },
+	{ "k", 0, 8, 5, 0, 8 },
+	{ "zmm, upper half", 0, 16, 6, 0, 32 },
+	{ "xmm, low", 16, 16, 7, 0, 64 },
+	{ "ymm, upper half", 16, 16, 7, 16, 64 },
+	{ "zmm, upper half", 16, 16, 7, 32, 64 },
 };
 
-static bool runs_here(const char *needs)
+/* Can this processor run the instructions that plants.S has for @component? */
+static bool runs_here(unsigned int component)
 {
-	if (!strcmp(needs, "avx2"))
+	if (component == PLANT_GENERAL || component < 2)
+		return true;
+	if (component == 2)
 		return __builtin_cpu_supports("avx2");
-	if (!strcmp(needs, "avx512bw"))
-		return __builtin_cpu_supports("avx512bw");
-	if (!strcmp(needs, "avx512f"))
-		return __builtin_cpu_supports("avx512f");
-	if (!strcmp(needs, "avx512vl"))
-		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
-	return true;
+	return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512dq");
 }
 
 vgetrandom_fn plants_in_register(unsigned int n, char name[32], unsigned int *component,
@@ -143,7 +141,7 @@ vgetrandom_fn plants_in_register(unsigned int n, char name[32], unsigned int *co
 			continue;
 		}
 		/* They come last: what needs less has been before. */
-		if (!runs_here(kinds[i].needs))
+		if (!runs_here(kinds[i].component))
 			return NULL;
 		snprintf(name, 32, "%s %u", kinds[i].name, kinds[i].first + within);
 		*component = kinds[i].component;

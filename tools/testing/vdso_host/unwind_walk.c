@@ -28,7 +28,13 @@
 #define SYSCALL		0x050f	/* as its two bytes are read */
 #define SYSCALL_SIZE	2
 #define OUT_SIZE	16384
-#define CORES		4
+
+/* By number, and how many there are. */
+enum {
+#define VGETRANDOM_CORE(NAME, ...)	NAME,
+#include <asm/vdso/getrandom-cores.h>
+	CORES
+};
 
 struct clock_data {	/* the start of the kernel's struct vdso_data */
 	__u32	seq;
@@ -257,15 +263,19 @@ static struct count count_function(const struct walk_function *function)
 
 static void find_cores(void)
 {
-	for (int i = 0; i < walk.nfunctions; i++) {
-		struct walk_function *f = &walk.functions[i];
+	const struct {
+		const char *function;
+		bool runs_here;
+	} cores[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+		{ "vgetrandom_chacha20_" #name, __builtin_cpu_supports(feature) },
+#include <asm/vdso/getrandom-cores.h>
+	};
 
-		if (strstr(f->name, "_avx2"))
-			f->runs_here = __builtin_cpu_supports("avx2");
-		if (strstr(f->name, "_avx512"))
-			f->runs_here = __builtin_cpu_supports("avx512f") &&
-				       __builtin_cpu_supports("avx512vl");
-	}
+	for (int i = 0; i < walk.nfunctions; i++)
+		for (size_t core = 0; core < CORES; core++)
+			if (!strcmp(walk.functions[i].name, cores[core].function))
+				walk.functions[i].runs_here = cores[core].runs_here;
 }
 
 static void test_functions(void)

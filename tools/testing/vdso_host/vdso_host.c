@@ -431,6 +431,18 @@ void *vdso_host_sym(const struct vdso_host *host, const char *name)
 	return host->base + value;
 }
 
+const char *vdso_host_function(const struct vdso_host *host, const void *ip)
+{
+	const __u64 at = (const unsigned char *)ip - host->base;
+	const struct elf64_sym *sym;
+
+	for (sym = host->symbols; sym < host->symbols + host->nr_symbols; sym++)
+		if (ELF_ST_TYPE(sym->st_info) == STT_FUNC && sym->st_name < host->names_size &&
+		    at - sym->st_value < sym->st_size)
+			return host->names + sym->st_name;
+	return NULL;
+}
+
 void vdso_host_text(const struct vdso_host *host, const void **start, size_t *len)
 {
 	*start = host->base + host->text_start;
@@ -443,31 +455,33 @@ struct vdso_rng_data *vdso_host_rng(struct vdso_host *host)
 					host->rng_offset);
 }
 
-/*
- * In the order of enum vgetrandom_core. The compiler's runtime asks the processor,
- * and XGETBV for what the kernel lets programs use.
- */
-static const char * const core_names[] = { "sse2", "avx2", "avx512vl", "avx512" };
+const struct vdso_host_core vdso_host_cores[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	{ #name, blocks },
+#include <asm/vdso/getrandom-cores.h>
+	{ NULL, 0 }
+};
 
+/*
+ * The compiler's runtime asks the processor, and XGETBV for what the kernel lets
+ * programs use.
+ */
 static bool runs_here(size_t core)
 {
-	switch (core) {
-	case 0:
-		return true;
-	case 1:
-		return __builtin_cpu_supports("avx2");
-	default:
-		return __builtin_cpu_supports("avx512f") &&
-		       __builtin_cpu_supports("avx512vl");
-	}
+	const bool runs[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+		__builtin_cpu_supports(feature),
+#include <asm/vdso/getrandom-cores.h>
+	};
+
+	return runs[core];
 }
 
 const char *vdso_host_set_core(struct vdso_host *host, const char *name)
 {
-	size_t core = ARRAY_SIZE(core_names);
+	size_t core = ARRAY_SIZE(vdso_host_cores) - 1;
 
 	while (core--) {
-		if (name ? strcmp(name, core_names[core]) : !runs_here(core))
+		if (name ? strcmp(name, vdso_host_cores[core].name) : !runs_here(core))
 			continue;
 		if (!runs_here(core))
 			return "this processor, or its kernel, cannot run it";
@@ -479,7 +493,7 @@ const char *vdso_host_set_core(struct vdso_host *host, const char *name)
 
 const char *vdso_host_core(struct vdso_host *host)
 {
-	return core_names[vdso_host_rng(host)->core];
+	return vdso_host_cores[vdso_host_rng(host)->core].name;
 }
 
 /* The generation first: who sees "ready" must not see the generation of before. */

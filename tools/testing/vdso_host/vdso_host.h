@@ -85,6 +85,15 @@ const char *vdso_host_error(void);
 void *vdso_host_sym(const struct vdso_host *host, const char *name);
 
 /**
+ * vdso_host_function - the function that an instruction belongs to
+ * @host: the hosted image
+ * @ip: its address
+ *
+ * Return: the function's name, or NULL if @ip is in none of the image.
+ */
+const char *vdso_host_function(const struct vdso_host *host, const void *ip);
+
+/**
  * vdso_host_text - where the image's .text section has been mapped
  * @host: the hosted image
  * @start: filled in with its first byte
@@ -104,12 +113,24 @@ void vdso_host_text(const struct vdso_host *host, const void **start, size_t *le
 void vdso_host_set_rng(struct vdso_host *host, __u64 generation, bool is_ready);
 
 /**
- * vdso_host_set_core - choose the ChaCha20 code that the image uses
+ * struct vdso_host_core - a ChaCha20 core of <asm/vdso/getrandom-cores.h>
+ * @name: what it is called
+ * @blocks: how many it makes an iteration
+ */
+struct vdso_host_core {
+	const char	*name;
+	size_t		blocks;
+};
+
+/* All of them, by number; then one without a name. */
+extern const struct vdso_host_core vdso_host_cores[];
+
+/**
+ * vdso_host_set_core - choose the ChaCha20 core that the image uses
  * @host: the hosted image
- * @name: "sse2", "avx2", "avx512vl" (AVX-512 with ymm registers only) or "avx512"
- *	  (with zmm); or NULL for the widest that this processor can run
+ * @name: of one of vdso_host_cores, or NULL for the last that this processor can run
  *
- * The image starts with "sse2", which is all that it can take for granted.
+ * The image starts with the first, which is all that it can take for granted.
  *
  * Return: NULL; or why not: the name is unknown, or the processor or its kernel
  * lack what it takes.

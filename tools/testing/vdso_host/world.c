@@ -12,24 +12,17 @@
 
 #define DEFAULT_IMAGE "build/kernel/arch/x86/entry/vdso/vdso64.so.dbg"
 
+#define CORE_PREFIX	"vgetrandom_chacha20_"
+
 #define SKIP		4	/* KSFT_SKIP, which the tests' harness has */
 
 struct world world;
-
-static const struct {
-	const char *name;
-	size_t pass;
-} cores[] = {
-	{ "sse2", 8 }, { "avx2", 8 }, { "avx512vl", 8 }, { "avx512", 16 },
-};
 
 bool world_set_core(const char *name)
 {
 	if (vdso_host_set_core(world.host, name))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(cores); i++)
-		if (!strcmp(vdso_host_core(world.host), cores[i].name))
-			world.pass = cores[i].pass;
+	world.pass = vdso_host_cores[vdso_host_rng(world.host)->core].blocks;
 	oracle_set_pass(world.pass);
 	return true;
 }
@@ -51,8 +44,8 @@ static void skip_without_core(void)
 	const char *name = getenv("VDSO_CORE"), *why = NULL;
 	struct vdso_host *host = vdso_host_open(image_name());
 
-	for (size_t i = 0; host && name && i < ARRAY_SIZE(cores); i++)
-		if (!strcmp(name, cores[i].name))
+	for (const struct vdso_host_core *c = vdso_host_cores; host && name && c->name; c++)
+		if (!strcmp(name, c->name))
 			why = vdso_host_set_core(host, name);
 	vdso_host_close(host);
 	if (why) {
@@ -128,26 +121,11 @@ bool world_canaries_ok(void)
 	return true;
 }
 
-static const char * const functions[] = {
-	"vgetrandom_chacha20_sse2", "vgetrandom_chacha20_avx2",
-	"vgetrandom_chacha20_avx512vl", "vgetrandom_chacha20_avx512",
-	"vgetrandom_slow", "__vdso_getrandom",
-};
-
-/* Is the last function that begins before @ip, or there, a core? */
 bool world_in_core(const void *ip)
 {
-	static const void *start[ARRAY_SIZE(functions)];
-	size_t last = ARRAY_SIZE(functions);
+	const char *function = world.host ? vdso_host_function(world.host, ip) : NULL;
 
-	for (size_t i = 0; world.host && i < ARRAY_SIZE(functions); i++) {
-		if (!start[i])
-			start[i] = vdso_host_sym(world.host, functions[i]);
-		if (start[i] && start[i] <= ip &&
-		    (last == ARRAY_SIZE(functions) || start[i] > start[last]))
-			last = i;
-	}
-	return last < ARRAY_SIZE(cores);
+	return function && !strncmp(function, CORE_PREFIX, strlen(CORE_PREFIX));
 }
 
 ssize_t world_call(void *buffer, size_t len, unsigned int flags)

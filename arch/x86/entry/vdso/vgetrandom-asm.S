@@ -9,20 +9,20 @@
  *				 size_t nblocks, unsigned long call);
  *
  * It makes ChaCha20 blocks (RFC 8439 section 2.3) with the key in @state, in
- * passes: as many blocks at a time as a vector register has words, a register for
- * each of the 16 words of a block. The first @nblocks blocks go to @dst, at any
- * alignment; those that the last pass has made besides go to the start of the run
- * in @state, where the first 32 bytes of them are the next key. There is at least
- * one: with nothing left over in the last pass, another one is made. (The SSE2 core
- * makes two passes at a time: a key is an eighth of what is left of a single one.)
+ * iterations of as many blocks as <asm/vdso/getrandom-cores.h> says. A vector register
+ * has the same word of as many blocks as it has room for; a core with one register for
+ * each of the 16 words makes one group of blocks an iteration, the others two. The first
+ * @nblocks blocks go to @dst, at any alignment. Those that the last iteration makes
+ * besides go to the start of the run in @state, where the first 32 bytes of them are the
+ * next key. There is at least one: with none left over, there is another iteration.
  *
  * The counter starts at 0 and the nonce is 0: every key makes one stream only. A
  * stream is at most 2^32 blocks long; the longest request has 2^25.
  *
- * Each pass writes @call to the state's @owner when its rounds are done and before
+ * Each iteration writes @call to the state's @owner when its rounds are done and before
  * its results: see struct vgetrandom_state for what that is good for. If a core has
  * too few registers it also writes to the state's @scratch, which is zeros again
- * when it returns, and reads the key anew for each pass. When the state is dropped
+ * when it returns, and reads the key anew in each iteration. When the state is dropped
  * meanwhile that makes garbage, which the generator throws away like all else that
  * comes from such a call.
  *
@@ -40,7 +40,7 @@
 #define NBLOCKS		%rdx
 #define CALL		%rcx
 #define ROUNDS		%eax
-#define COUNTER		%r8d	/* number of the pass's first block */
+#define COUNTER		%r8d	/* number of the iteration's first block */
 #define BASE		%r9
 #define KEPT		%r10
 
@@ -61,26 +61,31 @@
 	.cfi_endproc;				\
 	SYM_FUNC_END(name)
 
+/* As vgetrandom_relock() in lib/vdso/getrandom.c: before results are written. */
+.macro	vgetrandom_relock
+	mov	CALL, OWNER
+.endm
+
 /*
- * Before results are written: lock, and find KEPT, where block 0 of the pass would
+ * Before results are written: lock, and find KEPT, where block 0 of the iteration would
  * be if blocks from NBLOCKS on are to start the run.
  */
 .macro	begin_output
-	mov	CALL, OWNER
+	vgetrandom_relock
 	mov	NBLOCKS, BASE
 	shl	$6, BASE
 	lea	VGETRANDOM_RUN(STATE), KEPT
 	sub	BASE, KEPT
 .endm
 
-/* Block \i of the pass goes to 64 * \i bytes behind BASE. */
+/* Block \i of the iteration goes to 64 * \i bytes behind BASE. */
 .macro	choose_base	i
 	mov	DST, BASE
 	cmp	$\i, NBLOCKS
 	cmovle	KEPT, BASE
 .endm
 
-/* After a pass of \width blocks: to \again if it had nothing for the state yet. */
+/* After \width blocks: to \again if there was nothing for the state yet. */
 .macro	end_output	width, again
 	add	$(\width * VGETRANDOM_BLOCK_SIZE), DST
 	add	$\width, COUNTER

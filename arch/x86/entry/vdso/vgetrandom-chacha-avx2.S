@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * The ChaCha20 core for AVX2: eight blocks a pass.
+ * The ChaCha20 core for AVX2: eight blocks an iteration.
  */
 
 #include "vgetrandom-asm.S"

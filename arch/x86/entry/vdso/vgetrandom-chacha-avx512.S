@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * The ChaCha20 cores for AVX-512: with zmm registers, sixteen blocks a pass; and
- * with ymm registers, eight, for processors that slow down when zmm are in use.
- *
- * Both have registers enough for all of it, and instructions that rotate.
+ * The ChaCha20 cores for AVX-512, which has an instruction that rotates and 32 registers.
+ * Both make 16 blocks an iteration. One has a zmm register for each word of all blocks.
+ * The other, for processors that slow down when zmm registers are in use, has ymm
+ * registers, and makes two groups of 8 blocks: while the results of one group are on
+ * their way, it works on the other.
  */
 
 #include "vgetrandom-asm.S"
@@ -21,11 +22,7 @@
 
 .text
 
-/*
- * By numbers, because the macros are for both kinds: \v is y or z. Registers 0 to 15
- * are words 0 to 15 of the blocks, 16 to 23 the key, 24 the blocks' numbers until they
- * have been added, 25 to 29 for what comes up.
- */
+/* Registers by number, because the macros are for both kinds: \v is y or z. */
 .macro	move		v, from, to
 	vmovdqa32 %\v\()mm\from, %\v\()mm\to
 .endm
@@ -39,8 +36,11 @@
 	vprold	$\n, %\v\()mm\x, %\v\()mm\x
 .endm
 
-/* Half of four quarter rounds, step by step: so the processor never has to wait. */
-.macro	half_rounds	v, a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, n, m
+/*
+ * A quarter of four quarter rounds (RFC 8439 section 2.1), step by step, so that the
+ * processor never has to wait: a += b; d = (d ^ a) <<< n.
+ */
+.macro	add_ab		v, a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, n
 	addition	\v, \a0, \b0
 	addition	\v, \a1, \b1
 	addition	\v, \a2, \b2
@@ -53,25 +53,19 @@
 	rotate	\v, \d1, \n
 	rotate	\v, \d2, \n
 	rotate	\v, \d3, \n
-	addition	\v, \c0, \d0
-	addition	\v, \c1, \d1
-	addition	\v, \c2, \d2
-	addition	\v, \c3, \d3
-	exclusive_or	\v, \b0, \c0
-	exclusive_or	\v, \b1, \c1
-	exclusive_or	\v, \b2, \c2
-	exclusive_or	\v, \b3, \c3
-	rotate	\v, \b0, \m
-	rotate	\v, \b1, \m
-	rotate	\v, \b2, \m
-	rotate	\v, \b3, \m
 .endm
 
-/* RFC 8439 section 2.1. */
-.macro	quarter_rounds	v, rows:vararg
-	half_rounds	\v, \rows, 16, 12
-	half_rounds	\v, \rows, 8, 7
+/* c += d; b = (b ^ c) <<< n: the same with other rows in their places. */
+.macro	add_cd		v, a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, n
+	add_ab	\v, \c0, \c1, \c2, \c3, \d0, \d1, \d2, \d3, \
+		\a0, \a1, \a2, \a3, \b0, \b1, \b2, \b3, \n
 .endm
+
+/* Words 0 to 15 of a group of blocks, as columns and as diagonals. */
+#define COLUMNS_0	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define DIAGONALS_0	0, 1, 2, 3, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14
+#define COLUMNS_1	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+#define DIAGONALS_1	16, 17, 18, 19, 21, 22, 23, 20, 26, 27, 24, 25, 31, 28, 29, 30
 
 /*
  * All blocks' words \w0 to \w3: then \w3, \t, \w1 and \w0 have those of blocks 0 to 3
@@ -108,107 +102,208 @@
 	vmovdqu32 %zmm\a, 64 * (\i + 12)(BASE)
 .endm
 
-/* ymm: the same of two blocks. */
-.macro	store_y		i, a, b, c, d
-	vshufi32x4 $0, %ymm\b, %ymm\a, %ymm25
-	vshufi32x4 $0, %ymm\d, %ymm\c, %ymm24
+/* ymm: block \i and the fourth one after it. */
+.macro	store_y		i, a, b, c, d, t
+	vshufi32x4 $0, %ymm\b, %ymm\a, %ymm\t
 	vshufi32x4 $3, %ymm\b, %ymm\a, %ymm\a
+	vshufi32x4 $0, %ymm\d, %ymm\c, %ymm\b
 	vshufi32x4 $3, %ymm\d, %ymm\c, %ymm\c
 	choose_base \i
-	vmovdqu32 %ymm25, 64 * \i(BASE)
-	vmovdqu32 %ymm24, 64 * \i + 32(BASE)
+	vmovdqu32 %ymm\t, 64 * (\i)(BASE)
+	vmovdqu32 %ymm\b, 64 * (\i) + 32(BASE)
 	choose_base (\i + 4)
 	vmovdqu32 %ymm\a, 64 * (\i + 4)(BASE)
 	vmovdqu32 %ymm\c, 64 * (\i + 4) + 32(BASE)
 .endm
 
-/* A core: \spread is how the assembler says "one word in all lanes". */
-.macro	core		v, width, spread
-	vpbroadcastd KEY(0), %\v\()mm16
-	vpbroadcastd KEY(1), %\v\()mm17
-	vpbroadcastd KEY(2), %\v\()mm18
-	vpbroadcastd KEY(3), %\v\()mm19
-	vpbroadcastd KEY(4), %\v\()mm20
-	vpbroadcastd KEY(5), %\v\()mm21
-	vpbroadcastd KEY(6), %\v\()mm22
-	vpbroadcastd KEY(7), %\v\()mm23
+/* Words 0 to 3 are the constant: begin with it, and add it. \lanes as the assembler wants. */
+.macro	set_constant	v, w0, w1, w2, w3
+	vpbroadcastd 0x0 + .Lconstant(%rip), %\v\()mm\w0
+	vpbroadcastd 0x4 + .Lconstant(%rip), %\v\()mm\w1
+	vpbroadcastd 0x8 + .Lconstant(%rip), %\v\()mm\w2
+	vpbroadcastd 0xc + .Lconstant(%rip), %\v\()mm\w3
+.endm
+.macro	add_constant	v, w0, w1, w2, w3, lanes
+	vpaddd	0x0 + .Lconstant(%rip)\lanes, %\v\()mm\w0, %\v\()mm\w0
+	vpaddd	0x4 + .Lconstant(%rip)\lanes, %\v\()mm\w1, %\v\()mm\w1
+	vpaddd	0x8 + .Lconstant(%rip)\lanes, %\v\()mm\w2, %\v\()mm\w2
+	vpaddd	0xc + .Lconstant(%rip)\lanes, %\v\()mm\w3, %\v\()mm\w3
+.endm
+
+/* Registers that vzeroall does not know of. */
+.macro	clear_upper	registers:vararg
+	.irp	n, \registers
+	vpxord	%xmm\n, %xmm\n, %xmm\n
+	.endr
+.endm
+
+/* A word of the key for both groups of ymm registers. */
+.macro	set_key		word, w0, w1
+	vpbroadcastd KEY(\word), %ymm\w0
+	move	y, \w0, \w1
+.endm
+.macro	add_key		word, w0, w1
+	vpaddd	KEY(\word){1to8}, %ymm\w0, %ymm\w0
+	vpaddd	KEY(\word){1to8}, %ymm\w1, %ymm\w1
+.endm
+
+/*
+ * The words need all registers, so the key is read anew in each iteration, and one word
+ * waits in the scratch while its register does other work.
+ */
+CORE_START(vgetrandom_chacha20_avx512vl)
 	xor	COUNTER, COUNTER
 
-.Lpass_\v\():
-	vpbroadcastd COUNTER, %\v\()mm24
-	vpaddd	.Lnumbers(%rip), %\v\()mm24, %\v\()mm24
-	vpbroadcastd 0x0 + .Lconstant(%rip), %\v\()mm0
-	vpbroadcastd 0x4 + .Lconstant(%rip), %\v\()mm1
-	vpbroadcastd 0x8 + .Lconstant(%rip), %\v\()mm2
-	vpbroadcastd 0xc + .Lconstant(%rip), %\v\()mm3
-	move	\v, 16, 4
-	move	\v, 17, 5
-	move	\v, 18, 6
-	move	\v, 19, 7
-	move	\v, 20, 8
-	move	\v, 21, 9
-	move	\v, 22, 10
-	move	\v, 23, 11
-	move	\v, 24, 12
+.Literation_y:
+	set_constant y, 0, 1, 2, 3
+	set_constant y, 16, 17, 18, 19
+	set_key	0, 4, 20
+	set_key	1, 5, 21
+	set_key	2, 6, 22
+	set_key	3, 7, 23
+	set_key	4, 8, 24
+	set_key	5, 9, 25
+	set_key	6, 10, 26
+	set_key	7, 11, 27
+	vpbroadcastd COUNTER, %ymm12
+	vpaddd	32 + .Lnumbers(%rip), %ymm12, %ymm28
+	vpaddd	.Lnumbers(%rip), %ymm12, %ymm12
+	vpxor	%xmm13, %xmm13, %xmm13
+	vpxor	%xmm14, %xmm14, %xmm14
+	vpxor	%xmm15, %xmm15, %xmm15
+	clear_upper 29, 30, 31
+
+	mov	$10, ROUNDS
+	.balign	32
+.Ldouble_round_y:
+	add_ab	y, COLUMNS_0, 16
+	add_ab	y, COLUMNS_1, 16
+	add_cd	y, COLUMNS_0, 12
+	add_cd	y, COLUMNS_1, 12
+	add_ab	y, COLUMNS_0, 8
+	add_ab	y, COLUMNS_1, 8
+	add_cd	y, COLUMNS_0, 7
+	add_cd	y, COLUMNS_1, 7
+	add_ab	y, DIAGONALS_0, 16
+	add_ab	y, DIAGONALS_1, 16
+	add_cd	y, DIAGONALS_0, 12
+	add_cd	y, DIAGONALS_1, 12
+	add_ab	y, DIAGONALS_0, 8
+	add_ab	y, DIAGONALS_1, 8
+	add_cd	y, DIAGONALS_0, 7
+	add_cd	y, DIAGONALS_1, 7
+	dec	ROUNDS
+	jnz	.Ldouble_round_y
+
+	vmovdqu32 %ymm31, SCRATCH(0)
+	add_constant y, 0, 1, 2, 3, {1to8}
+	add_constant y, 16, 17, 18, 19, {1to8}
+	/* The key is read for the last time before it is overwritten. */
+	add_key	0, 4, 20
+	add_key	1, 5, 21
+	add_key	2, 6, 22
+	add_key	3, 7, 23
+	add_key	4, 8, 24
+	add_key	5, 9, 25
+	add_key	6, 10, 26
+	add_key	7, 11, 27
+	vpbroadcastd COUNTER, %ymm31
+	addition y, 12, 31
+	addition y, 28, 31
+	vpaddd	.Lnumbers(%rip), %ymm12, %ymm12
+	vpaddd	32 + .Lnumbers(%rip), %ymm28, %ymm28
+	transpose y, 0, 1, 2, 3, 31
+	transpose y, 4, 5, 6, 7, 2
+	transpose y, 8, 9, 10, 11, 6
+	transpose y, 12, 13, 14, 15, 10
+
+	begin_output
+	store_y	0, 3, 7, 11, 15, 14
+	store_y	1, 31, 2, 6, 10, 14
+	store_y	2, 1, 5, 9, 13, 14
+	store_y	3, 0, 4, 8, 12, 14
+	vmovdqu32 SCRATCH(0), %ymm31
+	transpose y, 16, 17, 18, 19, 0
+	transpose y, 20, 21, 22, 23, 1
+	transpose y, 24, 25, 26, 27, 2
+	transpose y, 28, 29, 30, 31, 3
+	vgetrandom_relock
+	store_y	8, 19, 23, 27, 31, 4
+	store_y	9, 0, 1, 2, 3, 4
+	store_y	10, 17, 21, 25, 29, 4
+	store_y	11, 16, 20, 24, 28, 4
+	end_output 16, .Literation_y
+
+	clear_upper 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	vzeroall
+	vmovdqu	%ymm0, SCRATCH(0)
+CORE_END(vgetrandom_chacha20_avx512vl)
+
+/* Registers 16 to 23 have the key, and 24 the blocks' numbers until they have been added. */
+CORE_START(vgetrandom_chacha20_avx512)
+	vpbroadcastd KEY(0), %zmm16
+	vpbroadcastd KEY(1), %zmm17
+	vpbroadcastd KEY(2), %zmm18
+	vpbroadcastd KEY(3), %zmm19
+	vpbroadcastd KEY(4), %zmm20
+	vpbroadcastd KEY(5), %zmm21
+	vpbroadcastd KEY(6), %zmm22
+	vpbroadcastd KEY(7), %zmm23
+	xor	COUNTER, COUNTER
+
+.Literation_z:
+	vpbroadcastd COUNTER, %zmm24
+	vpaddd	.Lnumbers(%rip), %zmm24, %zmm24
+	set_constant z, 0, 1, 2, 3
+	move	z, 16, 4
+	move	z, 17, 5
+	move	z, 18, 6
+	move	z, 19, 7
+	move	z, 20, 8
+	move	z, 21, 9
+	move	z, 22, 10
+	move	z, 23, 11
+	move	z, 24, 12
 	vpxor	%xmm13, %xmm13, %xmm13
 	vpxor	%xmm14, %xmm14, %xmm14
 	vpxor	%xmm15, %xmm15, %xmm15
 
 	mov	$10, ROUNDS
 	.balign	32
-.Ldouble_round_\v\():
-	quarter_rounds	\v, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	quarter_rounds	\v, 0, 1, 2, 3, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14
+.Ldouble_round_z:
+	add_ab	z, COLUMNS_0, 16
+	add_cd	z, COLUMNS_0, 12
+	add_ab	z, COLUMNS_0, 8
+	add_cd	z, COLUMNS_0, 7
+	add_ab	z, DIAGONALS_0, 16
+	add_cd	z, DIAGONALS_0, 12
+	add_ab	z, DIAGONALS_0, 8
+	add_cd	z, DIAGONALS_0, 7
 	dec	ROUNDS
-	jnz	.Ldouble_round_\v
+	jnz	.Ldouble_round_z
 
-	vpaddd	0x0 + .Lconstant(%rip)\spread, %\v\()mm0, %\v\()mm0
-	vpaddd	0x4 + .Lconstant(%rip)\spread, %\v\()mm1, %\v\()mm1
-	vpaddd	0x8 + .Lconstant(%rip)\spread, %\v\()mm2, %\v\()mm2
-	vpaddd	0xc + .Lconstant(%rip)\spread, %\v\()mm3, %\v\()mm3
-	addition \v, 4, 16
-	addition \v, 5, 17
-	addition \v, 6, 18
-	addition \v, 7, 19
-	addition \v, 8, 20
-	addition \v, 9, 21
-	addition \v, 10, 22
-	addition \v, 11, 23
-	addition \v, 12, 24
-	transpose \v, 0, 1, 2, 3, 26
-	transpose \v, 4, 5, 6, 7, 27
-	transpose \v, 8, 9, 10, 11, 28
-	transpose \v, 12, 13, 14, 15, 29
+	add_constant z, 0, 1, 2, 3, {1to16}
+	addition z, 4, 16
+	addition z, 5, 17
+	addition z, 6, 18
+	addition z, 7, 19
+	addition z, 8, 20
+	addition z, 9, 21
+	addition z, 10, 22
+	addition z, 11, 23
+	addition z, 12, 24
+	transpose z, 0, 1, 2, 3, 26
+	transpose z, 4, 5, 6, 7, 27
+	transpose z, 8, 9, 10, 11, 28
+	transpose z, 12, 13, 14, 15, 29
 
 	begin_output
-	store_\v 0, 3, 7, 11, 15
-	store_\v 1, 26, 27, 28, 29
-	store_\v 2, 1, 5, 9, 13
-	store_\v 3, 0, 4, 8, 12
-	end_output \width, .Lpass_\v
+	store_z	0, 3, 7, 11, 15
+	store_z	1, 26, 27, 28, 29
+	store_z	2, 1, 5, 9, 13
+	store_z	3, 0, 4, 8, 12
+	end_output 16, .Literation_z
 
-	/* vzeroall does not know of these. */
-	vpxord	%xmm16, %xmm16, %xmm16
-	vpxord	%xmm17, %xmm17, %xmm17
-	vpxord	%xmm18, %xmm18, %xmm18
-	vpxord	%xmm19, %xmm19, %xmm19
-	vpxord	%xmm20, %xmm20, %xmm20
-	vpxord	%xmm21, %xmm21, %xmm21
-	vpxord	%xmm22, %xmm22, %xmm22
-	vpxord	%xmm23, %xmm23, %xmm23
-	vpxord	%xmm24, %xmm24, %xmm24
-	vpxord	%xmm25, %xmm25, %xmm25
-	vpxord	%xmm26, %xmm26, %xmm26
-	vpxord	%xmm27, %xmm27, %xmm27
-	vpxord	%xmm28, %xmm28, %xmm28
-	vpxord	%xmm29, %xmm29, %xmm29
+	clear_upper 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
 	vzeroall
-.endm
-
-CORE_START(vgetrandom_chacha20_avx512vl)
-	core	y, 8, {1to8}
-CORE_END(vgetrandom_chacha20_avx512vl)
-
-CORE_START(vgetrandom_chacha20_avx512)
-	core	z, 16, {1to16}
 CORE_END(vgetrandom_chacha20_avx512)

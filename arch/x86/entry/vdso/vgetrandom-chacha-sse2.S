@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * The ChaCha20 core that every x86-64 has: four blocks a pass, two passes at a time.
+ * The ChaCha20 core that every x86-64 has: two groups of four blocks, one after the other.
  */
 
 #include "vgetrandom-asm.S"

@@ -2,7 +2,8 @@
 /*
  * getrandom() in the vDSO of 64 bit processes.
  */
-#include <linux/types.h>
+#include <linux/cache.h>	/* both for <asm/pvclock.h>, which the data page brings */
+#include <linux/time.h>
 
 #include "../../../../lib/vdso/getrandom.c"
 

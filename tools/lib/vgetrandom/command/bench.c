@@ -9,7 +9,6 @@
 #include <dlfcn.h>
 #include <err.h>
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,20 +231,11 @@ int command_bench(int argc, char **argv)
 	void *buf;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (c) {
-		case 'q':
+	while ((c = next_option(argc, argv, "", known)) != -1) {
+		if (c == 'q')
 			quick = true;
-			break;
-		case 'j':
+		else
 			json = true;
-			break;
-		case 'h':
-			show_help(stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
 	}
 	if (argc - optind > MAX_SIZES)
 		errx(EXIT_USAGE, "bench: more than %d sizes", MAX_SIZES);

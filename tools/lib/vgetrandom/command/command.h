@@ -5,6 +5,7 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,8 +22,17 @@ int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
 
-/* The usage, all of it. */
-void show_help(FILE *out);
+/**
+ * next_option - getopt_long(), with what all commands do alike
+ * @argc: as for getopt_long()
+ * @argv: likewise
+ * @first: "+" if the options end at the first argument that is none; else ""
+ * @known: the command's own; "help" is the same for all
+ *
+ * Return: the option's value, or -1 after the last one. Does not return after "--help",
+ * or from an unknown option.
+ */
+int next_option(int argc, char **argv, const char *first, const struct option *known);
 
 /**
  * library_find - where is the library that programs are to be run with?

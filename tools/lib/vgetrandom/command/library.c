@@ -3,6 +3,7 @@
  * Which libraries there are: ours, and the C library.
  */
 #define _GNU_SOURCE
+#include <arch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,9 @@
 #include "command.h"
 
 #ifdef __GLIBC__
-#define MULTIARCH	"x86_64-linux-gnu"
+#define MULTIARCH	ARCH_MULTIARCH "gnu"
 #else
-#define MULTIARCH	"x86_64-linux-musl"
+#define MULTIARCH	ARCH_MULTIARCH "musl"
 #endif
 
 bool library_find(char *path, size_t size)

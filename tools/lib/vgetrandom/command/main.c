@@ -2,13 +2,14 @@
 /*
  * vgetrandom: runs programs with libvgetrandom, and says what it does here.
  */
+#define _GNU_SOURCE
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 
-void show_help(FILE *out)
+static void show_help(FILE *out)
 {
 	fputs("usage: vgetrandom run [--no-large] [--core NAME] [--] PROGRAM [ARG]...\n"
 	      "       vgetrandom info [--json]\n"
@@ -18,7 +19,7 @@ void show_help(FILE *out)
 	      "run    runs PROGRAM with libvgetrandom preloaded: its getrandom(), getentropy()\n"
 	      "       and arc4random() are fast\n"
 	      "  --no-large   only small requests; large ones as the kernel serves them\n"
-	      "  --core NAME  for large ones: sse2, avx2, avx512vl or avx512\n"
+	      "  --core NAME  for large ones: one of the ChaCha20 cores that info lists\n"
 	      "info   what is in effect on this machine, and why\n"
 	      "  --json       as a JSON object\n"
 	      "bench  the time of a call, of SIZE bytes: by the system call, libc's own\n"
@@ -35,6 +36,19 @@ static int flushed(int status)
 	if (fflush(stdout) || ferror(stdout))
 		err(1, "cannot write to standard output");
 	return status;
+}
+
+int next_option(int argc, char **argv, const char *first, const struct option *known)
+{
+	int option = getopt_long(argc, argv, first, known, NULL);
+
+	if (option == 'h') {
+		show_help(stdout);
+		exit(flushed(0));
+	}
+	if (option == '?')
+		exit(EXIT_USAGE);
+	return option;
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,13 +20,11 @@ static void set(const char *name, const char *value)
 
 static const char *parse_core(const char *name)
 {
-	static const char * const cores[] = { "sse2", "avx2", "avx512vl", "avx512" };
-	size_t i;
-
-	for (i = 0; i < sizeof(cores) / sizeof(*cores); i++)
-		if (!strcmp(name, cores[i]))
-			return name;
-	errx(EXIT_USAGE, "--core '%s': not one of sse2, avx2, avx512vl and avx512", name);
+#define VGETRANDOM_CORE(NAME, core, log, blocks, FEATURE, feature)	\
+	if (!strcmp(name, #core))					\
+		return name;
+#include <asm/vdso/getrandom-cores.h>
+	errx(EXIT_USAGE, "--core '%s': no such core; 'vgetrandom info' lists them", name);
 }
 
 /* First, so that no other library's getrandom() is before ours. */
@@ -76,20 +73,11 @@ int command_run(int argc, char **argv)
 	int c;
 
 	/* "+": what follows the program's name is the program's. */
-	while ((c = getopt_long(argc, argv, "+", known, NULL)) != -1) {
-		switch (c) {
-		case 'l':
+	while ((c = next_option(argc, argv, "+", known)) != -1) {
+		if (c == 'l')
 			large = "off";
-			break;
-		case 'c':
+		else
 			core = parse_core(optarg);
-			break;
-		case 'h':
-			show_help(stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
 	}
 	argv += optind;
 	if (!argv[0])

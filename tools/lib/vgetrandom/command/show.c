@@ -6,7 +6,6 @@
  * environment gets the same answers.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,12 @@
 #include <vgetrandom.h>
 
 #include "command.h"
+
+/* ", sse2, avx2" and so on. */
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	", " #name
+static const char CORES[] =
+#include <asm/vdso/getrandom-cores.h>
+	;
 
 struct answers {
 	struct vgetrandom_info	info;
@@ -111,8 +116,7 @@ static void show_text(const struct answers *a)
 		row("large requests", "like small ones");
 		why(info->large_why);
 	}
-	if (!__builtin_cpu_supports("avx2"))
-		row("processor", "has no AVX2, or the kernel keeps it off: large requests gain less");
+	row("ChaCha20 cores", "%s", CORES + strlen(", "));
 	row("libc", "%s: its getrandom() is %s", a->libc, a->libc_uses_vdso ?
 	    "the kernel's vDSO function" : "the system call");
 	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso) {
@@ -167,20 +171,9 @@ int command_info(int argc, char **argv)
 	};
 	struct answers answers;
 	bool json = false;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			show_help(stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
-	}
+	while (next_option(argc, argv, "", known) != -1)
+		json = true;
 	if (optind < argc) {
 		fprintf(stderr, "%s: what is '%s'? It takes no arguments but --json\n",
 			argv[0], argv[optind]);

@@ -135,6 +135,11 @@ asm(".text\n"
 	"vinserti128 $1, %xmm1, %ymm0, %ymm0\n\t"
 	"pxor %xmm1, %xmm1\n\t"
 	"ret\n"
+	"leave_upper_ymm31:\n\t"
+	"vpcmpeqd %xmm1, %xmm1, %xmm1\n\t"
+	"vinserti32x4 $1, %xmm1, %ymm31, %ymm31\n\t"
+	"vpxor %xmm1, %xmm1, %xmm1\n\t"
+	"ret\n"
 	"leave_upper_zmm9:\n\t"
 	"vpcmpeqd %ymm1, %ymm1, %ymm1\n\t"
 	"vinserti64x4 $1, %ymm1, %zmm9, %zmm9\n\t"
@@ -165,29 +170,13 @@ asm(".text\n"
 	"vzeroall\n\t"
 	"ret\n");
 
-static const struct core {
+struct core {
 	const char *name;
 	core_fn *fn;
-	size_t pass;		/* blocks that it makes at a time */
-	size_t run;		/* what it makes in a call is a multiple of that many */
-} cores[] = {
-	{ "sse2", vgetrandom_chacha20_sse2, 4, 8 },
-	{ "avx2", vgetrandom_chacha20_avx2, 8, 8 },
-	{ "avx512vl", vgetrandom_chacha20_avx512vl, 8, 8 },
-	{ "avx512", vgetrandom_chacha20_avx512, 16, 16 },
+	size_t blocks;		/* of an iteration */
+	const char *feature;
+	bool runs_here;
 };
-
-/* The compiler's runtime asks the processor, and XGETBV for what the kernel allows. */
-static const char *why_not(const struct core *core)
-{
-	if (core->fn == vgetrandom_chacha20_sse2)
-		return NULL;
-	if (core->fn == vgetrandom_chacha20_avx2)
-		return __builtin_cpu_supports("avx2") ? NULL :
-			"the processor has no AVX2, or its kernel does not let it be used";
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") ? NULL :
-		"the processor has no AVX-512VL, or its kernel does not let it be used";
-}
 
 static uint8_t *map_guarded(size_t size)
 {
@@ -278,13 +267,13 @@ static void find_registers(void)
 	has_xsave = true;
 	__cpuid_count(0xd, 1, a, b, c, d);
 	has_in_use = a & 1 << 2;
-	if (!has_in_use || why_not(&cores[1]))
+	if (!has_in_use || !__builtin_cpu_supports("avx2"))
 		return;
 	/* An emulator may say of all that they are in use always. */
 	call_core(NULL, NULL, 0, 0, use_ymm);
 	if (!(saved_in_use & 1 << 2))
 		in_use_known |= 1 << 2;
-	if (why_not(&cores[2]))
+	if (!__builtin_cpu_supports("avx512vl"))
 		return;
 	call_core(NULL, NULL, 0, 0, use_zmm);
 	if (!(saved_in_use & 1 << 6))
@@ -354,8 +343,8 @@ static const char *call_checked(core_fn *fn, struct vgetrandom_state *state, uin
 static const char *run(const struct core *core, uint8_t *state_at, uint8_t *dst,
 		       size_t nblocks)
 {
-	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_PASS) * BLOCK_SIZE], state_want[ROOM];
-	size_t kept = core->run - nblocks % core->run, len = nblocks * BLOCK_SIZE;
+	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_BLOCKS) * BLOCK_SIZE], state_want[ROOM];
+	size_t kept = core->blocks - nblocks % core->blocks, len = nblocks * BLOCK_SIZE;
 	const size_t at = state_at - state_room;
 	unsigned long call = CALL;
 	const char *why;
@@ -502,7 +491,7 @@ static bool test_many(const struct core *core)
 static bool test_unaligned(const struct core *core)
 {
 	for (size_t shift = 0; shift < 64; shift++)
-		for (size_t n = 0; n <= 2 * core->run + 1; n += n < 3 ? 1 : core->run / 2 - 1)
+		for (size_t n = 0; n <= 2 * core->blocks + 1; n += n < 3 ? 1 : core->blocks / 2 - 1)
 			if (!run_at(core, n, 0, shift))
 				return false;
 	return true;
@@ -511,19 +500,19 @@ static bool test_unaligned(const struct core *core)
 static bool test_unaligned_state(const struct core *core)
 {
 	for (size_t shift = 0; shift < 64; shift++)
-		for (size_t n = 0; n <= core->run; n += core->run / 2)
+		for (size_t n = 0; n <= core->blocks; n += core->blocks / 2)
 			if (!run_at(core, n, shift, 0))
 				return false;
 	return true;
 }
 
 /*
- * Two passes, each with its blocks on a page of its own that is not there yet: the
- * first write of each pass's results tells what has been done until then.
+ * Two iterations, each with its blocks on a page of its own that is not there yet: the
+ * first write of each one's results tells what has been done until then.
  */
 static struct {
 	struct vgetrandom_state *state;
-	unsigned int passes, locked;
+	unsigned int iterations, locked;
 } order;
 
 static bool look_at_lock(uint8_t *where)
@@ -532,7 +521,7 @@ static bool look_at_lock(uint8_t *where)
 
 	if (where < dst_room || where >= dst_room + ROOM)
 		return false;
-	order.passes++;
+	order.iterations++;
 	order.locked += order.state->owner == CALL;
 	order.state->owner = 0;
 	return !mprotect(page, PAGE, PROT_READ | PROT_WRITE);
@@ -540,7 +529,7 @@ static bool look_at_lock(uint8_t *where)
 
 static bool test_lock(const struct core *core)
 {
-	uint8_t *dst = dst_room + PAGE - core->pass * BLOCK_SIZE;
+	uint8_t *dst = dst_room + PAGE - core->blocks * BLOCK_SIZE;
 	const char *why;
 
 	memset(state_room, 0, ROOM);
@@ -548,13 +537,13 @@ static bool test_lock(const struct core *core)
 	order.state = (struct vgetrandom_state *)state_room;
 	mprotect(dst_room, ROOM, PROT_NONE);
 	on_dst_fault = look_at_lock;
-	why = call_checked(core->fn, order.state, dst, 2 * core->pass);
+	why = call_checked(core->fn, order.state, dst, 2 * core->blocks);
 	on_dst_fault = NULL;
 	mprotect(dst_room, ROOM, PROT_READ | PROT_WRITE);
-	if (!why && order.passes == 2 && order.locked == 2 && order.state->owner == CALL)
+	if (!why && order.iterations == 2 && order.locked == 2 && order.state->owner == CALL)
 		return true;
-	ksft_print_msg("%s; %u passes of 2, %u of them locked\n", why ? why : "no lock",
-		       order.passes, order.locked);
+	ksft_print_msg("%s; %u iterations of 2, %u of them locked\n", why ? why : "no lock",
+		       order.iterations, order.locked);
 	return false;
 }
 
@@ -567,32 +556,33 @@ static const struct {
 	{ "65600 blocks", test_many },
 	{ "destination at all 64 offsets", test_unaligned },
 	{ "state at all 64 offsets", test_unaligned_state },
-	{ "locks before each pass's results", test_lock },
+	{ "locks before each iteration's results", test_lock },
 };
 
 /* Each of the things that calls are checked for is seen when it is there. */
 static bool test_checks(void)
 {
-	static const struct {
+	const bool avx2 = __builtin_cpu_supports("avx2");
+	const bool avx512 = __builtin_cpu_supports("avx512vl");
+	const struct {
 		const char *name;
 		core_fn *fn;
-		unsigned int core;	/* can run if this one can */
+		bool runs_here;
 	} culprits[] = {
-		{ "xmm15", leave_xmm15, 0 },
-		{ "r15", leave_r15, 0 },
-		{ "the stack", leave_stack, 0 },
-		{ "the upper half of ymm0", leave_upper_ymm0, 1 },
-		{ "the upper half of zmm9", leave_upper_zmm9, 2 },
-		{ "zmm16", leave_zmm16, 2 },
-		{ "zmm31", leave_zmm31, 2 },
-		{ "a mask register", leave_mask, 2 },
+		{ "xmm15", leave_xmm15, true },
+		{ "r15", leave_r15, true },
+		{ "the stack", leave_stack, true },
+		{ "the upper half of ymm0", leave_upper_ymm0, avx2 },
+		{ "the upper half of ymm31", leave_upper_ymm31, avx512 },
+		{ "the upper half of zmm9", leave_upper_zmm9, avx512 },
+		{ "zmm16", leave_zmm16, avx512 },
+		{ "zmm31", leave_zmm31, avx512 },
+		{ "a mask register", leave_mask, avx512 },
 	};
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_SIZE(culprits); i++) {
-		if (why_not(&cores[culprits[i].core]))
-			continue;
-		if (call_checked(culprits[i].fn, NULL, NULL, 0))
+		if (!culprits[i].runs_here || call_checked(culprits[i].fn, NULL, NULL, 0))
 			continue;
 		ksft_print_msg("%s goes unnoticed\n", culprits[i].name);
 		ok = false;
@@ -602,10 +592,9 @@ static bool test_checks(void)
 
 static void test_core(const struct core *core)
 {
-	const char *why = why_not(core);
-
-	if (why) {
-		ksft_test_result_skip("%s: %s\n", core->name, why);
+	if (!core->runs_here) {
+		ksft_test_result_skip("%s: the processor, or its kernel, lacks %s\n",
+				      core->name, core->feature);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
@@ -614,6 +603,13 @@ static void test_core(const struct core *core)
 
 int main(int argc, char **argv)
 {
+	/* The compiler's runtime asks the processor, and XGETBV for what the kernel allows. */
+	const struct core cores[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+		{ #name, vgetrandom_chacha20_##name, blocks, feature,	\
+		  __builtin_cpu_supports(feature) },
+#include <asm/vdso/getrandom-cores.h>
+	};
 	const struct core *chosen[ARRAY_SIZE(cores)];
 	unsigned int nchosen = 0, plan = 1;
 
@@ -625,10 +621,13 @@ int main(int argc, char **argv)
 		if (!wanted)
 			continue;
 		chosen[nchosen++] = &cores[i];
-		plan += why_not(&cores[i]) ? 1 : ARRAY_SIZE(tests);
+		plan += cores[i].runs_here ? ARRAY_SIZE(tests) : 1;
 	}
 	if (argc > 1 && nchosen != (unsigned int)argc - 1)
-		ksft_exit_fail_msg("the cores are sse2, avx2, avx512vl and avx512\n");
+#define VGETRANDOM_CORE(NAME, name, ...)	" " #name
+		ksft_exit_fail_msg("usage: vdso_test_chacha [CORE]...; the cores are"
+#include <asm/vdso/getrandom-cores.h>
+				   "\n");
 
 	if (sodium_init() < 0)
 		ksft_exit_fail_msg("libsodium does not initialize\n");

@@ -14,10 +14,8 @@ typedef void core_fn(struct vgetrandom_state *state, uint8_t *dst, size_t nblock
 		     unsigned long call);
 
 /* arch/x86/entry/vdso/vgetrandom-chacha-*.S */
-core_fn vgetrandom_chacha20_sse2;
-core_fn vgetrandom_chacha20_avx2;
-core_fn vgetrandom_chacha20_avx512vl;
-core_fn vgetrandom_chacha20_avx512;
+#define VGETRANDOM_CORE(NAME, name, ...)	core_fn vgetrandom_chacha20_##name;
+#include <asm/vdso/getrandom-cores.h>
 
 /*
  * Calls @core with all vector and mask registers in their initial state, and with a
@@ -36,6 +34,7 @@ extern uint32_t has_xsave, has_in_use, saved_in_use;
 /* Stand-ins for a core, that leave something behind. */
 core_fn leave_xmm15;
 core_fn leave_upper_ymm0;
+core_fn leave_upper_ymm31;
 core_fn leave_upper_zmm9;
 core_fn leave_zmm16;
 core_fn leave_zmm31;

@@ -18,10 +18,7 @@
 
 VGETRANDOM_CORE(SSE2,	  sse2,	    "SSE2",	      8, XMM2,	   "sse2")
 VGETRANDOM_CORE(AVX2,	  avx2,	    "AVX2",	      8, AVX2,	   "avx2")
-/* Assemblers from before 2014 do not know the instructions. */
-#if defined(CONFIG_AS_AVX512) || !defined(__KERNEL__)
 VGETRANDOM_CORE(AVX512VL, avx512vl, "AVX-512 (ymm)", 16, AVX512VL, "avx512vl")
 VGETRANDOM_CORE(AVX512,	  avx512,   "AVX-512 (zmm)", 16, AVX512VL, "avx512vl")
-#endif
 
 #undef VGETRANDOM_CORE
