@@ -10,6 +10,11 @@ BUILD=${VGETRANDOM_BUILD:-$ROOT/build}
 # shellcheck disable=SC2034
 JOBS=${JOBS:-$(nproc)}
 
+# What is the architecture's: see there.
+ARCH_FILE=$ROOT/scripts/arch/${VGETRANDOM_ARCH:-x86}
+# shellcheck source=scripts/arch/x86
+. "$ARCH_FILE"
+
 # Folders of the repository that are folders of the kernel...
 KERNEL_TOPS=(arch drivers fs include kernel lib mm tools Documentation)
 # ...except these, which are about the project and stay out of the kernel.
@@ -41,6 +46,12 @@ die()
 show_help()
 {
 	awk 'NR < 4 { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"
+}
+
+# core_names: the ChaCha20 cores; see scripts/cores.
+core_names()
+{
+	"$ROOT/scripts/cores" | cut -f 1
 }
 
 # rel PATH: PATH for messages, without the repository's own location.
