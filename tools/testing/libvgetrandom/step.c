@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Handlers and forks at any instruction of a call: the processor's trap flag brings a
- * signal after each, and one of these does it.
+ * Handlers and forks at any instruction of a call.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,57 +10,46 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "test.h"
 #include "trap.h"
 
-static volatile long now, at;
-static void (*action)(void);
-static volatile bool done;
+static volatile long at;
+static void (*stepped)(void), (*action)(void);
+static volatile bool stopped, done;
 
-static void on_trap(int sig, siginfo_t *info, void *context)
+static void begin(void)
 {
-	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
-	int saved = errno;
+	trap_on(action, at);
+}
 
-	(void)sig;
-	(void)info;
-	if (now++ != at)
-		return;
-	done = true;
-	action();
-	regs[REG_EFL] &= ~TRAP_FLAG;
-	errno = saved;
+static void end(void)
+{
+	stopped = trap_off();
+	done = stopped && at >= 0;
+}
+
+static bool run_at(long step)
+{
+	at = step;
+	stopped = false;
+	stepped();
+	return stopped;
 }
 
 /*
- * Does @run, which steps, with @what after so many instructions, and so on until the end.
+ * Does @run, which goes from begin() to end(), with @what at one instruction, and so on.
  * Every one is too many for a test of some seconds: @stride is a prime.
  */
 static void at_any_instruction(void (*run)(void), void (*what)(void), long stride)
 {
-	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER };
-	long points = 0, most = 20000;
+	long points;
 
-	check(!sigaction(SIGTRAP, &sa, NULL));
+	stepped = run;
 	action = what;
-	at = 0;
-	do {
-		now = 0;
-		done = false;
-		run();
-		points += done;
-		at += stride;
-	} while (done && at < most * stride);
-	/* The action may be in the way of the end, but not for ever. */
-	check(points > 2 && at > 20, "only %ld points, up to step %ld", points, at);
-}
-
-static long stride_of(long stride)
-{
-	return test_rounds(100) < 100 ? 5 * stride + 2 : stride;
+	points = trap_each(run_at, 0, stride);
+	check(points > 2 && trap_path() > 20, "only %ld points of %ld", points, trap_path());
 }
 
 /*
@@ -79,9 +67,9 @@ static void stepped_request(size_t len)
 
 	memset(out, 0, sizeof(out));
 	out_len = len;
-	trap_on();
+	begin();
 	got = vgetrandom(out, len, 0);
-	trap_off();
+	end();
 	out_len = 0;
 	check(got == (ssize_t)len, "%zd of %zu, step %ld", got, len, at);
 	if (!(is_child && was_over))
@@ -154,7 +142,7 @@ static void handlers(void (*run)(void), long stride)
 	test_unseen_init();
 	ask();
 	used = states_in_use();
-	at_any_instruction(run, ask, stride_of(stride));
+	at_any_instruction(run, ask, stride);
 	check(states_in_use() == used, "%zu states in use have become %zu", used,
 	      states_in_use());
 }
@@ -219,7 +207,7 @@ static void forks(pid_t (*how)(void), void (*run)(void), long stride)
 	test_unseen_init();
 	make = how;
 	ask();
-	at_any_instruction(run, fork_and_ask, stride_of(stride));
+	at_any_instruction(run, fork_and_ask, stride);
 }
 
 TEST(handlers_may_fork_at_any_instruction_of_a_small_request)
@@ -256,12 +244,12 @@ static pthread_key_t key;
 static void step_destructors(void *arg)
 {
 	if (arg == (void *)2) {
-		trap_off();
+		end();
 		return;
 	}
 	ask();
 	pthread_setspecific(key, (void *)2);
-	trap_on();
+	begin();
 }
 
 static void *end_stepped(void *arg)
@@ -290,7 +278,7 @@ TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
 	states = test_info().states;
 	check(!pthread_key_create(&key, step_destructors));
 	for (int i = 0; i < 3; i++)
-		at_any_instruction(end_of_a_thread, ask, stride_of(1));
+		at_any_instruction(end_of_a_thread, ask, 3);
 	few_states(states);
 }
 
@@ -336,9 +324,9 @@ static void check_and_return(void)
 
 static void stepped_alloc(void)
 {
-	trap_on();
+	begin();
 	mine = vgetrandom_alloc();
-	trap_off();
+	end();
 	check_and_return();
 	vgetrandom_free(mine);
 }
@@ -349,9 +337,9 @@ static void stepped_free(void)
 
 	check(state);
 	mine = vgetrandom_alloc();
-	trap_on();
+	begin();
 	vgetrandom_free(state);
-	trap_off();
+	end();
 	check_and_return();
 	vgetrandom_free(mine);
 }

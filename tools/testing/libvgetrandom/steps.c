@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -27,63 +26,6 @@
 
 /* The library's instructions: see the Makefile. */
 extern const char __start_library[], __stop_library[];
-
-/*
- * Steps. Something happens at instruction number @step_at of the library, or at each.
- * All of this is one thread's at a time.
- */
-#define EACH	(-1)
-
-static void (*step_action)(void);
-static volatile long step_at, steps;
-static volatile bool stepping;
-
-static void step(int sig, siginfo_t *info, void *context)
-{
-	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
-	int saved = errno;
-
-	(void)sig;
-	(void)info;
-	if (!stepping) {
-		regs[REG_EFL] &= ~TRAP_FLAG;
-		return;
-	}
-	if (regs[REG_RIP] < (greg_t)__start_library || regs[REG_RIP] >= (greg_t)__stop_library)
-		return;
-	if (step_at != EACH && step_at != steps++)
-		return;
-	if (step_at == EACH) {
-		steps++;
-	} else {
-		stepping = false;
-		regs[REG_EFL] &= ~TRAP_FLAG;
-	}
-	step_action();
-	errno = saved;
-}
-
-static void start_stepping(void (*action)(void), long at)
-{
-	struct sigaction sa = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
-
-	check(!sigaction(SIGTRAP, &sa, NULL));
-	step_action = action;
-	step_at = at;
-	steps = 0;
-	stepping = true;
-	trap_on();
-}
-
-/* Returns whether there was an instruction with this number. */
-static bool stop_stepping(void)
-{
-	bool was_there = !stepping || (step_at == EACH && steps);
-
-	trap_off();
-	stepping = false;
-	return was_there;
-}
 
 /*
  * Pieces. Nobody may get one that somebody else has.
@@ -104,7 +46,7 @@ static void is_mine_alone(void *piece, const char *whose)
 	atomic_store(&pieces[n], piece);
 	for (unsigned int i = 0; i < n; i++)
 		check(atomic_load(&pieces[i]) != piece,
-		      "%s got a piece that somebody has, after %ld steps", whose, steps);
+		      "%s got a piece that somebody has, after step %ld", whose, trap_at);
 }
 
 static void forget_pieces(void)
@@ -239,14 +181,15 @@ static void before_the_start(void)
 {
 	const char *what = getenv("TEST_START");
 
+	trap_within(__start_library, __stop_library);
 	/* Told before the library is, of forks too. */
 	check(!pthread_atfork(NULL, NULL, first_in_child));
 	if (!what)
 		return;
 	if (!strcmp(what, "thread at each step"))
-		start_stepping(in_a_new_thread, EACH);
+		trap_on(in_a_new_thread, TRAP_EACH);
 	if (!strcmp(what, "process at each step"))
-		start_stepping(in_a_new_process, EACH);
+		trap_on(in_a_new_process, TRAP_EACH);
 	if (!strcmp(what, "a thread all the time"))
 		early_thread = test_thread(ask_all_the_time, NULL);
 	if (!strcmp(what, "too much"))
@@ -260,10 +203,8 @@ static void (*const before_others)(void) = before_the_start;
 __attribute__((constructor(102)))
 static void after_the_start(void)
 {
-	if (!stepping)
-		return;
-	stop_stepping();
-	steps_of_start = steps;
+	if (trap_at == TRAP_EACH && trap_off())
+		steps_of_start = trap_path();
 }
 
 PART(start_step_by_step)
@@ -339,6 +280,7 @@ TEST(before_the_start_the_largest_length_is_for_the_kernel_to_judge)
  * A thread's first request, and something else at any instruction of it.
  */
 static size_t request_len;
+static void (*step_action)(void);
 static bool was_there;
 
 static void *ask_step_by_step(void *arg)
@@ -346,9 +288,9 @@ static void *ask_step_by_step(void *arg)
 	static __thread uint8_t out[1024];
 	ssize_t got;
 
-	start_stepping(step_action, (uintptr_t)arg);
+	trap_on(step_action, (long)arg);
 	got = vgetrandom(out, request_len, 0);
-	was_there = stop_stepping();
+	was_there = trap_off();
 	check(got == (ssize_t)request_len, "%zd", got);
 	test_unseen(out, got);
 	check(pieces_out(&thread_states) <= 2 && pieces_out(&thread_expanders) <= 2,
@@ -360,22 +302,29 @@ static void *ask_step_by_step(void *arg)
 /* Each instruction up to so many, which are those before the bytes are made; then fewer. */
 #define EVERY_STEP	500
 
-static void threads_give_all_back(void *(*step_by_step)(void *arg), long stride)
-{
-	unsigned int states, expanders;
-	long at = 0;
+static void *(*step_by_step)(void *arg);
+static unsigned int states_out, expanders_out;
 
+static bool thread_gives_all_back(long at)
+{
+	was_there = false;
+	test_join(test_thread(step_by_step, (void *)at));
+	check(pieces_out(&thread_states) == states_out &&
+	      pieces_out(&thread_expanders) == expanders_out,
+	      "a thread has not given all back, after step %ld", at);
+	return was_there;
+}
+
+static void threads_give_all_back(void *(*thread_fn)(void *arg), long stride)
+{
+	long points;
+
+	step_by_step = thread_fn;
 	ask();
-	states = pieces_out(&thread_states);
-	expanders = pieces_out(&thread_expanders);
-	do {
-		test_join(test_thread(step_by_step, (void *)at));
-		check(pieces_out(&thread_states) == states &&
-		      pieces_out(&thread_expanders) == expanders,
-		      "a thread has not given all back, after step %ld", at);
-		at += at < EVERY_STEP ? 1 : stride;
-	} while (was_there);
-	check(at > 10, "only %ld steps", at);
+	states_out = pieces_out(&thread_states);
+	expanders_out = pieces_out(&thread_expanders);
+	points = trap_each(thread_gives_all_back, EVERY_STEP, stride);
+	check(points > 10, "only %ld steps", points);
 }
 
 static void interrupt_first_requests(size_t len, void (*action)(void), long stride)
@@ -423,7 +372,7 @@ static pthread_key_t later_key;
 static void exit_is_over(void *value)
 {
 	(void)value;
-	was_there = stop_stepping();
+	was_there = trap_off();
 }
 
 static void *exit_step_by_step(void *arg)
@@ -432,7 +381,7 @@ static void *exit_step_by_step(void *arg)
 
 	check(!pthread_setspecific(later_key, &later_key));
 	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
-	start_stepping(ask, (uintptr_t)arg);
+	trap_on(ask, (long)arg);
 	return NULL;
 }
 
@@ -481,7 +430,7 @@ static void it_grows(void)
 
 	for (int i = 0; i < 5 * FIRST_STATES; i++) {
 		state = vgetrandom_alloc();
-		check(state, "after %d more states, left at step %ld", i, step_at);
+		check(state, "after %d more states, left at step %ld", i, trap_at);
 		if (i % 50 == 0)
 			is_mine_alone(state, "one who came after");
 	}
@@ -489,7 +438,9 @@ static void it_grows(void)
 }
 
 /* In a child, that ends with status 0; and 1 if there was no instruction with that number. */
-static bool in_child_at_step(void (*fn)(long at), long at)
+static void (*child_fn)(long at);
+
+static bool in_child_at_step(long at)
 {
 	_Atomic(bool) *there = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -500,7 +451,7 @@ static bool in_child_at_step(void (*fn)(long at), long at)
 	pid = fork();
 	if (!pid) {
 		alarm(10);
-		fn(at);
+		child_fn(at);
 		atomic_store(there, was_there);
 		_exit(0);
 	}
@@ -512,21 +463,21 @@ static bool in_child_at_step(void (*fn)(long at), long at)
 
 static void at_each_step(void (*fn)(long at))
 {
-	long at = 0;
+	long points;
 
-	while (in_child_at_step(fn, at))
-		at++;
-	check(at > 50, "only %ld steps", at);
+	child_fn = fn;
+	points = trap_each(in_child_at_step, 0, 1);
+	check(points > 50, "only %ld steps", points);
 }
 
 static void leave_growth(long at)
 {
 	/* A new state is neither the first one's nor anybody's who came before. */
 	if (!sigsetjmp(out_of_it, 1)) {
-		start_stepping(jump_out, at);
+		trap_on(jump_out, at);
 		vgetrandom_alloc();
 	}
-	was_there = stop_stepping();
+	was_there = trap_off();
 	it_grows();
 }
 
@@ -540,7 +491,7 @@ static void take_in_handler(void)
 {
 	void *state = vgetrandom_alloc();
 
-	check(state, "a handler at step %ld", step_at);
+	check(state, "a handler at step %ld", trap_at);
 	is_mine_alone(state, "a handler");
 }
 
@@ -548,9 +499,9 @@ static void interrupt_growth(long at)
 {
 	void *state;
 
-	start_stepping(take_in_handler, at);
+	trap_on(take_in_handler, at);
 	state = vgetrandom_alloc();
-	was_there = stop_stepping();
+	was_there = trap_off();
 	check(state, "interrupted at step %ld", at);
 	is_mine_alone(state, "whom it has interrupted");
 }
@@ -566,9 +517,9 @@ static void *end_in_growth(void *arg)
 	uint8_t out[16];
 
 	was_there = true;
-	start_stepping(end_thread, (uintptr_t)arg);
+	trap_on(end_thread, (long)arg);
 	vgetrandom(out, sizeof(out), 0);
-	was_there = stop_stepping();
+	was_there = trap_off();
 	return NULL;
 }
 
@@ -666,25 +617,33 @@ static void (*in_reset)(void);
 
 static void step_reset(void)
 {
-	start_stepping(in_reset, child_at);
+	trap_on(in_reset, child_at);
 }
 
 /* Its first instructions have been executed when it is called. */
 static void after_reset(long at)
 {
 	(void)at;
-	was_there = stop_stepping();
+	was_there = trap_off();
 	nothing_comes_twice();
+}
+
+static bool reset_at_step(long at)
+{
+	child_at = at;
+	return in_child_at_step(at);
 }
 
 static void at_each_step_of_the_reset(void (*action)(void))
 {
+	long points;
+
 	have_threads();
 	in_reset = action;
 	in_child = step_reset;
-	for (child_at = 0; in_child_at_step(after_reset, child_at); child_at++)
-		;
-	check(child_at > 50, "only %ld steps", child_at);
+	child_fn = after_reset;
+	points = trap_each(reset_at_step, 0, 1);
+	check(points > 50, "only %ld steps", points);
 }
 
 TEST(in_a_child_a_state_freed_at_any_instruction_of_the_reset_comes_once)

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "../vdso_host/trap_flag.h"
+#include "test.h"
+#include "trap.h"
+
+#define BREAKPOINT	0xcc	/* int3 */
+#define MOST_STEPS	(1 << 18)
+#define TRIES		5
+
+/* Code that no breakpoint may be in, for the handler needs it; nor is it part of a path. */
+#define OURS		__attribute__((section("trap"), noinline))
+extern const char __start_trap[], __stop_trap[];
+
+static struct path {
+	long		length;
+	uintptr_t	steps[MOST_STEPS];
+} *path;
+
+static uintptr_t within_start, within_end = UINTPTR_MAX;
+static void (*trap_action)(void);
+volatile long trap_at;
+static volatile bool is_on, has_happened;
+
+/* The instruction with the breakpoint, its first byte, and how often to let it pass. */
+static uintptr_t target;
+static uint8_t original;
+static volatile long passes;
+static int memory;
+
+void trap_within(const char *start, const char *end)
+{
+	within_start = (uintptr_t)start;
+	within_end = (uintptr_t)end;
+}
+
+/* By way of a file, because text is read-only. Not with libc's functions: see above. */
+OURS static void write_byte(uint8_t byte)
+{
+	register long offset asm("r10") = (long)target;
+	long ret;
+
+	asm volatile("syscall" : "=a" (ret)
+		     : "0" (SYS_pwrite64), "D" (memory), "S" (&byte), "d" (1), "r" (offset)
+		     : "rcx", "r11", "memory");
+	if (ret != 1)
+		__builtin_trap();
+}
+
+OURS static bool is_in_path(uintptr_t ip)
+{
+	return ip >= within_start && ip < within_end &&
+	       !(ip >= (uintptr_t)__start_trap && ip < (uintptr_t)__stop_trap);
+}
+
+/* One that is passed is taken away for a step. */
+OURS static void on_breakpoint(greg_t *regs, bool is_step)
+{
+	if (is_step) {
+		regs[REG_EFL] &= ~TRAP_FLAG;
+		if (is_on)
+			write_byte(BREAKPOINT);
+		return;
+	}
+	write_byte(original);
+	regs[REG_RIP] = target;
+	if (passes--) {
+		regs[REG_EFL] |= TRAP_FLAG;
+		return;
+	}
+	is_on = false;
+	has_happened = true;
+	trap_action();
+}
+
+OURS static void on_trap(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	int saved = errno;
+
+	(void)sig;
+	if (trap_at >= 0) {
+		on_breakpoint(regs, info->si_code == TRAP_TRACE);
+	} else if (!is_on) {
+		regs[REG_EFL] &= ~TRAP_FLAG;
+	} else if (is_in_path(regs[REG_RIP])) {
+		has_happened = true;
+		if (path->length < MOST_STEPS)
+			path->steps[path->length++] = regs[REG_RIP];
+		if (trap_at == TRAP_EACH)
+			trap_action();
+	}
+	errno = saved;
+}
+
+static void need_path(void)
+{
+	if (!path)
+		path = mmap(NULL, sizeof(*path), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	check(path != MAP_FAILED);
+}
+
+OURS void trap_on(void (*action)(void), long at)
+{
+	/* A handler may leave the other for good, or be interrupted itself. */
+	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	check(!sigaction(SIGTRAP, &sa, NULL));
+	need_path();
+	trap_action = action;
+	trap_at = at;
+	has_happened = false;
+	if (at < 0) {
+		path->length = 0;
+		is_on = true;
+		set_trap_flag(TRAP_FLAG);
+		return;
+	}
+	target = path->steps[at];
+	passes = 0;
+	for (long i = 0; i < at; i++)
+		passes += path->steps[i] == target;
+	/* Not one that is kept: in a child it would be the parent's memory. */
+	memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	check(memory >= 0, "/proc/self/mem");
+	original = *(uint8_t *)target;
+	is_on = true;
+	write_byte(BREAKPOINT);
+}
+
+OURS bool trap_off(void)
+{
+	set_trap_flag(0);
+	if (trap_at >= 0) {
+		if (is_on)
+			write_byte(original);
+		close(memory);
+	}
+	is_on = false;
+	return has_happened;
+}
+
+long trap_path(void)
+{
+	return path ? path->length : 0;
+}
+
+long trap_each(bool (*run)(long at), long every, long stride)
+{
+	long points = 0, missed = 0, length;
+
+	need_path();
+	/* The first run of all may take a path of its own. */
+	check(run(TRAP_RECORD) && run(TRAP_RECORD));
+	length = trap_path();
+	check(length < MOST_STEPS, "more than %d steps", MOST_STEPS);
+	for (long at = 0; at < length; at += at < every ? 1 : stride, points++) {
+		int tries = 0;
+
+		while (!run(at) && ++tries < TRIES)
+			;
+		missed += tries == TRIES;
+	}
+	check(missed <= points / 20, "%ld of %ld instructions missed", missed, points);
+	return points;
+}
