@@ -264,8 +264,8 @@ TEST(a_length_beyond_2_GiB_is_cut_as_the_kernel_cuts_it)
 	area = mmap(NULL, range + piece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check(area != MAP_FAILED);
 	for (size_t at = 0; at < range; at += piece)
-		check(mmap(area + at, piece, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-			   0) != MAP_FAILED);
+		check(mmap(area + at, piece, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) != MAP_FAILED);
 	check(vgetrandom(area, 3UL << 30, 0) == MOST_BYTES);
 	looks_random(area, piece);
 }
