@@ -64,7 +64,7 @@ uninstall:	## take away what install put there: the same PREFIX= and DESTDIR=
 deb:		## Debian packages of them: build/deb
 	@scripts/deb
 
-bench:		## MAIN: measure, natively and in the guest: build/bench/results.json
+bench:		## measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) vdso lib
 	@bench/run native
 	@bench/run libraries
@@ -82,15 +82,20 @@ bench-lib: lib	## libvgetrandom against other libraries, and programs with it an
 bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
 	@bench/lazyfree-run
 
-test: deps	## run every test
+test: deps	## the tests that a change needs: a quarter of an hour
 	@scripts/run-tests $(TESTS)
 
+test-all: deps	## these, and what takes longer: the debug kernel, W=1, README.md's commands
+	@scripts/run-tests --all
+
+test-rest: deps	## only what 'test' leaves to 'test-all'
+	@scripts/run-tests --rest
+
 # What runs in the guest, in a kernel that looks for its own mistakes.
-DEBUG_TESTS := *-guest lib-guest-others cores readiness generation timens reclaim unwind memory-none memory-swap \
-	model-swap
+DEBUG_TESTS := *-guest lib-guest-* cores readiness generation timens reclaim unwind memory-* model-*
 test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (slow)
 	@scripts/build kernel-debug
-	@PATIENCE=4 VM_KERNEL=build/kernel-debug/arch/x86/boot/bzImage \
+	@PATIENCE=4 VM_KERNEL=build/kernel-debug \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
 torture: tree	## every event at every instruction, and pairs, with every core (hours); or PARTS='own sse2'
@@ -128,6 +133,6 @@ check: tree	## static checks of all there is: CHECKS='shell cppcheck' for only t
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench report bench-lib bench-lazyfree test \
-	test-debug torture soak mutate boot series versions series-check check clean
+.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench report bench-lib bench-lazyfree \
+	test test-all test-rest test-debug torture soak mutate boot series versions series-check check clean
 .NOTPARALLEL:

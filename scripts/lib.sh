@@ -10,6 +10,11 @@ BUILD=${VGETRANDOM_BUILD:-$ROOT/build}
 # shellcheck disable=SC2034
 JOBS=${JOBS:-$(nproc)}
 
+# What is the architecture's: see there.
+ARCH_FILE=$ROOT/scripts/arch/${VGETRANDOM_ARCH:-x86}
+# shellcheck source=scripts/arch/x86
+. "$ARCH_FILE"
+
 # Folders of the repository that are folders of the kernel...
 KERNEL_TOPS=(arch drivers fs include kernel lib mm tools Documentation)
 # ...except these, which are about the project and stay out of the kernel.
@@ -43,6 +48,12 @@ show_help()
 	awk 'NR < 4 { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"
 }
 
+# core_names: the ChaCha20 cores; see scripts/cores.
+core_names()
+{
+	"$ROOT/scripts/cores" | cut -f 1
+}
+
 # rel PATH: PATH for messages, without the repository's own location.
 rel()
 {
@@ -62,20 +73,6 @@ log_tail()
 	fi
 }
 
-# step_far LOG: how far a step is, for its progress line.
-step_far()
-{
-	local lines
-
-	lines=$(wc -l <"$1")
-	if [[ -n ${STEP_LINES:-} ]]; then
-		((lines < STEP_LINES)) || lines=$((STEP_LINES - 1))
-		printf ', about %d %% of a whole run' $((lines * 100 / STEP_LINES))
-	else
-		printf ', %d lines of log' "$lines"
-	fi
-}
-
 # disk_full LOG: does a step that has failed look as if there were no room?
 disk_full()
 {
@@ -86,13 +83,12 @@ disk_full()
 }
 
 # step TITLE LOG COMMAND...: run a long command with its output in LOG. Says what
-# is running, keeps saying how long so far and how far it is (the log's last
-# line on a terminal, a sign of life every 30 s elsewhere), and how long it
-# took. On failure the end of LOG, and the command's exit status. STEP_LINES is
-# about how many lines a whole run writes, if that is known.
+# is running, keeps saying how long so far (with the log's last line on a terminal, every
+# 30 s elsewhere), and how long it took. On failure the end of LOG, and the command's exit
+# status.
 step()
 {
-	local title=$1 log=$2 pid begin=$SECONDS told=$SECONDS rc=0 far
+	local title=$1 log=$2 pid begin=$SECONDS told=$SECONDS rc=0 last
 
 	shift 2
 	mkdir -p "$(dirname "$log")"
@@ -103,13 +99,12 @@ step()
 	[[ -t 1 ]] || printf '  %s ... (log: %s)\n' "$title" "$(rel "$log")"
 	while kill -0 "$pid" 2>/dev/null; do
 		if [[ -t 1 ]]; then
-			far=$(tail -n 1 "$log" | tr -dc '[:print:]' | cut -c1-48)
-			printf '\r\033[K  %s ... %d s%s  %s' "$title" \
-				$((SECONDS - begin)) "$(step_far "$log")" "$far"
+			last=$(tail -n 1 "$log" | tr -dc '[:print:]' | cut -c1-48)
+			printf '\r\033[K  %s ... %d s  %s' "$title" $((SECONDS - begin)) "$last"
 		elif ((SECONDS - told >= 30)); then
 			told=$SECONDS
-			printf '  %s ... %d s so far%s\n' "$title" \
-				$((SECONDS - begin)) "$(step_far "$log")"
+			printf '  %s ... %d s so far, %d lines of log\n' "$title" \
+				$((SECONDS - begin)) "$(wc -l <"$log")"
 		fi
 		# Poll fast at first, so that short steps stay short.
 		if ((SECONDS - begin < 2)); then sleep 0.05; else sleep 0.5; fi

@@ -8,8 +8,10 @@
  * there, so it cannot be mistaken or torn as a line of the console could.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -76,8 +78,34 @@ static void fail(const char *what, const char *which)
 	_exit(1);
 }
 
+/* What scripts/vm --add has put where a file system is mounted stays there. */
+static void bind_added(const char *aside, const char *where)
+{
+	DIR *dir = opendir(aside);
+	char from[PATH_MAX], to[PATH_MAX];
+	struct stat st;
+
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		snprintf(from, sizeof(from), "%s/%s", aside, entry->d_name);
+		snprintf(to, sizeof(to), "%s/%s", where, entry->d_name);
+		if (!stat(from, &st) && S_ISDIR(st.st_mode))
+			mkdir(to, 0755);
+		else
+			close(open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		if (mount(from, to, NULL, MS_BIND, NULL) < 0)
+			fail("bind", to);
+	}
+	closedir(dir);
+}
+
 static void mount_all(void)
 {
+	/* The tree may be under /tmp. */
+	rename("/tmp", "/vm/tmp");
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		mkdir(mounts[i].where, 0755);
 		/* A kernel without the file system: whoever needs it will say. */
@@ -85,6 +113,7 @@ static void mount_all(void)
 			  mounts[i].options) < 0 && errno != ENODEV)
 			fail("mount", mounts[i].where);
 	}
+	bind_added("/vm/tmp", "/tmp");
 	symlink("/proc/self/fd", "/dev/fd");
 	symlink("/proc/self/fd/0", "/dev/stdin");
 	symlink("/proc/self/fd/1", "/dev/stdout");

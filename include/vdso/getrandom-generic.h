@@ -142,7 +142,6 @@ __arch_vgetrandom_generate(struct vgetrandom_state *state, u8 *dst, size_t nbloc
 	default:	/* The first runs everywhere. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 	case VGETRANDOM_##NAME:						\
-		_Static_assert((blocks) <= VGETRANDOM_MAX_BLOCKS);	\
 		vgetrandom_chacha20_##name(state, dst, nblocks, call);	\
 		return (blocks) - nblocks % (blocks);
 #include <asm/vdso/getrandom-cores.h>

@@ -50,27 +50,37 @@
  */
 #define VGETRANDOM_ATTEMPTS 2
 
-/* Cores, and consumers that cut a page into states, rely on these. */
-_Static_assert(__builtin_offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER);
-_Static_assert(__builtin_offsetof(struct vgetrandom_state, key) == VGETRANDOM_RUN);
-_Static_assert(__builtin_offsetof(struct vgetrandom_state, batch) ==
-	      VGETRANDOM_RUN + VGETRANDOM_KEY_SIZE);
-_Static_assert(__builtin_offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH);
-_Static_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE);
-/* As vgetrandom_erase() goes. */
-_Static_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_RUN) % VGETRANDOM_BLOCK_SIZE == 0);
-/* What vgetrandom_flags_known() compares with. */
-_Static_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4);
+/* What cores, the functions below, and consumers that cut a page into states rely on. */
+static __always_inline void vgetrandom_check_layout(void)
+{
+	compiletime_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER &&
+			   offsetof(struct vgetrandom_state, key) == VGETRANDOM_RUN &&
+			   offsetof(struct vgetrandom_state, batch) ==
+				   VGETRANDOM_RUN + VGETRANDOM_KEY_SIZE &&
+			   offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH,
+			   "cores find the fields of a state elsewhere");
+	compiletime_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE,
+			   "a page has no room for a state");
+	compiletime_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_RUN) %
+				   VGETRANDOM_BLOCK_SIZE == 0,
+			   "vgetrandom_erase() goes beyond a state");
+	compiletime_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4,
+			   "vgetrandom_flags_known() takes other flags for these");
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)		\
+	compiletime_assert((blocks) <= VGETRANDOM_MAX_BLOCKS,			\
+			   "a state has no room for what this core makes: " log);
+#include <asm/vdso/getrandom-cores.h>
+}
 
 static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params *params)
 {
-	size_t i;
+	vgetrandom_check_layout();
 
-	params->size_of_opaque_state = sizeof(struct vgetrandom_state);
-	params->mmap_prot = PROT_READ | PROT_WRITE;
-	params->mmap_flags = MAP_DROPPABLE | MAP_ANONYMOUS;
-	for (i = 0; i < sizeof(params->reserved) / sizeof(params->reserved[0]); i++)
-		params->reserved[i] = 0;
+	*params = (struct vgetrandom_opaque_params) {
+		.size_of_opaque_state	= sizeof(struct vgetrandom_state),
+		.mmap_prot		= PROT_READ | PROT_WRITE,
+		.mmap_flags		= MAP_DROPPABLE | MAP_ANONYMOUS,
+	};
 
 	return 0;
 }

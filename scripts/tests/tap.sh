@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# TAP for the tests of the scripts. Source after lib.sh.
+# TAP for the tests of the scripts, and all of lib.sh.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 tap_n=0
 tap_bad=0

@@ -3,7 +3,7 @@
  * The kernel has picked the ChaCha20 core that it should, says so, and that is the one
  * which runs.
  *
- * usage: guest_core CORE		sse2, avx2, avx512vl or avx512
+ * usage: guest_core CORE
  *
  * Which one runs shows in the registers that it uses: between any two instructions of
  * a call, a signal handler is shown what is in them. And in how much a refill makes.
@@ -18,9 +18,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "../vdso_host/trap_flag.h"
 #include "guest.h"
 
-#define TRAP_FLAG	0x100
 #define LINES		10000		/* more than a boot logs */
 
 /* Of a frame as the kernel makes it: struct _fpx_sw_bytes, and XSAVE's area. */
@@ -31,15 +31,23 @@
 #define IN_USE_OFFSET	512		/* XSTATE_BV */
 
 static const struct core {
-	const char *name, *logged;
+	const char *name, *logged, *feature;
 	size_t blocks;			/* of a refill */
-	bool ymm, zmm;			/* uses registers of this kind */
 } cores[] = {
-	{ "sse2", "SSE2", 8, false, false },
-	{ "avx2", "AVX2", 8, true, false },
-	{ "avx512vl", "AVX-512 (ymm)", 16, true, false },
-	{ "avx512", "AVX-512 (zmm)", 16, true, true },
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature) { #name, log, feature, blocks },
+#include <asm/vdso/getrandom-cores.h>
 };
+
+/* Does it use registers of this kind? The log says which, where there is a choice. */
+static bool uses_ymm(const struct core *core)
+{
+	return !strncmp(core->feature, "avx", 3);
+}
+
+static bool uses_zmm(const struct core *core)
+{
+	return strstr(core->logged, "zmm");
+}
 
 /* The kernel's own words. */
 static void check_log(const struct core *core)
@@ -107,18 +115,6 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	seen.zmm |= any_of_component(frame, 6);
 }
 
-static void set_trap_flag(unsigned long flag)
-{
-	/* Clear of the red zone. */
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "andq %0, (%%rsp)\n\t"
-		     "orq %1, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : "r" (~(unsigned long)TRAP_FLAG), "r" (flag) : "cc", "memory");
-}
-
 static void check_registers(const struct core *core, struct vgetrandom_state *state)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO };
@@ -127,7 +123,7 @@ static void check_registers(const struct core *core, struct vgetrandom_state *st
 
 	check(!sigaction(SIGTRAP, &sa, NULL), "sigaction: %s", strerror(errno));
 	/* What the C library has left in them is not the vDSO's. */
-	if (core->ymm)
+	if (uses_ymm(core))
 		asm volatile("vzeroall" : : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
 			     "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
 			     "xmm13", "xmm14", "xmm15");
@@ -138,8 +134,8 @@ static void check_registers(const struct core *core, struct vgetrandom_state *st
 	check(ret == sizeof(out), "no bytes, step by step");
 	check(seen.steps > 1000, "only %lu steps: this shows nothing", seen.steps);
 	check(seen.xmm, "no vector register has been used");
-	check(seen.ymm == core->ymm, "ymm registers have %sbeen used", seen.ymm ? "" : "not ");
-	check(seen.zmm == core->zmm, "zmm registers have %sbeen used", seen.zmm ? "" : "not ");
+	check(seen.ymm == uses_ymm(core), "ymm registers have %sbeen used", seen.ymm ? "" : "not ");
+	check(seen.zmm == uses_zmm(core), "zmm registers have %sbeen used", seen.zmm ? "" : "not ");
 }
 
 /* Every word of it has bits set and bits clear, but for a chance of 2^-32 in each. */

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include <linux/random.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "guest.h"
 #include "parse_vdso.h"
@@ -69,20 +62,19 @@ ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len
 	return vgetrandom(buffer, len, flags, state, sizeof(*state));
 }
 
-void guest_stay_on_one_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity: %s", strerror(errno));
-}
-
 void guest_wait_ready(void)
 {
 	uint8_t byte;
 
 	check(syscall(SYS_getrandom, &byte, 1, 0) == 1, "getrandom: %s", strerror(errno));
+}
+
+void guest_reseed(void)
+{
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+
+	check(fd >= 0 && !ioctl(fd, RNDRESEEDCRNG), "RNDRESEEDCRNG: %s", strerror(errno));
+	close(fd);
 }
 
 /* Strict mode: it needs nothing of the kernel's configuration, unlike a filter. */
@@ -141,12 +133,7 @@ void guest_in_child(void (*fn)(void))
 
 void guest_write(const char *file, const char *text)
 {
-	int fd = open(file, O_WRONLY | O_CLOEXEC);
-
-	check(fd >= 0, "opening %s: %s", file, strerror(errno));
-	check(write(fd, text, strlen(text)) == (ssize_t)strlen(text),
-	      "writing \"%s\" to %s: %s", text, file, strerror(errno));
-	close(fd);
+	check(write_to_file(file, text), "writing \"%s\" to %s: %s", text, file, strerror(errno));
 }
 
 static bool many_calls(struct vgetrandom_state *state)

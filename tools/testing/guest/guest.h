@@ -9,12 +9,10 @@
 #ifndef _GUEST_H
 #define _GUEST_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdnoreturn.h>
-#include <sys/types.h>
 #include <vdso/getrandom.h>
+
+#include "droppable_util.h"
 
 #ifndef GRND_INSECURE
 #define GRND_INSECURE	0x0004
@@ -38,11 +36,9 @@ struct vgetrandom_state *guest_map_states(void);
 ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len,
 			unsigned int flags);
 
-/* The calling thread, and those that it starts, stay on the first processor. */
-void guest_stay_on_one_cpu(void);
-
-/* Wait until the kernel has seeded its RNG. */
+/* Wait until the kernel has seeded its RNG; make it reseed. */
 void guest_wait_ready(void);
+void guest_reseed(void);
 
 /*
  * Run @fn in a child that the kernel kills at its first system call other than

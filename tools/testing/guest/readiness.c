@@ -6,14 +6,9 @@
  * Needs a boot without any trusted seed:
  *	random.trust_cpu=off random.trust_bootloader=off
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/random.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "guest.h"
 

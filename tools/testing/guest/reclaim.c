@@ -4,23 +4,10 @@
  * bytes twice, and none of it in the swap, with either of the kernel's LRUs.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "guest.h"
-#include "number.h"
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
 
 #define THREADS		4
 #define SECONDS		4
@@ -29,7 +16,7 @@
 #define KEPT		65536		/* chunks of output that each thread keeps */
 #define CHUNK		16
 #define BULK		(32 << 20)
-#define GROUP		"/sys/fs/cgroup/reclaim"
+#define GROUP		"reclaim"
 
 static bool stop;
 
@@ -70,32 +57,21 @@ static int cmp(const void *a, const void *b)
 	return memcmp(a, b, CHUNK);
 }
 
-/* What reclaim does not get all of is no error: it says EAGAIN. */
-static void reclaim_now(const char *amount)
-{
-	FILE *f = fopen(GROUP "/memory.reclaim", "we");
-
-	check(f, "%s: %s", GROUP "/memory.reclaim", strerror(errno));
-	setvbuf(f, NULL, _IONBF, 0);
-	fputs(amount, f);
-	fclose(f);
-}
-
-static bool resident(void *page)
+static bool is_resident(void *state)
 {
 	unsigned char there = 0;
 
-	check(!mincore(page, getpagesize(), &there), "mincore: %s", strerror(errno));
+	check(!mincore(state, page, &there), "mincore: %s", strerror(errno));
 	return there & 1;
 }
 
 /* Reclaim one page, used or not: was it there, and is gone? It may be busy; then it stays. */
-static bool drop(void *page)
+static bool drop(void *state)
 {
-	if (!resident(page))
+	if (!is_resident(state))
 		return false;
-	madvise(page, getpagesize(), MADV_PAGEOUT);
-	return !resident(page);
+	madvise(state, page, MADV_PAGEOUT);
+	return !is_resident(state);
 }
 
 /* Calls, while their states are reclaimed all the time. */
@@ -103,7 +79,6 @@ static void in_use(void)
 {
 	struct worker workers[THREADS] = { 0 };
 	uint8_t (*kept)[CHUNK] = malloc((size_t)THREADS * KEPT * CHUNK);
-	static const uint8_t zero[CHUNK];
 	unsigned long calls = 0, dropped = 0, n = 0;
 	time_t begin = time(NULL);
 
@@ -125,7 +100,7 @@ static void in_use(void)
 				dropped += drop(workers[j].state);
 			sched_yield();
 		}
-		reclaim_now("128K");
+		reclaim_cgroup(GROUP, 128 << 10);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < THREADS; i++) {
@@ -136,7 +111,7 @@ static void in_use(void)
 	}
 	qsort(kept, n, CHUNK, cmp);
 	for (unsigned long i = 0; i < n; i++) {
-		check(memcmp(kept[i], zero, CHUNK), "zeros were handed out");
+		check(!is_zero(kept[i], CHUNK), "zeros were handed out");
 		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
 	}
 	/* Or reclaim would find it next time, and swap it. */
@@ -146,39 +121,40 @@ static void in_use(void)
 	check(dropped > ENOUGH, "the states were hardly ever reclaimed: this has shown nothing");
 }
 
+/* How many pages are swapped out when a lot is reclaimed. */
+static long reclaim_all(void)
+{
+	long before = vm_counter("pswpout");
+
+	for (int i = 0; i < 20; i++)
+		reclaim_cgroup(GROUP, 64 << 20);
+	return vm_counter("pswpout") - before;
+}
+
 /* A lot of droppable memory beside as much ordinary memory: only that is swapped. */
 static void not_swapped(void)
 {
-	uint8_t *p = mmap(NULL, BULK, PROT_READ | PROT_WRITE, 0x08 | MAP_ANONYMOUS, -1, 0);
-	uint8_t *control = mmap(NULL, BULK, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned long dropped = 0, pages = BULK / getpagesize();
-	long before = number_in("/proc/vmstat", "pswpout "), swapped;
+	uint8_t *p = map_pages(MAP_DROPPABLE, BULK), *control = map_pages(MAP_PRIVATE, BULK);
+	long dropped = 0, pages = BULK / page, swapped;
 
-	check(p != MAP_FAILED && control != MAP_FAILED, "mmap: %s", strerror(errno));
 	memset(p, 0x5a, BULK);
-	for (int i = 0; i < 20; i++)
-		reclaim_now("64M");
-	for (unsigned long i = 0; i < pages; i++) {
-		uint8_t byte = p[i * getpagesize()];
+	swapped = reclaim_all();
+	for (long i = 0; i < pages; i++) {
+		uint8_t byte = p[i * page];
 
 		check(!byte || byte == 0x5a, "a droppable page holds something else");
 		dropped += !byte;
 	}
-	swapped = number_in("/proc/vmstat", "pswpout ") - before;
-	printf("%lu of %lu droppable pages dropped, %ld pages swapped out\n",
+	printf("%ld of %ld droppable pages dropped, %ld pages swapped out\n",
 	       dropped, pages, swapped);
 	check(dropped > pages * 9 / 10, "droppable memory is not reclaimed");
-	check(swapped < (long)pages / 10, "droppable memory is swapped out");
+	check(swapped < pages / 10, "droppable memory is swapped out");
 
 	/* That there is a swap that works: the same with ordinary memory. */
 	memset(control, 0x5a, BULK);
-	before = number_in("/proc/vmstat", "pswpout ");
-	for (int i = 0; i < 20; i++)
-		reclaim_now("64M");
-	swapped = number_in("/proc/vmstat", "pswpout ") - before;
+	swapped = reclaim_all();
 	printf("ordinary memory: %ld pages swapped out\n", swapped);
-	check(swapped > (long)pages / 2, "no swap: this has shown nothing");
+	check(swapped > pages / 2, "no swap: this has shown nothing");
 	munmap(p, BULK);
 	munmap(control, BULK);
 }
@@ -190,24 +166,19 @@ static void run(const char *command)
 
 int main(void)
 {
-	char pid[32];
-
 	guest_open();
 	guest_wait_ready();
 	guest_write("/sys/block/zram0/disksize", "128M");
 	run("mkswap /dev/zram0 >/dev/null");
 	run("swapon /dev/zram0");
-	guest_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	check(!mkdir(GROUP, 0755), "%s: %s", GROUP, strerror(errno));
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	guest_write(GROUP "/cgroup.procs", pid);
+	check(enter_cgroup(GROUP, "max"), "a memory cgroup: %s", strerror(errno));
 
 	/*
 	 * All threads on one processor: a page that has just been made is in its list of
 	 * new pages for a while, and only from there can be got at. And each switch from a
 	 * worker to the reclaimer is in the middle of some call.
 	 */
-	guest_stay_on_one_cpu();
+	check(pin_to_cpu(0), "sched_setaffinity: %s", strerror(errno));
 	for (int lru_gen = 0; lru_gen < 2; lru_gen++) {
 		guest_write("/sys/kernel/mm/lru_gen/enabled", lru_gen ? "7" : "0");
 		printf("%s LRU:\n", lru_gen ? "multi-gen" : "classic");

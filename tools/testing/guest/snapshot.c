@@ -10,21 +10,13 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
-#include <linux/random.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/klog.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 #include <x86intrin.h>
 
 #include "../../lib/vgetrandom/vgetrandom.h"
@@ -98,36 +90,31 @@ static bool record(enum snapshot_caller caller, const struct snapshot_call *call
 	return calls->n_after < AFTER_CALLS;
 }
 
+/* Only the callers of the vDSO use @state. */
+static struct snapshot_call make_call(enum snapshot_caller caller, struct vgetrandom_state *state)
+{
+	struct snapshot_call call = { .begin = now() };
+	size_t len = caller == LIBRARY ? LARGE : sizeof(call.word);
+	uint8_t out[LARGE];
+	ssize_t ret;
+
+	if (caller == SYSCALL)
+		ret = syscall(SYS_getrandom, out, len, 0);
+	else if (caller == LIBRARY)
+		ret = getrandom(out, len, 0);
+	else
+		ret = guest_getrandom(state, out, len, 0);
+	call.end = now();
+	check(ret == (ssize_t)len, "caller %d gets %zd bytes of %zu", caller, ret, len);
+	memcpy(&call.word, out, sizeof(call.word));
+	if (caller != SYSCALL && caller != LIBRARY)
+		call.generation = state->generation;
+	return call;
+}
+
 static struct snapshot_call vdso_call(struct vgetrandom_state *state)
 {
-	struct snapshot_call call = { .begin = now() };
-
-	check(guest_getrandom(state, &call.word, sizeof(call.word), 0) == sizeof(call.word),
-	      "the vDSO fails");
-	call.end = now();
-	call.generation = state->generation;
-	return call;
-}
-
-static struct snapshot_call syscall_call(void)
-{
-	struct snapshot_call call = { .begin = now() };
-
-	check(syscall(SYS_getrandom, &call.word, sizeof(call.word), 0) == sizeof(call.word),
-	      "the system call fails");
-	call.end = now();
-	return call;
-}
-
-static struct snapshot_call library_call(void)
-{
-	struct snapshot_call call = { .begin = now() };
-	uint8_t out[LARGE];
-
-	check(getrandom(out, sizeof(out), 0) == sizeof(out), "libvgetrandom fails");
-	call.end = now();
-	memcpy(&call.word, out, sizeof(call.word));
-	return call;
+	return make_call(VDSO_1, state);
 }
 
 static void *loop(void *arg)
@@ -141,19 +128,10 @@ static void *loop(void *arg)
 	 * guest's scheduler puts the thread on another one in the next restore.
 	 */
 	if (caller == SYSCALL)
-		guest_stay_on_one_cpu();
-	do {
-		switch (caller) {
-		case SYSCALL:
-			call = syscall_call();
-			break;
-		case LIBRARY:
-			call = library_call();
-			break;
-		default:
-			call = vdso_call(state);
-		}
-	} while (record(caller, &call));
+		check(pin_to_cpu(0), "sched_setaffinity: %s", strerror(errno));
+	do
+		call = make_call(caller, state);
+	while (record(caller, &call));
 	return NULL;
 }
 
@@ -193,13 +171,11 @@ static uint64_t microseconds(void)
  */
 static void reseed(void)
 {
-	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 	uint64_t seconds;
 
 	while ((seconds = microseconds() / 1000000) < UPTIME)
 		usleep(10000);
-	check(fd >= 0 && !ioctl(fd, RNDRESEEDCRNG), "RNDRESEEDCRNG: %s", strerror(errno));
-	close(fd);
+	guest_reseed();
 	slog->due = now() + seconds / 2 * 1000 * slog->khz;
 }
 
@@ -275,16 +251,11 @@ static struct snapshot_log *map_log(void)
 
 	check(!glob(pattern, 0, NULL, &devices), "there is no %s", pattern);
 	for (size_t i = 0; i < devices.gl_pathc; i++) {
-		char path[256], id[64] = "";
-		FILE *file;
+		char path[256];
 		int fd;
 
 		snprintf(path, sizeof(path), "%s/uevent", devices.gl_pathv[i]);
-		file = fopen(path, "re");
-		while (file && fgets(id, sizeof(id), file))
-			if (!strcmp(id, "PCI_ID=1AF4:1110\n"))
-				break;
-		if (!file || fclose(file) || strcmp(id, "PCI_ID=1AF4:1110\n"))
+		if (file_number(path, "PCI_ID=1AF4:1110\n", NULL) < 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/resource2", devices.gl_pathv[i]);
 		fd = open(path, O_RDWR | O_CLOEXEC);

@@ -18,23 +18,17 @@
  * with what a kernel has, and says so.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 #include <vdso/getrandom.h>
 
 #include "../vdso_host/vdso_host.h"
-#include "number.h"
+#include "droppable_util.h"
 #include "parse_vdso.h"
 #include "soak.h"
 
@@ -61,7 +55,7 @@ static const char * const plants[PLANTS] = {
 	"nothing", "repeat", "zero", "short", "errno", "overrun", "child", "hang", "leak"
 };
 
-static unsigned int patience = 30;
+static unsigned int hang_after = 30;
 static unsigned int asked;		/* for so many seconds */
 
 void soak_die(const char *format, ...)
@@ -114,10 +108,7 @@ void soak_pin(unsigned int number)
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
+	return now_ms() / 1e3;
 }
 
 static void skip(const char *why)
@@ -169,19 +160,9 @@ static struct soak_counts sum(void)
 {
 	struct soak_counts all = { 0 };
 
-	for (int i = 0; i < WORKERS; i++) {
-		const struct soak_counts *c = &soak->counts[i];
-
-		all.calls += c->calls;
-		all.library += c->library;
-		all.drops += c->drops;
-		all.idle_drops += c->idle_drops;
-		all.generations += c->generations;
-		all.forks += c->forks;
-		all.handler_forks += c->handler_forks;
-		all.signals += c->signals;
-		all.threads += c->threads;
-	}
+	for (int i = 0; i < WORKERS; i++)
+		for (size_t j = 0; j < sizeof(all) / sizeof(uint64_t); j++)
+			((uint64_t *)&all)[j] += ((uint64_t *)&soak->counts[i])[j];
 	return all;
 }
 
@@ -265,9 +246,9 @@ static void watch(double *moved, uint64_t *last)
 		if (progress != last[i] || (i == HOG && !(press_real() && vdso.droppable))) {
 			last[i] = progress;
 			moved[i] = now();
-		} else if (now() - moved[i] > patience) {
+		} else if (now() - moved[i] > hang_after) {
 			soak_fault(HANGS, "%s (%d) has not moved for %u s",
-				   i < WORKERS ? "a thread" : others[i - WORKERS], i, patience);
+				   i < WORKERS ? "a thread" : others[i - WORKERS], i, hang_after);
 		}
 	}
 }
@@ -280,7 +261,7 @@ static void *give_up(void *arg)
 {
 	double *began = arg;
 
-	for (unsigned int i = 0; i < patience * 20; i++) {
+	for (unsigned int i = 0; i < hang_after * 20; i++) {
 		soak_sleep_us(50000);
 		if (__atomic_load_n(&all_ended, __ATOMIC_RELAXED))
 			return NULL;
@@ -390,7 +371,7 @@ int main(int argc, char **argv)
 		{ "patience", 1, NULL, 'p' }, { "plant", 1, NULL, 'f' }, { 0 },
 	};
 	const char *image = NULL;
-	size_t mib = number_in("/proc/meminfo", "MemTotal:") >> 11;
+	size_t mib = file_number("/proc/meminfo", "MemTotal:", NULL) >> 11;
 	struct soak_usage before, after;
 	uint64_t seed = 0;
 	double began;
@@ -410,7 +391,7 @@ int main(int argc, char **argv)
 		else if (c == 'i')
 			image = optarg;
 		else if (c == 'p')
-			patience = parse_number(optarg);
+			hang_after = parse_number(optarg);
 		else if (c == 'f')
 			plant = find_plant(optarg);
 		else

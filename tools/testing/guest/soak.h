@@ -37,7 +37,7 @@ enum soak_plant {
 	PLANT_CHILD, PLANT_HANG, PLANT_LEAK, PLANTS
 };
 
-/* Of one worker, its handlers and children. */
+/* Of one worker, its handlers and children. All of them are 64 bits wide: see sum(). */
 struct soak_counts {
 	alignas(64) uint64_t calls;	/* of all kinds */
 	uint64_t library;		/* those by libvgetrandom */
@@ -131,8 +131,10 @@ extern struct soak_states {
 } states;
 
 /* soak_usage.c */
+#define USES	6
+
 struct soak_usage {
-	long anon_kb, mappings, threads, fds, states, free_kb;
+	long of[USES];
 };
 
 struct soak_usage usage_now(void);

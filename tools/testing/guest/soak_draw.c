@@ -15,21 +15,15 @@
  * to and fro. On the other processor are the children, and the pressure.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 #include <vdso/getrandom.h>
 #include <vgetrandom.h>
 
+#include "droppable_util.h"
 #include "soak.h"
 
 #ifndef sigev_notify_thread_id
@@ -135,9 +129,7 @@ static void draw(void *state, uint8_t *buffer, size_t len, struct soak_counts *c
 	else if (buffer[len] != CANARY)
 		soak_fault(BAD_CALL, "%s asked for %zu bytes and got more", who, len);
 	for (ssize_t i = 0; i + VALUE <= ret; i += VALUE) {
-		static const uint8_t zero[VALUE];
-
-		if (!memcmp(buffer + i, zero, VALUE))
+		if (is_zero(buffer + i, VALUE))
 			soak_fault(ZERO, "%s asked %s for %zu bytes: zeros at %zd", who,
 				   state ? "the vDSO" : "the library", len, i);
 		else if (!twin && !set_add(buffer + i))
@@ -183,14 +175,6 @@ static size_t some_len(const struct worker *w, uint64_t r)
 	}
 }
 
-static bool any(const uint8_t *p, size_t len)
-{
-	while (len--)
-		if (*p++)
-			return true;
-	return false;
-}
-
 /* Between calls. Who began one has left its mark in ours; in others' something has. */
 static void look(struct worker *w, const uint8_t *state, size_t number)
 {
@@ -199,7 +183,7 @@ static void look(struct worker *w, const uint8_t *state, size_t number)
 	size_t len = vdso.ours ? offsetof(struct vgetrandom_state, unused) : vdso.size;
 	uint64_t generation;
 
-	if (w->used[number] && !any(state, len))
+	if (w->used[number] && is_zero(state, len))
 		count(number ? &counts->idle_drops : &counts->drops);
 	w->used[number] = true;
 	if (!vdso.ours || number)
@@ -299,33 +283,27 @@ static void make_timer(struct worker *w)
 	set_timer(w, 1000);
 }
 
-static void reap(pid_t pid, int options, bool *gone)
+/* Returns 0, or @pid if it has not ended yet. */
+static pid_t reap(pid_t pid, int options)
 {
 	int status;
 	pid_t ended = waitpid(pid, &status, options);
 
-	*gone = ended != 0;
 	if (ended < 0)
 		soak_fault(BAD_CALL, "a child is lost: %s", strerror(errno));
 	else if (ended && status)
 		soak_fault(BAD_CALL, "a child ended with status %#x", status);
+	return ended ? 0 : pid;
 }
 
 /* What has forked goes on meanwhile: so both sides' calls are at the same time. */
 static void reap_children(struct worker *w, int options)
 {
-	bool gone;
-
-	if (w->child) {
-		reap(w->child, options, &gone);
-		if (gone)
-			w->child = 0;
-	}
-	if (w->handler_child) {
-		reap(w->handler_child, options, &gone);
-		if (gone)
-			w->handler_child = 0;
-	}
+	if (w->child)
+		w->child = reap(w->child, options);
+	/* The handler leaves it alone until it is 0. */
+	if (w->handler_child)
+		w->handler_child = reap(w->handler_child, options);
 }
 
 static void make_child(struct worker *w)

@@ -6,36 +6,24 @@
  * to be reclaimed, at once, and in the middle of calls. And the kernel is told to reseed.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/random.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../vdso_host/vdso_host.h"
-#include "number.h"
+#include "droppable_util.h"
 #include "soak.h"
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
 
 #define PAGE		4096
 #define AREAS		64
 #define AREA_PAGES	1024
-#define GROUP		"/sys/fs/cgroup/soak"
+#define GROUP		"soak"
 #define GROUP_HAS	"32M"
-#define RECLAIM		"2M"
+#define RECLAIM		(2 << 20)
 #define HOG_DROPPABLE	(40 << 20)	/* more than the group may have */
 #define HOG_USUALLY	(4 << 20)
 #define HOG_SWAPPABLE	(6 << 20)
@@ -53,29 +41,11 @@ static struct press {
 	uint64_t seed;
 } press;
 
-static bool write_file(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (!done && strict)
-		soak_die("writing \"%s\" to %s: %s", text, file, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 void press_open(void)
 {
-	char pid[32];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	press.real = write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory") &&
-		     (!mkdir(GROUP, 0755) || errno == EEXIST) &&
-		     write_file(GROUP "/memory.max", GROUP_HAS) &&
-		     write_file(GROUP "/cgroup.procs", pid);
+	press.real = enter_cgroup(GROUP, GROUP_HAS);
 	if (strict && !press.real)
-		soak_die("%s: %s", GROUP, strerror(errno));
+		soak_die("the memory cgroup %s: %s", GROUP, strerror(errno));
 }
 
 bool press_real(void)
@@ -165,25 +135,6 @@ static void *reseed(void *arg)
 	return arg;
 }
 
-static uint8_t *map_anonymous(size_t size, int flags)
-{
-	uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-
-	if (p == MAP_FAILED)
-		soak_die("mapping %zu bytes: %s", size, strerror(errno));
-	return p;
-}
-
-/* What reclaim does not get all of is no error: it says EAGAIN. */
-static void reclaim_some(void)
-{
-	int fd = open(GROUP "/memory.reclaim", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || (write(fd, RECLAIM, strlen(RECLAIM)) < 0 && errno != EAGAIN))
-		soak_die("%s: %s", GROUP "/memory.reclaim", strerror(errno));
-	close(fd);
-}
-
 static void touch(uint8_t *p, size_t pages, uint8_t what)
 {
 	for (size_t i = 0; i < pages && !stopped(); i++) {
@@ -200,17 +151,17 @@ static void touch(uint8_t *p, size_t pages, uint8_t what)
  */
 static void hog(void)
 {
-	bool swap = number_in("/proc/meminfo", "SwapTotal:") > 0;
-	uint8_t *p = map_anonymous(HOG_DROPPABLE, vdso.flags), *q = NULL;
+	bool swap = swap_is_on();
+	uint8_t *p = map_pages(vdso.flags, HOG_DROPPABLE), *q = NULL;
 
 	soak_pin(1);
 	if (swap)
-		q = map_anonymous(HOG_SWAPPABLE, MAP_PRIVATE | MAP_ANONYMOUS);
+		q = map_pages(MAP_PRIVATE, HOG_SWAPPABLE);
 	for (unsigned int i = 1; !stopped(); i++) {
 		touch(p + i * HOG_AT_ONCE * PAGE % HOG_USUALLY, HOG_AT_ONCE, i);
 		if (swap)
 			touch(q + i * HOG_AT_ONCE * PAGE % HOG_SWAPPABLE, HOG_AT_ONCE, i);
-		reclaim_some();
+		reclaim_cgroup(GROUP, RECLAIM);
 		if (i % HOG_ALL_EVERY == 0)
 			touch(p, HOG_DROPPABLE / PAGE, i);
 		soak_sleep_us(2000);

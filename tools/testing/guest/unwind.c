@@ -8,16 +8,12 @@
  */
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY
-#include <errno.h>
 #include <libunwind.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 
-#include "../libvgetrandom/trap.h"
+#include "../vdso_host/trap_flag.h"
 #include "guest.h"
 
 #define CALL		0xe8	/* of a displacement of 32 bits */
@@ -114,7 +110,7 @@ static void step_through(size_t len)
 	run.entered = false;
 	run.depth = 0;
 	run.last_ip = 0;
-	trap_on();
+	set_trap_flag(TRAP_FLAG);
 	check(guest_getrandom(state, buffer, len, 0) == (ssize_t)len,
 	      "a call that is stepped through does not deliver");
 }

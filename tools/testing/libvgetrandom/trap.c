@@ -9,10 +9,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "../vdso_host/trap_flag.h"
 #include "test.h"
 #include "trap.h"
 
-#define TRAP_FLAG	0x100
 #define BREAKPOINT	0xcc	/* int3 */
 #define MOST_STEPS	(1 << 18)
 #define TRIES		5
@@ -102,15 +102,6 @@ OURS static void on_trap(int sig, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-OURS static void set_flag(unsigned long flag)
-{
-	asm volatile("pushfq\n\t"
-		     "andq %0, (%%rsp)\n\t"
-		     "orq %1, (%%rsp)\n\t"
-		     "popfq"
-		     : : "i" (~TRAP_FLAG), "r" (flag) : "memory", "cc");
-}
-
 static void need_path(void)
 {
 	if (!path)
@@ -132,7 +123,7 @@ OURS void trap_on(void (*action)(void), long at)
 	if (at < 0) {
 		path->length = 0;
 		is_on = true;
-		set_flag(TRAP_FLAG);
+		set_trap_flag(TRAP_FLAG);
 		return;
 	}
 	target = path->steps[at];
@@ -149,7 +140,7 @@ OURS void trap_on(void (*action)(void), long at)
 
 OURS bool trap_off(void)
 {
-	set_flag(0);
+	set_trap_flag(0);
 	if (trap_at >= 0) {
 		if (is_on)
 			write_byte(original);

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "../libvgetrandom/trap.h"
 #include "step.h"
+#include "trap_flag.h"
 
 #define ALT_STACK	(256 * 1024)	/* for handlers that nest in one another */
 
@@ -90,7 +90,7 @@ ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags
 	run.points = 0;
 	run.entered = false;
 	run.active = true;
-	trap_on();
+	set_trap_flag(TRAP_FLAG);
 	ret = fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
 	*points = run.points;

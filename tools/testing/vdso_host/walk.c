@@ -12,7 +12,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "../libvgetrandom/trap.h"
+#include "trap_flag.h"
 #include "walk.h"
 
 #define MAX_FRAMES	32
@@ -195,7 +195,7 @@ ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, siz
 	run.last = ORDINARY;
 	run.steps = 0;
 	run.hook = hook;
-	trap_on();
+	set_trap_flag(TRAP_FLAG);
 	ret = run.fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
 	if (steps)

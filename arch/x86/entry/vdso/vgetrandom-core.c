@@ -21,11 +21,13 @@ static const struct x86_cpu_id slowed_by_zmm[] __initconst = {
 #define XFEATURES_AVX2		(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)
 #define XFEATURES_AVX512VL	(XFEATURES_AVX2 | XFEATURE_MASK_AVX512)
 
-static const struct {
+struct core {
 	const char	*log;
 	u16		feature;
 	u64		xfeatures;
-} cores[] __initconst = {
+};
+
+static const struct core cores[] __initconst = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 	{ log, X86_FEATURE_##FEATURE, XFEATURES_##FEATURE },
 #include <asm/vdso/getrandom-cores.h>

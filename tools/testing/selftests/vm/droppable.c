@@ -8,19 +8,13 @@
  * The rules are those of Linux 6.11 and later too, and this passes there as well.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
@@ -39,11 +33,11 @@
 /* More than a machine has: refused, unless nothing is reserved for it. */
 #define BEYOND_ALL	(16UL << 40)
 
-static size_t len;
+#define LEN		(PAGES * page)
 
 static void *try_map(int flags, int fd)
 {
-	return mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
+	return mmap(NULL, LEN, PROT_READ | PROT_WRITE, flags, fd, 0);
 }
 
 /* @errno_wanted for a mapping that must be refused. */
@@ -53,16 +47,8 @@ static bool refused(int flags, int fd, int errno_wanted)
 
 	if (p == MAP_FAILED)
 		return errno == errno_wanted;
-	munmap(p, len);
+	munmap(p, LEN);
 	return false;
-}
-
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	while (n--)
-		if (*p++)
-			return false;
-	return true;
 }
 
 FIXTURE(droppable) {
@@ -71,31 +57,29 @@ FIXTURE(droppable) {
 
 FIXTURE_SETUP(droppable)
 {
-	len = PAGES * getpagesize();
 	self->p = try_map(MAP_DROPPABLE | MAP_ANONYMOUS, -1);
 	if (self->p == MAP_FAILED && errno != ENOMEM)
 		SKIP_ALL("this kernel has no MAP_DROPPABLE: %s", strerror(errno));
 	ASSERT_NE(MAP_FAILED, self->p);
-	memset(self->p, 0x5a, len);
+	memset(self->p, 0x5a, LEN);
 }
 
 FIXTURE_TEARDOWN(droppable)
 {
-	munmap(self->p, len);
+	munmap(self->p, LEN);
 }
 
 TEST_F(droppable, is_memory)
 {
-	uint8_t *again = map_pages(MAP_DROPPABLE, len);
+	uint8_t *again = map_pages(MAP_DROPPABLE, LEN);
 
-	EXPECT_TRUE(is_zero(again, len));
-	for (size_t i = 0; i < len; i++)
+	EXPECT_TRUE(is_zero(again, LEN));
+	for (size_t i = 0; i < LEN; i++)
 		again[i] = i * 7;
 	/* A page is what was written, or zeros. */
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < LEN; i++)
 		if (again[i] != (uint8_t)(i * 7))
 			EXPECT_EQ(0, again[i]);
-	EXPECT_EQ(0, munmap(again, len));
 }
 
 TEST_F(droppable, mmap_refuses_what_contradicts_it)
@@ -114,9 +98,8 @@ TEST_F(droppable, mmap_refuses_files)
 	int fd = memfd_create("droppable", 0);
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, ftruncate(fd, len));
+	ASSERT_EQ(0, ftruncate(fd, LEN));
 	EXPECT_TRUE(refused(MAP_DROPPABLE, fd, EINVAL));
-	close(fd);
 }
 
 TEST_F(droppable, mmap_accepts_what_goes_with_it)
@@ -126,10 +109,9 @@ TEST_F(droppable, mmap_accepts_what_goes_with_it)
 
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_TRUE(smaps_flag(p, " dp"));
-	EXPECT_EQ(p, mmap(p, len, PROT_READ, base | MAP_FIXED, -1, 0));
-	EXPECT_EQ(MAP_FAILED, mmap(p, len, PROT_READ, base | MAP_FIXED_NOREPLACE, -1, 0));
+	EXPECT_EQ(p, mmap(p, LEN, PROT_READ, base | MAP_FIXED, -1, 0));
+	EXPECT_EQ(MAP_FAILED, mmap(p, LEN, PROT_READ, base | MAP_FIXED_NOREPLACE, -1, 0));
 	EXPECT_EQ(EEXIST, errno);
-	munmap(p, len);
 }
 
 TEST_F(droppable, reserves_no_memory)
@@ -148,30 +130,30 @@ TEST_F(droppable, reserves_no_memory)
 	EXPECT_EQ(0, mprotect(p, BEYOND_ALL, PROT_READ | PROT_WRITE));
 	EXPECT_FALSE(smaps_flag(p, " ac"));
 	munmap(p, BEYOND_ALL);
-	p = mremap(self->p, len, BEYOND_ALL, MREMAP_MAYMOVE);
+	p = mremap(self->p, LEN, BEYOND_ALL, MREMAP_MAYMOVE);
 	ASSERT_NE(MAP_FAILED, p);
 	self->p = p;
-	munmap(p + len, BEYOND_ALL - len);
+	munmap(p + LEN, BEYOND_ALL - LEN);
 }
 
 TEST_F(droppable, madvise_cannot_lift_the_rules)
 {
-	EXPECT_EQ(-1, madvise(self->p, len, MADV_KEEPONFORK));
+	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_KEEPONFORK));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, madvise(self->p, len, MADV_DODUMP));
+	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_DODUMP));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_TRUE(smaps_flag(self->p, " wf"));
 	EXPECT_TRUE(smaps_flag(self->p, " dd"));
 
-	EXPECT_EQ(0, madvise(self->p, len, MADV_DONTDUMP));
-	EXPECT_EQ(0, madvise(self->p, len, MADV_WIPEONFORK));
-	EXPECT_EQ(0, madvise(self->p, len, MADV_DONTNEED));
-	EXPECT_TRUE(is_zero(self->p, len));
+	EXPECT_EQ(0, madvise(self->p, LEN, MADV_DONTDUMP));
+	EXPECT_EQ(0, madvise(self->p, LEN, MADV_WIPEONFORK));
+	EXPECT_EQ(0, madvise(self->p, LEN, MADV_DONTNEED));
+	EXPECT_TRUE(is_zero(self->p, LEN));
 }
 
 TEST_F(droppable, smaps_says_dp)
 {
-	uint8_t *other = map_pages(MAP_PRIVATE, len);
+	uint8_t *other = map_pages(MAP_PRIVATE, LEN);
 
 	EXPECT_TRUE(smaps_flag(self->p, " dp"));
 	EXPECT_FALSE(smaps_flag(other, " dp"));
@@ -192,27 +174,25 @@ TEST_F(droppable, fork_wipes)
 	int status;
 	pid_t pid;
 
-	memset(self->p, 0x5a, len);
-	EXPECT_TRUE(child_sees_zeros(self->p, len));
+	memset(self->p, 0x5a, LEN);
+	EXPECT_TRUE(child_sees_zeros(self->p, LEN));
 
 	/* And in the second generation; what the child writes stays in it. */
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		memset(self->p, 0xa5, len);
-		_exit(!child_sees_zeros(self->p, len) || self->p[0] == 0x5a);
+		memset(self->p, 0xa5, LEN);
+		_exit(!child_sees_zeros(self->p, LEN) || self->p[0] == 0x5a);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < LEN; i++)
 		if (self->p[i])
 			ASSERT_EQ(0x5a, self->p[i]);
 }
 
 TEST_F(droppable, parts_are_droppable)
 {
-	size_t page = getpagesize();
-
 	ASSERT_EQ(0, mprotect(self->p + page, page, PROT_READ));
 	for (size_t i = 0; i < 3; i++)
 		EXPECT_TRUE(smaps_flag(self->p + i * page, " dp"));
@@ -228,43 +208,40 @@ TEST_F(droppable, parts_are_droppable)
 
 TEST_F(droppable, growth_is_droppable)
 {
-	uint8_t *q = mremap(self->p, len, 2 * len, MREMAP_MAYMOVE);
+	uint8_t *q = mremap(self->p, LEN, 2 * LEN, MREMAP_MAYMOVE);
 
 	ASSERT_NE(MAP_FAILED, q);
 	self->p = q;
 	EXPECT_TRUE(smaps_flag(q, " dp"));
-	EXPECT_TRUE(smaps_flag(q + 2 * len - 1, " dp"));
-	memset(q, 0x5a, 2 * len);
-	EXPECT_TRUE(child_sees_zeros(q, 2 * len));
-	munmap(q + len, len);
+	EXPECT_TRUE(smaps_flag(q + 2 * LEN - 1, " dp"));
+	memset(q, 0x5a, 2 * LEN);
+	EXPECT_TRUE(child_sees_zeros(q, 2 * LEN));
 }
 
 TEST_F(droppable, moved_is_droppable)
 {
-	uint8_t *to = map_pages(MAP_PRIVATE, len), *left;
+	uint8_t *to = map_pages(MAP_PRIVATE, LEN), *left;
 
 	/* Onto an ordinary mapping, which does not rub off. */
-	ASSERT_EQ(to, mremap(self->p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	ASSERT_EQ(to, mremap(self->p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to));
 	EXPECT_TRUE(smaps_flag(to, " dp"));
-	EXPECT_TRUE(child_sees_zeros(to, len));
+	EXPECT_TRUE(child_sees_zeros(to, LEN));
 
 	/* And what is left behind, if it stays mapped. */
 	left = to;
-	to = mremap(left, len, len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	to = mremap(left, LEN, LEN, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
 	ASSERT_NE(MAP_FAILED, to);
 	self->p = to;
 	EXPECT_TRUE(smaps_flag(to, " dp"));
 	EXPECT_TRUE(smaps_flag(left, " dp"));
-	EXPECT_TRUE(is_zero(left, len));
-	memset(left, 0x5a, len);
-	EXPECT_TRUE(child_sees_zeros(left, len));
-	munmap(left, len);
+	EXPECT_TRUE(is_zero(left, LEN));
+	memset(left, 0x5a, LEN);
+	EXPECT_TRUE(child_sees_zeros(left, LEN));
 }
 
 /* An ordinary neighbour does not become part of it, nor it of the neighbour. */
 TEST_F(droppable, does_not_merge_with_ordinary)
 {
-	size_t page = getpagesize();
 	uint8_t *p = map_pages(MAP_PRIVATE, 5 * page);
 
 	for (size_t at = page; at < 5 * page; at += 2 * page)
@@ -280,7 +257,6 @@ TEST_F(droppable, does_not_merge_with_ordinary)
 		EXPECT_EQ(i % 2, smaps_flag(p + i * page, " dp"));
 		EXPECT_EQ(page / 1024, smaps_kb(p + i * page, "Size:"));
 	}
-	munmap(p, 5 * page);
 }
 
 TEST_F(droppable, reclaim_drops)
@@ -288,10 +264,10 @@ TEST_F(droppable, reclaim_drops)
 	long swapped = vm_counter("pswpout");
 	size_t dropped = 0;
 
-	ASSERT_EQ(0, madvise(self->p, len, MADV_PAGEOUT));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
 	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
-	for (size_t i = 0; i < len; i += getpagesize()) {
-		if (is_zero(self->p + i, getpagesize()))
+	for (size_t i = 0; i < LEN; i += page) {
+		if (is_zero(self->p + i, page))
 			dropped++;
 		else
 			EXPECT_EQ(0x5a, self->p[i]);
@@ -304,7 +280,7 @@ TEST_F(droppable, reclaim_drops)
 
 static int register_range(int fd, void *p, uint64_t mode)
 {
-	struct uffdio_register reg = { .range = { (unsigned long)p, len }, .mode = mode };
+	struct uffdio_register reg = { .range = { (unsigned long)p, LEN }, .mode = mode };
 
 	return ioctl(fd, UFFDIO_REGISTER, &reg) ? errno : 0;
 }
@@ -314,7 +290,7 @@ TEST_F(droppable, userfaultfd_refuses)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	uint8_t *control = map_pages(MAP_PRIVATE, len);
+	uint8_t *control = map_pages(MAP_PRIVATE, LEN);
 
 	if (fd < 0)
 		SKIP(return, "userfaultfd: %s", strerror(errno));
@@ -324,18 +300,17 @@ TEST_F(droppable, userfaultfd_refuses)
 	EXPECT_EQ(EINVAL, register_range(fd, self->p, UFFDIO_REGISTER_MODE_WP));
 	EXPECT_EQ(EINVAL, register_range(fd, self->p, UFFDIO_REGISTER_MODE_MISSING |
 					 UFFDIO_REGISTER_MODE_WP));
-	close(fd);
 }
 
 /* A page that is merged is shared, and swap backed. */
 TEST_F(droppable, ksm_leaves_it_alone)
 {
-	uint8_t *control = map_pages(MAP_PRIVATE, len);
+	uint8_t *control = map_pages(MAP_PRIVATE, LEN);
 
-	if (madvise(control, len, MADV_MERGEABLE))
+	if (madvise(control, LEN, MADV_MERGEABLE))
 		SKIP(return, "this kernel has no KSM: %s", strerror(errno));
 	EXPECT_TRUE(smaps_flag(control, " mg"));
-	EXPECT_EQ(0, madvise(self->p, len, MADV_MERGEABLE));
+	EXPECT_EQ(0, madvise(self->p, LEN, MADV_MERGEABLE));
 	EXPECT_FALSE(smaps_flag(self->p, " mg"));
 
 	/* All of the process's memory, now and later; Linux 6.4 and later. */
@@ -344,18 +319,8 @@ TEST_F(droppable, ksm_leaves_it_alone)
 		return;
 	}
 	EXPECT_FALSE(smaps_flag(self->p, " mg"));
-	EXPECT_FALSE(smaps_flag(map_pages(MAP_DROPPABLE, len), " mg"));
+	EXPECT_FALSE(smaps_flag(map_pages(MAP_DROPPABLE, LEN), " mg"));
 	prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0);
-}
-
-static bool first_line(const char *name, char *line, int size)
-{
-	FILE *f = fopen(name, "re");
-	bool done = f && fgets(line, size, f);
-
-	if (f)
-		fclose(f);
-	return done;
 }
 
 static bool file_contains(const char *name, const char *pattern, size_t n)
@@ -386,11 +351,11 @@ TEST_F(droppable, core_dump_leaves_it_out)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	char dir[] = "/tmp/droppable.XXXXXX", pattern[64] = "", how[256];
-	uint8_t *control = map_pages(MAP_PRIVATE, len);
+	uint8_t *control = map_pages(MAP_PRIVATE, LEN);
 	int status;
 	pid_t pid;
 
-	if (!first_line("/proc/sys/kernel/core_pattern", how, sizeof(how)) ||
+	if (!file_line("/proc/sys/kernel/core_pattern", "", NULL, how, sizeof(how)) ||
 	    strcmp(how, "core\n"))
 		SKIP(return, "core dumps do not go to a file named core, but to %s", how);
 	ASSERT_NE(NULL, mkdtemp(dir));

@@ -5,26 +5,17 @@
  * droppable; afterwards it is dropped as any. And memory that fails takes nobody along.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../kselftest_harness.h"
-#include "droppable_check.h"
+#include "droppable_util.h"
 
 #ifndef MADV_HWPOISON
 #define MADV_HWPOISON		100
@@ -32,15 +23,12 @@
 #define KPF_HWPOISON		KPF(19)
 
 #define PAGES			64
+#define LEN			(PAGES * page)
 #define CGROUP			"droppable_access"
 #define ZRAM_CONTROL		"/sys/class/zram-control/"
 
-static size_t page, len;
-
-static __attribute__((constructor)) void init(void)
+static __attribute__((constructor)) void stay_on_one_cpu(void)
 {
-	page = getpagesize();
-	len = PAGES * page;
 	pin_to_cpu(0);
 }
 
@@ -51,24 +39,24 @@ enum { PRESENT, DROPPED, READ_ONCE, UNTOUCHED, WAYS };
 
 static uint8_t *part(uint8_t *p, int which)
 {
-	return p + which * len / 4;
+	return p + which * LEN / 4;
 }
 
 static void be_written_to(uint8_t *p)
 {
-	memset(part(p, DROPPED), 0x5a, len / 4);
-	if (!pageout_drops(part(p, DROPPED), len / 4))
+	memset(part(p, DROPPED), 0x5a, LEN / 4);
+	if (!pageout_until(part(p, DROPPED), LEN / 4, 0))
 		_exit(2);
-	memset(part(p, PRESENT), 0x5a, len / 4);
-	count_dropped(part(p, READ_ONCE), len / 4);
+	memset(part(p, PRESENT), 0x5a, LEN / 4);
+	count_dropped(part(p, READ_ONCE), LEN / 4);
 	ptrace(PTRACE_TRACEME, 0, 0, 0);
 	raise(SIGSTOP);
 	for (int i = 0; i < WAYS; i++) {
-		if (count_droppable(part(p, i), len / 4) != PAGES / 4)
+		if (count_droppable(part(p, i), LEN / 4) != PAGES / 4)
 			_exit(10 + i);
-		if (count_dropped(part(p, i), len / 4))
+		if (count_dropped(part(p, i), LEN / 4))
 			_exit(20 + i);
-		if (*trouble_with(part(p, i), len / 4, PAGES / 4))
+		if (*trouble_with(part(p, i), LEN / 4, PAGES / 4))
 			_exit(30 + i);
 	}
 	_exit(0);
@@ -106,11 +94,11 @@ static void write_to_tracee(struct __test_metadata *_metadata,
 			    bool (*write_by)(pid_t pid, uint8_t *to, const uint8_t *from,
 					     size_t n))
 {
-	uint8_t *p = map_pages(MAP_DROPPABLE, len), *text = map_pages(MAP_PRIVATE, len / 4);
+	uint8_t *p = map_pages(MAP_DROPPABLE, LEN), *text = map_pages(MAP_PRIVATE, LEN / 4);
 	int status;
 	pid_t pid;
 
-	fill_pages(text, len / 4);
+	fill_pages(text, LEN / 4);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
@@ -118,14 +106,13 @@ static void write_to_tracee(struct __test_metadata *_metadata,
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSTOPPED(status));
 	for (int i = 0; i < WAYS; i++)
-		EXPECT_TRUE(write_by(pid, part(p, i), text, len / 4));
+		EXPECT_TRUE(write_by(pid, part(p, i), text, LEN / 4));
 	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, 0, 0));
 	/* Nor is what it wrote to be swapped from here. */
-	munmap(text, len / 4);
+	munmap(text, LEN / 4);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(0, WEXITSTATUS(status));
-	munmap(p, len);
 }
 
 TEST(process_vm_writev_writes_droppable_pages)
@@ -152,13 +139,13 @@ FIXTURE(held) {
 FIXTURE_SETUP(held)
 {
 	ASSERT_TRUE(enter_cgroup(CGROUP, "max"));
-	self->p = map_pages(MAP_DROPPABLE, len);
-	fill_pages(self->p, len);
+	self->p = map_pages(MAP_DROPPABLE, LEN);
+	fill_pages(self->p, LEN);
 }
 
 FIXTURE_TEARDOWN(held)
 {
-	munmap(self->p, len);
+	munmap(self->p, LEN);
 	leave_cgroup(CGROUP);
 }
 
@@ -205,13 +192,12 @@ static int io_uring_with_buffer(void *p, size_t size)
 
 TEST_F(held, registered_buffers_stay_until_unregistered)
 {
-	int ring = io_uring_with_buffer(self->p, len);
+	int ring = io_uring_with_buffer(self->p, LEN);
 
 	ASSERT_LE(0, ring);
-	expect_they_stay(_metadata, self->p, len);
+	expect_they_stay(_metadata, self->p, LEN);
 	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
-	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
-	close(ring);
+	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
 }
 
 /* A pin takes what is not there yet, for good. */
@@ -219,15 +205,15 @@ TEST_F(held, buffers_registered_untouched_stay)
 {
 	int ring;
 
-	ASSERT_EQ(0, madvise(self->p, len, MADV_DONTNEED));
-	ring = io_uring_with_buffer(self->p, len);
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_DONTNEED));
+	ring = io_uring_with_buffer(self->p, LEN);
 	ASSERT_LE(0, ring);
-	EXPECT_EQ(PAGES, count_droppable(self->p, len));
-	EXPECT_EQ(PAGES, count_dropped(self->p, len));
-	fill_pages(self->p, len);
-	expect_they_stay(_metadata, self->p, len);
+	EXPECT_EQ(PAGES, count_droppable(self->p, LEN));
+	EXPECT_EQ(PAGES, count_dropped(self->p, LEN));
+	fill_pages(self->p, LEN);
+	expect_they_stay(_metadata, self->p, LEN);
 	close(ring);
-	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
 }
 
 TEST_F(held, a_huge_page_with_one_page_registered_stays)
@@ -243,26 +229,21 @@ TEST_F(held, a_huge_page_with_one_page_registered_stays)
 	expect_they_stay(_metadata, p, HUGE_SIZE);
 	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
 	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
-	close(ring);
-	munmap(p, HUGE_SIZE);
 }
 
 TEST_F(held, pages_in_a_pipe_stay_until_read)
 {
 	const size_t n = 8 * page;
-	struct iovec iov = { self->p, n };
 	uint8_t *read_back = map_pages(MAP_DROPPABLE, n);
 	int ends[2];
 
-	ASSERT_EQ(0, pipe(ends));
-	ASSERT_EQ(n, vmsplice(ends[1], &iov, 1, 0));
+	ASSERT_TRUE(hold_pages(ends, self->p, n));
 	expect_they_stay(_metadata, self->p, n);
 	ASSERT_EQ(n, read(ends[0], read_back, n));
 	EXPECT_EQ(0, count_dropped(read_back, n));
 	close(ends[0]);
 	close(ends[1]);
 	EXPECT_STREQ("", trouble_with(self->p, n, n / page));
-	munmap(read_back, n);
 }
 
 /* Given away, and with nobody left who has them mapped: what is read is what was there. */
@@ -275,49 +256,27 @@ TEST_F(held, pages_given_to_a_pipe_outlive_the_mapping)
 
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_EQ(n, vmsplice(ends[1], &iov, 1, SPLICE_F_GIFT));
-	ASSERT_EQ(0, madvise(self->p, len, MADV_DONTNEED));
+	ASSERT_EQ(0, madvise(self->p, LEN, MADV_DONTNEED));
 	drain_lists();
-	reclaim_cgroup(CGROUP, 2 * len);
+	reclaim_cgroup(CGROUP, 2 * LEN);
 	EXPECT_EQ(0, found_on_swap());
 	ASSERT_EQ(n, read(ends[0], read_back, n));
 	EXPECT_EQ(0, count_dropped(read_back, n));
-	close(ends[0]);
-	close(ends[1]);
-	munmap(read_back, n);
 }
 
 /* Disks. */
 
-static bool read_number(const char *name, int *number)
-{
-	FILE *f = fopen(name, "re");
-	bool done = f && fscanf(f, "%d", number) == 1;
-
-	if (f)
-		fclose(f);
-	return done;
-}
-
 /* A disk of its own, so that none of the machine's is written to. */
-static int open_new_disk(int *number)
+static int open_new_disk(long *number)
 {
 	char name[64];
 
-	if (!read_number(ZRAM_CONTROL "hot_add", number))
+	*number = file_number(ZRAM_CONTROL "hot_add", "", NULL);
+	snprintf(name, sizeof(name), "/sys/block/zram%ld/disksize", *number);
+	if (*number < 0 || !write_to_file(name, "4M"))
 		return -1;
-	snprintf(name, sizeof(name), "/sys/block/zram%d/disksize", *number);
-	if (!write_to_file(name, "4M"))
-		return -1;
-	snprintf(name, sizeof(name), "/dev/zram%d", *number);
+	snprintf(name, sizeof(name), "/dev/zram%ld", *number);
 	return open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
-}
-
-static void remove_disk(int number)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", number);
-	write_to_file(ZRAM_CONTROL "hot_remove", text);
 }
 
 /* Like count_dropped() >= 0, while pages are being dropped. */
@@ -325,7 +284,7 @@ static bool are_patterns_then_zeros(const uint8_t *p, const uint8_t *pattern)
 {
 	bool dropped = false;
 
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < LEN; i++) {
 		uint8_t byte = __atomic_load_n(p + i, __ATOMIC_RELAXED);
 
 		dropped = !byte || (dropped && i % page);
@@ -337,8 +296,7 @@ static bool are_patterns_then_zeros(const uint8_t *p, const uint8_t *pattern)
 
 struct reader {
 	int fd;
-	uint8_t *p;
-	const uint8_t *pattern;
+	uint8_t *p, *pattern;
 	bool failed;
 };
 
@@ -348,8 +306,8 @@ static void *read_directly(void *arg)
 
 	/* Not where reclaim runs. */
 	pin_to_cpu(1);
-	for (time_t end = time(NULL) + 3; time(NULL) < end && !r->failed;)
-		r->failed = pread(r->fd, r->p, len, 0) != (ssize_t)len ||
+	for (long end = now_ms() + 3000; now_ms() < end && !r->failed;)
+		r->failed = pread(r->fd, r->p, LEN, 0) != (ssize_t)LEN ||
 			    !are_patterns_then_zeros(r->p, r->pattern);
 	return NULL;
 }
@@ -359,32 +317,32 @@ TEST_F(held, direct_reads_arrive_whole_or_are_dropped)
 	struct reader r = { .p = self->p, .pattern = map_pages(MAP_DROPPABLE, page) };
 	long dropped = vm_counter("pglazyfreed");
 	pthread_t thread;
-	time_t end = 0;
-	int number;
+	long end = 0;
+	long number;
 
 	r.fd = open_new_disk(&number);
 	ASSERT_LE(0, r.fd);
-	fill_pages((uint8_t *)r.pattern, page);
-	ASSERT_EQ(len, pwrite(r.fd, self->p, len, 0));
+	fill_pages(r.pattern, page);
+	ASSERT_EQ(LEN, pwrite(r.fd, self->p, LEN, 0));
 	/* Into pages that are not there. */
-	ASSERT_TRUE(pageout_drops(self->p, len));
-	ASSERT_EQ(len, pread(r.fd, self->p, len, 0));
-	EXPECT_EQ(0, count_dropped(self->p, len));
-	EXPECT_EQ(PAGES, count_droppable(self->p, len));
+	ASSERT_TRUE(pageout_until(self->p, LEN, 0));
+	ASSERT_EQ(LEN, pread(r.fd, self->p, LEN, 0));
+	EXPECT_EQ(0, count_dropped(self->p, LEN));
+	EXPECT_EQ(PAGES, count_droppable(self->p, LEN));
 
 	/* And with reclaim going on, until it has dropped more than those. */
 	do {
 		ASSERT_EQ(0, pthread_create(&thread, NULL, read_directly, &r));
 		while (pthread_tryjoin_np(thread, NULL))
-			madvise(self->p, len, MADV_PAGEOUT);
+			madvise(self->p, LEN, MADV_PAGEOUT);
 	} while (!r.failed && vm_counter("pglazyfreed") <= dropped + PAGES && patience(&end));
 	EXPECT_FALSE(r.failed);
 	EXPECT_LT(dropped + PAGES, vm_counter("pglazyfreed"));
 
-	ASSERT_EQ(len, pread(r.fd, self->p, len, 0));
-	EXPECT_STREQ("", trouble_with(self->p, len, PAGES));
+	ASSERT_EQ(LEN, pread(r.fd, self->p, LEN, 0));
+	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
 	close(r.fd);
-	remove_disk(number);
+	write_number(ZRAM_CONTROL "hot_remove", number);
 }
 
 /* Memory that fails. */
@@ -420,34 +378,27 @@ static int poisoning_raises_sigbus(uint8_t *p)
 	return failed ? -1 : __atomic_load_n(&sigbus_count, __ATOMIC_RELAXED);
 }
 
-static bool frame_is_poisoned(uint64_t frame)
-{
-	return frame_flags(frame) & KPF_HWPOISON;
-}
-
 FIXTURE(poison) {
 	uint8_t *p;
 	size_t len;
 };
 
 FIXTURE_VARIANT(poison) {
-	int type;
 	bool huge, early;
 };
 
-FIXTURE_VARIANT_ADD(poison, late) { MAP_DROPPABLE, false, false };
-FIXTURE_VARIANT_ADD(poison, early) { MAP_DROPPABLE, false, true };
-FIXTURE_VARIANT_ADD(poison, huge) { MAP_DROPPABLE, true, false };
-FIXTURE_VARIANT_ADD(poison, huge_early) { MAP_DROPPABLE, true, true };
+FIXTURE_VARIANT_ADD(poison, late) { false, false };
+FIXTURE_VARIANT_ADD(poison, early) { false, true };
+FIXTURE_VARIANT_ADD(poison, huge) { true, false };
+FIXTURE_VARIANT_ADD(poison, huge_early) { true, true };
 
 FIXTURE_SETUP(poison)
 {
 	signal(SIGBUS, on_sigbus);
 	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET,
 			   variant->early ? PR_MCE_KILL_EARLY : PR_MCE_KILL_LATE, 0, 0));
-	self->len = variant->huge ? HUGE_SIZE : len;
-	self->p = variant->huge ? map_huge(variant->type, self->len) :
-				  map_pages(variant->type, self->len);
+	self->len = variant->huge ? HUGE_SIZE : LEN;
+	self->p = (variant->huge ? map_huge : map_pages)(MAP_DROPPABLE, self->len);
 	fill_pages(self->p, self->len);
 	ASSERT_EQ(variant->huge, !!(page_flags(self->p) & KPF_THP));
 	ASSERT_EQ(0, madvise(self->p, self->len, MADV_NOHUGEPAGE));
@@ -465,7 +416,7 @@ TEST_F(poison, takes_one_page_and_nobody)
 
 	ASSERT_NE(0, frame);
 	ASSERT_EQ(0, poisoning_raises_sigbus(bad));
-	EXPECT_TRUE(frame_is_poisoned(frame));
+	EXPECT_TRUE(frame_flags(frame) & KPF_HWPOISON);
 	EXPECT_EQ(0, page_frame(bad));
 	EXPECT_EQ((long)(self->len / page) - 1, count_droppable(self->p, self->len));
 
@@ -492,7 +443,6 @@ TEST(poison_of_ordinary_pages_raises_sigbus)
 	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0));
 	EXPECT_EQ(1, poisoning_raises_sigbus(p + page));
 	EXPECT_TRUE(reading_raises_sigbus(p + page));
-	munmap(p, 2 * page);
 }
 
 /* Somebody relies on the contents of a page that is pinned: the owner must know. */
@@ -507,8 +457,7 @@ TEST_F(held, poison_of_a_pinned_page_raises_sigbus)
 	poisoning_raises_sigbus(bad);
 	EXPECT_TRUE(reading_raises_sigbus(bad));
 	EXPECT_EQ(0, count_dropped(self->p, 5 * page));
-	EXPECT_EQ(0, count_dropped(bad + page, len - 6 * page));
-	close(ring);
+	EXPECT_EQ(0, count_dropped(bad + page, LEN - 6 * page));
 }
 
 TEST_HARNESS_MAIN

@@ -7,15 +7,6 @@
  * Needs root, for a memory cgroup.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 
@@ -26,11 +17,8 @@
 #define SLACK_PAGES	256
 #define CYCLES		1000000
 
-static size_t page;
-
 FIXTURE(account) {
 	uint8_t *p;
-	struct huge_settings settings;
 };
 
 FIXTURE_VARIANT(account) {
@@ -38,23 +26,13 @@ FIXTURE_VARIANT(account) {
 	bool huge;
 };
 
-FIXTURE_VARIANT_ADD(account, small) {
-	.map = map_pages,
-	.huge = false,
-};
-
-FIXTURE_VARIANT_ADD(account, huge) {
-	.map = map_huge,
-	.huge = true,
-};
+FIXTURE_VARIANT_ADD(account, small) { map_pages, false };
+FIXTURE_VARIANT_ADD(account, huge) { map_huge, true };
 
 FIXTURE_SETUP(account)
 {
-	page = getpagesize();
 	pin_to_cpu(0);
-	allow_huge(&self->settings);
-	if (!enter_cgroup(CGROUP, "max"))
-		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+	ENTER_CGROUP(CGROUP);
 	self->p = variant->map(MAP_DROPPABLE, LEN);
 	fill_pages(self->p, LEN);
 	if (variant->huge && smaps_kb(self->p, "AnonHugePages:") != KB(LEN))
@@ -64,17 +42,7 @@ FIXTURE_SETUP(account)
 FIXTURE_TEARDOWN(account)
 {
 	munmap(self->p, LEN);
-	restore_huge(&self->settings);
 	leave_cgroup(CGROUP);
-}
-
-static long present_kb(const uint8_t *p)
-{
-	long kb = 0;
-
-	for (size_t i = 0; i < LEN; i += page)
-		kb += page_frame(p + i) ? KB(page) : 0;
-	return kb;
 }
 
 static long rss_anon(void)
@@ -83,16 +51,9 @@ static long rss_anon(void)
 }
 
 /* Until hardly anything is left: others may have their hands on a page. */
-static int pageout(uint8_t *p)
+static bool pageout(uint8_t *p)
 {
-	time_t end = 0;
-	int ret;
-
-	do {
-		drain_lists();
-		ret = madvise(p, LEN, MADV_PAGEOUT);
-	} while (!ret && smaps_kb(p, "Rss:") > KB(LEN) / 32 && patience(&end));
-	return ret;
+	return pageout_until(p, LEN, LEN / page / 32);
 }
 
 TEST_F(account, rss_goes_down_by_what_was_dropped)
@@ -102,8 +63,8 @@ TEST_F(account, rss_goes_down_by_what_was_dropped)
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
 	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Rss:"));
 	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Anonymous:"));
-	ASSERT_EQ(0, pageout(self->p));
-	left = present_kb(self->p);
+	ASSERT_TRUE(pageout(self->p));
+	left = count_droppable(self->p, LEN) * KB(page);
 	EXPECT_GT(KB(LEN) / 16, left);
 	EXPECT_EQ(left, smaps_kb(self->p, "Rss:"));
 	EXPECT_EQ(left, smaps_kb(self->p, "Anonymous:"));
@@ -138,11 +99,9 @@ TEST_F(account, lazyfree_in_smaps_is_what_is_clean)
 /* A drop that fails marks the page itself dirty, not only its entry. */
 TEST_F(account, lazyfree_in_smaps_after_a_failed_drop)
 {
-	struct iovec held = { self->p, page };
 	int fds[2];
 
-	ASSERT_EQ(0, pipe(fds));
-	ASSERT_EQ((ssize_t)page, vmsplice(fds[1], &held, 1, SPLICE_F_NONBLOCK));
+	ASSERT_TRUE(hold_pages(fds, self->p, page));
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
 	EXPECT_EQ(0, count_dropped(self->p, page));
 	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
@@ -174,12 +133,10 @@ TEST_F(account, drops_are_counted_as_lazily_freed)
 		ASSERT_EQ(0, i ? madvise(self->p, LEN, MADV_FREE) : 0);
 		all = vm_counter("pglazyfreed");
 		all_here = cgroup_number(CGROUP, "memory.stat", "pglazyfreed ");
-		for (time_t end = 0; i == 2 && smaps_kb(self->p, "Rss:") > KB(LEN) / 32 &&
-		     patience(&end);) {
-			drain_lists();
-			reclaim_cgroup(CGROUP, LEN);
-		}
-		ASSERT_EQ(0, i == 2 ? 0 : pageout(self->p));
+		if (i == 2)
+			reclaim_until(CGROUP, self->p, LEN / page / 32);
+		else
+			ASSERT_TRUE(pageout(self->p));
 		dropped = LEN / page - smaps_kb(self->p, "Rss:") / KB(page);
 		EXPECT_LT((long)(LEN / page) / 2, dropped);
 		EXPECT_EQ(dropped, cgroup_number(CGROUP, "memory.stat", "pglazyfreed ") - all_here);
@@ -216,7 +173,7 @@ TEST_F(account, cgroup_usage_follows)
 
 	full = usage();
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
-	ASSERT_EQ(0, pageout(self->p));
+	ASSERT_TRUE(pageout(self->p));
 	empty = usage();
 	left = smaps_kb(self->p, "Rss:") / KB(page);
 	EXPECT_NEAR(pages - left, full.current - empty.current);
@@ -290,8 +247,6 @@ static long cycle(unsigned int n, bool huge)
 
 	touch(p, len, n % 8);
 	switch (n % 4) {
-	case 0:
-		break;
 	case 1:
 		madvise(p + len / 2, len / 2, MADV_PAGEOUT);
 		touch(p, len, true);
@@ -344,7 +299,7 @@ static void expect_as_before(struct __test_metadata *_metadata, const long befor
 	long after[COUNTERS] = { 0 };
 
 	/* What RCU and kernel threads still have to free goes when they get to it. */
-	for (time_t end = 0; patience(&end);) {
+	for (long end = 0; patience(&end);) {
 		read_counters(after);
 		if (near(before, after))
 			break;
@@ -360,21 +315,16 @@ static void expect_as_before(struct __test_metadata *_metadata, const long befor
 }
 
 FIXTURE(cycles) {
-	struct huge_settings settings;
 };
 
 FIXTURE_SETUP(cycles)
 {
-	page = getpagesize();
 	pin_to_cpu(0);
-	allow_huge(&self->settings);
-	if (!enter_cgroup(CGROUP, "max"))
-		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
+	ENTER_CGROUP(CGROUP);
 }
 
 FIXTURE_TEARDOWN(cycles)
 {
-	restore_huge(&self->settings);
 	leave_cgroup(CGROUP);
 }
 
@@ -394,95 +344,62 @@ TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 480)
 	expect_as_before(_metadata, before, &was, &is);
 }
 
-/* What a process may leave behind for its exit to clear up. */
-
-static void untouched(uint8_t *p)
-{
-	(void)p;
-}
-
-static void touched(uint8_t *p)
-{
-	fill_pages(p, LEN);
-}
-
-static void dropped(uint8_t *p)
-{
-	touched(p);
-	madvise(p, LEN, MADV_PAGEOUT);
-}
-
-static void half_dropped(uint8_t *p)
-{
-	touched(p);
-	for (size_t i = 0; i < LEN; i += LEN / 4)
-		madvise(p + i, LEN / 8, MADV_PAGEOUT);
-}
-
-static void only_read(uint8_t *p)
-{
-	count_dropped(p, LEN);
-}
-
-static void read_after_a_drop(uint8_t *p)
-{
-	dropped(p);
-	only_read(p);
-}
-
-static void written_after_a_drop(uint8_t *p)
-{
-	read_after_a_drop(p);
-	touched(p);
-}
-
-static void clean(uint8_t *p)
-{
-	touched(p);
-	madvise(p, LEN, MADV_FREE);
-}
-
-static void half_clean(uint8_t *p)
-{
-	touched(p);
-	madvise(p + LEN / 8, LEN / 2, MADV_FREE);
-}
-
-static void half_protected(uint8_t *p)
-{
-	half_dropped(p);
-	mprotect(p, LEN * 3 / 8, PROT_NONE);
-	mprotect(p + LEN / 2, LEN / 4 + page, PROT_READ);
-	madvise(p, LEN, MADV_PAGEOUT);
-}
-
-static void half_unmapped(uint8_t *p)
-{
-	half_dropped(p);
-	munmap(p + LEN * 3 / 8, LEN / 2 + page);
-}
-
-static void moved(uint8_t *p)
-{
-	half_dropped(p);
-	if (mremap(p, LEN - page, 2 * LEN, MREMAP_MAYMOVE) == MAP_FAILED)
-		_exit(1);
-}
-
-static void (* const states[])(uint8_t *p) = {
-	untouched, touched, dropped, half_dropped, only_read, read_after_a_drop,
-	written_after_a_drop, clean, half_clean, half_protected, half_unmapped, moved,
+/* The steps of a process to a state that its exit has to clear up. */
+enum {
+	TOUCH = 't', READ = 'r', DROP = 'd', DROP_HALF = 'D', CLEAN = 'c', CLEAN_HALF = 'C',
+	PROTECT_HALF = 'p', UNMAP_HALF = 'u', MOVE = 'm'
 };
 
-#define STATES	ARRAY_SIZE(states)
+static const char * const states[] = {
+	"", "t", "td", "tD", "r", "tdr", "tdrt", "tc", "tC", "tDp", "tDu", "tDm",
+};
 
-static bool exits(uint8_t *(*map)(int type, size_t len), void (*state)(uint8_t *p))
+static void take_step(uint8_t *p, char step)
+{
+	switch (step) {
+	case TOUCH:
+		fill_pages(p, LEN);
+		break;
+	case READ:
+		count_dropped(p, LEN);
+		break;
+	case DROP:
+		madvise(p, LEN, MADV_PAGEOUT);
+		break;
+	case DROP_HALF:
+		for (size_t i = 0; i < LEN; i += LEN / 4)
+			madvise(p + i, LEN / 8, MADV_PAGEOUT);
+		break;
+	case CLEAN:
+		madvise(p, LEN, MADV_FREE);
+		break;
+	case CLEAN_HALF:
+		madvise(p + LEN / 8, LEN / 2, MADV_FREE);
+		break;
+	case PROTECT_HALF:
+		mprotect(p, LEN * 3 / 8, PROT_NONE);
+		mprotect(p + LEN / 2, LEN / 4 + page, PROT_READ);
+		madvise(p, LEN, MADV_PAGEOUT);
+		break;
+	case UNMAP_HALF:
+		munmap(p + LEN * 3 / 8, LEN / 2 + page);
+		break;
+	case MOVE:
+		if (mremap(p, LEN - page, 2 * LEN, MREMAP_MAYMOVE) == MAP_FAILED)
+			_exit(1);
+	}
+}
+
+static bool exits(uint8_t *(*map)(int type, size_t len), const char *state)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (!pid) {
-		state(map(MAP_DROPPABLE, LEN));
+		uint8_t *p = map(MAP_DROPPABLE, LEN);
+
+		while (*state)
+			take_step(p, *state++);
 		_exit(0);
 	}
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
@@ -510,18 +427,15 @@ TEST_F(account, exit_in_any_state_leaves_nothing)
 
 	ASSERT_LE(0, kmsg);
 	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
-	ASSERT_TRUE(exits(variant->map, touched));
+	ASSERT_TRUE(exits(variant->map, "t"));
 	was = usage();
 	read_counters(before);
-	for (size_t i = 0; i < STATES; i++) {
-		EXPECT_TRUE(exits(variant->map, states[i]))
-			TH_LOG("state %zu", i);
-		EXPECT_FALSE(complained(kmsg))
-			TH_LOG("state %zu", i);
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		EXPECT_TRUE(exits(variant->map, states[i]) && !complained(kmsg))
+			TH_LOG("state '%s'", states[i]);
 	}
 	is = usage();
 	expect_as_before(_metadata, before, &was, &is);
-	close(kmsg);
 }
 
 TEST_HARNESS_MAIN

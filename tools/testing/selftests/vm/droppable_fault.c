@@ -10,18 +10,12 @@
  * full of locked pages.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/klog.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
@@ -29,7 +23,6 @@
 #define GROUP		"no-memory"
 #define WAIT_MS		1000
 #define PATIENCE_MS	60000
-#define SIZE		(4UL << 20)
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24
@@ -45,11 +38,11 @@ struct shared {
 
 FIXTURE(no_memory) {
 	struct shared *shared;
-	uint8_t *p, *ordinary;
 	pid_t child;
-	int zeros;
 	long killed;
 };
+
+static int zeros;
 
 /* For a child, whose end the test does not expect. */
 #define die(format, ...) do {						\
@@ -88,6 +81,14 @@ static bool ends_within(pid_t pid, int *flag, int ms, int *status)
 	return false;
 }
 
+static void end(pid_t pid)
+{
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 static bool kernel_said(const char *what)
 {
 	static char log[1 << 20];
@@ -97,13 +98,21 @@ static bool kernel_said(const char *what)
 	return strstr(log, what);
 }
 
+/* The OOM killer has not run since the count was @killed, and no allocation failed. */
+static void expect_none_killed(struct __test_metadata *_metadata, long killed)
+{
+	EXPECT_EQ(killed, vm_counter("oom_kill"));
+	EXPECT_FALSE(kernel_said("oom-killer"));
+	EXPECT_FALSE(kernel_said("allocation failure"));
+	EXPECT_FALSE(kernel_said("Unable to allocate"));
+}
+
 FIXTURE_SETUP(no_memory)
 {
 	self->shared = (struct shared *)map_pages(MAP_SHARED, sizeof(*self->shared));
 	memset(self->shared, 0, sizeof(*self->shared));
-	self->ordinary = map_pages(MAP_PRIVATE, SIZE);
-	self->zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, self->zeros);
+	zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, zeros);
 	if (!make_cgroup(GROUP, "0"))
 		SKIP_ALL("no memory cgroup: %s", strerror(errno));
 	self->killed = vm_counter("oom_kill");
@@ -112,17 +121,13 @@ FIXTURE_SETUP(no_memory)
 
 FIXTURE_TEARDOWN(no_memory)
 {
-	if (self->child > 0) {
-		kill(self->child, SIGKILL);
-		waitpid(self->child, NULL, 0);
-	}
+	end(self->child);
 	leave_cgroup(GROUP);
-	munmap(self->shared, sizeof(*self->shared));
 }
 
 /* Runs @touch in a child that may not have any more memory. */
 static void start(struct __test_metadata *_metadata, struct _test_data_no_memory *self,
-		  void (*touch)(uint8_t *p, struct _test_data_no_memory *self), int type)
+		  void (*touch)(uint8_t *p), int type)
 {
 	self->child = fork();
 	ASSERT_LE(0, self->child);
@@ -135,7 +140,7 @@ static void start(struct __test_metadata *_metadata, struct _test_data_no_memory
 		p = map_huge(type, 2 * HUGE_SIZE);
 		set(&self->shared->ready);
 		await(&self->shared->go);
-		touch(p, self);
+		touch(p);
 		set(&self->shared->done);
 		for (;;)
 			;
@@ -154,10 +159,7 @@ static void expect_goes_on(struct __test_metadata *_metadata, struct _test_data_
 	EXPECT_TRUE(is_set(&self->shared->done));
 	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
 	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom_kill "));
-	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
-	EXPECT_FALSE(kernel_said("oom-killer"));
-	EXPECT_FALSE(kernel_said("allocation failure"));
-	EXPECT_FALSE(kernel_said("Unable to allocate"));
+	expect_none_killed(_metadata, self->killed);
 }
 
 /* The child waits, and goes on as soon as there is memory. */
@@ -170,34 +172,31 @@ static void expect_waits(struct __test_metadata *_metadata, struct _test_data_no
 	expect_goes_on(_metadata, self);
 }
 
-static void write_page(uint8_t *p, struct _test_data_no_memory *self)
+static void write_page(uint8_t *p)
 {
-	(void)self;
 	__atomic_store_n(p, 1, __ATOMIC_RELAXED);
 }
 
-static void write_small_page(uint8_t *p, struct _test_data_no_memory *self)
+static void write_small_page(uint8_t *p)
 {
 	madvise(p, 2 * HUGE_SIZE, MADV_NOHUGEPAGE);
-	write_page(p, self);
+	write_page(p);
 }
 
 /* The zero page is nobody's; the tables to map it are not. */
-static void read_page(uint8_t *p, struct _test_data_no_memory *self)
+static void read_page(uint8_t *p)
 {
-	(void)self;
 	__atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-static void read_file_into(uint8_t *p, struct _test_data_no_memory *self)
+static void read_file_into(uint8_t *p)
 {
-	if (read(self->zeros, p, 4096) != -1 || errno != EFAULT)
+	if (read(zeros, p, 4096) != -1 || errno != EFAULT)
 		die("read: %s", strerror(errno));
 }
 
-static void populate(uint8_t *p, struct _test_data_no_memory *self)
+static void populate(uint8_t *p)
 {
-	(void)self;
 	if (!madvise(p, HUGE_SIZE, MADV_POPULATE_WRITE) || errno != ENOMEM)
 		die("MADV_POPULATE_WRITE: %s", strerror(errno));
 }
@@ -264,9 +263,8 @@ TEST_F(no_memory, who_waits_can_be_killed)
 }
 
 /* The kernel looks at it when the task ends, and no signal can reach that any more. */
-static void exit_with_list_of_futexes(uint8_t *p, struct _test_data_no_memory *self)
+static void exit_with_list_of_futexes(uint8_t *p)
 {
-	(void)self;
 	if (syscall(SYS_set_robust_list, p, sizeof(struct robust_list_head)))
 		die("set_robust_list: %s", strerror(errno));
 	_exit(0);
@@ -287,21 +285,14 @@ TEST_F(no_memory, who_exits_does_not_wait)
 	self->child = 0;
 }
 
-#define NODE		1UL
+#define NODE		1
+#define NODE_FILES	"/sys/devices/system/node/node1"
 #define PIPES		8
 #define PIPE_PAGES	256
 
-static long node_free(void)
-{
-	char file[64];
-
-	snprintf(file, sizeof(file), "/sys/devices/system/node/node%lu/meminfo", NODE);
-	return file_number(file, "Node 1 MemFree:", NULL) * 1024;
-}
-
 static bool bind_to_node(int mode)
 {
-	unsigned long mask = 1 << NODE;
+	unsigned long mask = 1UL << NODE;
 
 	return !syscall(SYS_set_mempolicy, mode, &mask, 8 * sizeof(mask));
 }
@@ -312,7 +303,8 @@ static bool bind_to_node(int mode)
  */
 static void fill_node(struct shared *shared)
 {
-	size_t page = getpagesize(), pages = node_free() / page + 4096;
+	long free_kb = file_number(NODE_FILES "/meminfo", "Node 1 MemFree:", NULL);
+	size_t pages = free_kb * 1024 / page + 4096;
 	uint8_t *p = map_pages(MAP_PRIVATE, pages * page);
 	int node = NODE, status;
 
@@ -335,7 +327,6 @@ static void fill_node(struct shared *shared)
 /* Touch pages of the node, each of which somebody holds then. */
 static void use_node(struct shared *shared, int type)
 {
-	size_t page = getpagesize();
 	uint8_t *p = map_pages(type, PIPES * PIPE_PAGES * page);
 	int pipes[PIPES][2];
 
@@ -368,7 +359,7 @@ FIXTURE(full_node) {
 
 FIXTURE_SETUP(full_node)
 {
-	if (access("/sys/devices/system/node/node1", F_OK))
+	if (access(NODE_FILES, F_OK))
 		SKIP_ALL("this machine has one memory node");
 	self->filler = (struct shared *)map_pages(MAP_SHARED, 2 * sizeof(*self->filler));
 	memset(self->filler, 0, 2 * sizeof(*self->filler));
@@ -382,13 +373,8 @@ FIXTURE_SETUP(full_node)
 
 FIXTURE_TEARDOWN(full_node)
 {
-	kill(self->filling, SIGKILL);
-	waitpid(self->filling, NULL, 0);
-	if (self->using > 0) {
-		kill(self->using, SIGKILL);
-		waitpid(self->using, NULL, 0);
-	}
-	munmap(self->filler, 2 * sizeof(*self->filler));
+	end(self->filling);
+	end(self->using);
 }
 
 static void use_full_node(struct __test_metadata *_metadata, struct _test_data_full_node *self,
@@ -429,10 +415,7 @@ TEST_F(full_node, write_waits)
 	set(&self->filler->go);
 	EXPECT_TRUE(ends_within(self->using, &self->user->done, PATIENCE_MS, &status));
 	EXPECT_TRUE(is_set(&self->user->done));
-	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
-	EXPECT_FALSE(kernel_said("oom-killer"));
-	EXPECT_FALSE(kernel_said("allocation failure"));
-	EXPECT_FALSE(kernel_said("Unable to allocate"));
+	expect_none_killed(_metadata, self->killed);
 }
 
 TEST_HARNESS_MAIN

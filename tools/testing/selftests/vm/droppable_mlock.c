@@ -6,10 +6,6 @@
  * not count for it.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "../kselftest_harness.h"
@@ -37,11 +33,15 @@ static bool limit_locked(size_t bytes)
 
 /*
  * Linux 6.11 and later look at the limit before they look at what is to be locked,
- * and refuse.
+ * and refuse: then errno is @error.
  */
-static bool counts_before_it_looks(void)
+static void skip_if_counted(struct __test_metadata *_metadata, bool refused, int error)
 {
-	return kernel_since(6, 2);
+	if (!refused)
+		return;
+	EXPECT_EQ(error, errno);
+	ASSERT_TRUE(kernel_since(6, 2));
+	SKIP_ALL("Linux 6.11 and later count droppable memory here");
 }
 
 FIXTURE(mlock) {
@@ -60,7 +60,6 @@ FIXTURE_SETUP(mlock)
 FIXTURE_TEARDOWN(mlock)
 {
 	munmap(self->p, SIZE);
-	munmap(self->ordinary, LIMIT / 2);
 }
 
 TEST_F(mlock, mlock_does_not_lock)
@@ -88,11 +87,11 @@ TEST_F(mlock, what_was_locked_is_dropped)
 
 	EXPECT_EQ(0, mlock(self->p, size));
 	/* One page or another may be in use for a moment, in a per-CPU list. */
-	for (int i = 0; i < 10 && dropped < (long)(size / getpagesize() / 2); i++) {
+	for (int i = 0; i < 10 && dropped < (long)(size / page / 2); i++) {
 		EXPECT_EQ(0, madvise(self->p, size, MADV_PAGEOUT));
 		dropped = count_dropped(self->p, size);
 	}
-	EXPECT_LE((long)(size / getpagesize() / 2), dropped);
+	EXPECT_LE((long)(size / page / 2), dropped);
 }
 
 TEST_F(mlock, mlockall_does_not_lock)
@@ -129,11 +128,7 @@ TEST_F(mlock, mlockall_future_does_not_count)
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	EXPECT_EQ(EAGAIN, errno);
 	later = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
-	if (later == MAP_FAILED) {
-		EXPECT_EQ(EAGAIN, errno);
-		ASSERT_TRUE(counts_before_it_looks());
-		SKIP(return, "Linux 6.11 and later count droppable memory here");
-	}
+	skip_if_counted(_metadata, later == MAP_FAILED, EAGAIN);
 	EXPECT_NE(MAP_FAILED, mremap(later, SIZE, 2 * SIZE, MREMAP_MAYMOVE));
 	EXPECT_EQ(0, locked_kb());
 }
@@ -143,11 +138,7 @@ TEST_F(mlock, mlock_does_not_count)
 	ASSERT_TRUE(limit_locked(LIMIT));
 	EXPECT_EQ(-1, mlock(map_pages(MAP_PRIVATE, SIZE), SIZE));
 	EXPECT_EQ(ENOMEM, errno);
-	if (mlock(self->p, SIZE)) {
-		EXPECT_EQ(ENOMEM, errno);
-		ASSERT_TRUE(counts_before_it_looks());
-		SKIP(return, "Linux 6.11 and later count droppable memory here");
-	}
+	skip_if_counted(_metadata, mlock(self->p, SIZE), ENOMEM);
 	EXPECT_EQ(0, mlock2(self->p, SIZE, MLOCK_ONFAULT));
 	EXPECT_EQ(0, locked_kb());
 }
@@ -160,17 +151,13 @@ TEST_F(mlock, mlock_counts_the_ordinary_part)
 	ASSERT_EQ(both, mmap(both, LIMIT, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	ASSERT_TRUE(limit_locked(LIMIT));
-	if (mlock(p, SIZE)) {
-		EXPECT_EQ(ENOMEM, errno);
-		ASSERT_TRUE(counts_before_it_looks());
-		SKIP(return, "Linux 6.11 and later count droppable memory here");
-	}
+	skip_if_counted(_metadata, mlock(p, SIZE), ENOMEM);
 	EXPECT_EQ((long)LIMIT / 1024, locked_kb());
 	EXPECT_FALSE(smaps_flag(p, " lo"));
 	EXPECT_TRUE(smaps_flag(both, " lo"));
 	EXPECT_FALSE(smaps_flag(both + LIMIT, " lo"));
 	/* There is no room for a page more. */
-	EXPECT_EQ(-1, mlock(self->ordinary, getpagesize()));
+	EXPECT_EQ(-1, mlock(self->ordinary, page));
 	EXPECT_EQ(ENOMEM, errno);
 }
 
@@ -180,11 +167,7 @@ TEST_F(mlock, mlockall_current_does_not_count)
 	size_t all = file_number("/proc/self/status", "VmSize:", NULL) * 1024;
 
 	ASSERT_TRUE(limit_locked(all - SIZE / 2));
-	if (mlockall(MCL_CURRENT)) {
-		EXPECT_EQ(ENOMEM, errno);
-		ASSERT_TRUE(counts_before_it_looks());
-		SKIP(return, "Linux 6.11 and later count droppable memory here");
-	}
+	skip_if_counted(_metadata, mlockall(MCL_CURRENT), ENOMEM);
 	EXPECT_FALSE(smaps_flag(self->p, " lo"));
 	EXPECT_TRUE(smaps_flag(self->ordinary, " lo"));
 	EXPECT_EQ(0, munlockall());

@@ -10,14 +10,8 @@
  * without something that it needs; otherwise it says so and goes without.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../kselftest.h"
 #include "droppable_model.h"
@@ -178,14 +172,6 @@ void child_operations(void)
 	op_check_smaps();
 }
 
-static time_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 static void init_arena(void)
 {
 	long len = (long)PAGES * PAGE;
@@ -222,7 +208,7 @@ static void end_checks(void)
 
 int main(int argc, char **argv)
 {
-	time_t seconds = argc > 1 ? atol(argv[1]) : 60, end = now() + seconds;
+	long end = now_ms() + 1000 * (argc > 1 ? atol(argv[1]) : 60);
 
 	seed = argc > 2 ? strtoull(argv[2], NULL, 0) : (uint64_t)time(NULL) << 16 ^ getpid();
 	random_state = (seed + 1) * 0x9e3779b97f4a7c15 | 1;
@@ -234,7 +220,7 @@ int main(int argc, char **argv)
 	init_words(seed);
 	init_arena();
 	init_stress();
-	while (now() < end)
+	while (now_ms() < end)
 		one_operation();
 	end_checks();
 	ksft_test_result_pass("random_operations_do_to_each_page_what_they_should\n");

@@ -90,7 +90,6 @@ static inline uint8_t *at(int page)
 /* droppable_model_page.c: contents */
 void init_words(uint64_t seed);
 void child_words(void);
-bool is_droppable_word(uint64_t word);
 void make_page(uint64_t *words, int page, const struct layer *layer);
 struct layer new_layer(int page, int first, int last);
 void record_write(struct page *p, const struct layer *layer);
@@ -98,6 +97,14 @@ void write_words(int page, int first, int last);
 void forget_contents(struct page *p);
 void check_page(int page);
 void check_range(struct range r);
+
+/* And what the kernel says about them. */
+bool mapping_of(int page, int *first, int *end);
+long check_smaps(void);
+void op_check_smaps(void);
+void op_check_flags(void);
+void op_check_swap(void);
+void op_check_all(void);
 
 /* droppable_model_map.c: operations on mappings */
 void op_mmap(void);
@@ -120,26 +127,17 @@ void op_fork(void);
 void op_wait(void);
 void op_pin(void);
 void op_unpin(void);
-void unpin_all(void);
 void become_child(void);
 uint8_t *locked_buffer(void);
 void wait_child(void);
 
-/* droppable_model_stress.c: pressure and migration */
+/* And pressure and migration. */
 void init_stress(void);
-void end_stress(void);
 void op_reclaim(void);
 void op_limit(void);
 void op_global_pressure(void);
 void op_move_pages(void);
 void op_migrate_pages(void);
 void op_compact(void);
-
-/* droppable_model_check.c: what the kernel says about it */
-bool mapping_of(int page, int *first, int *end);
-void op_check_smaps(void);
-void op_check_flags(void);
-void op_check_swap(void);
-void op_check_all(void);
 
 #endif /* _DROPPABLE_MODEL_H */

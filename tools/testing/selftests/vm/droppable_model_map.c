@@ -3,10 +3,6 @@
  * Random operations on mappings, with what the kernel must say to them.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "../kselftest.h"
 #include "droppable_model.h"
 #include "droppable_util.h"
@@ -61,7 +57,32 @@ static void map_model(struct range r, unsigned int attr)
 	}
 }
 
-static void advise(struct range r, int advice, const char *name);
+/* Each advice, its weight, the attributes with which it is refused, and its effects. */
+static const struct advice {
+	int advice;
+	const char *name;
+	unsigned int weight, refused, sets, clears;
+} advices[] = {
+#define ADVICE(name, ...) { MADV_##name, #name, __VA_ARGS__ }
+	ADVICE(DONTNEED, 1, .refused = A_LOCKED),
+	ADVICE(FREE, 3, .refused = A_LOCKED),
+	ADVICE(COLD, 1, .refused = A_LOCKED),
+	ADVICE(PAGEOUT, 3, .refused = A_LOCKED),
+	ADVICE(HUGEPAGE, 1, .sets = A_HUGE, .clears = A_NOHUGE),
+	ADVICE(NOHUGEPAGE, 1, .sets = A_NOHUGE, .clears = A_HUGE),
+	ADVICE(COLLAPSE, 1),
+	ADVICE(WIPEONFORK, 1, .sets = A_WIPE),
+	ADVICE(KEEPONFORK, 1, .refused = A_DROPPABLE, .clears = A_WIPE),
+	ADVICE(DONTDUMP, 1, .sets = A_NODUMP),
+	ADVICE(DODUMP, 1, .refused = A_DROPPABLE, .clears = A_NODUMP),
+	ADVICE(MERGEABLE, 1, .sets = A_MERGE),
+	ADVICE(UNMERGEABLE, 1, .clears = A_MERGE),
+	ADVICE(POPULATE_WRITE, 1),
+	ADVICE(DONTFORK, 1, .sets = A_NOFORK),
+	ADVICE(DOFORK, 1, .clears = A_NOFORK),
+};
+
+static void advise(struct range r, int advice);
 
 void op_mmap(void)
 {
@@ -91,11 +112,11 @@ void op_mmap(void)
 	map_model(r, attr);
 	/* Differs from a droppable one in nothing but that: must not be merged. */
 	if (kind == 3) {
-		advise(r, MADV_WIPEONFORK, "WIPEONFORK");
-		advise(r, MADV_DONTDUMP, "DONTDUMP");
+		advise(r, MADV_WIPEONFORK);
+		advise(r, MADV_DONTDUMP);
 	}
 	if (rnd(2) || huge)
-		advise(r, MADV_HUGEPAGE, "HUGEPAGE");
+		advise(r, MADV_HUGEPAGE);
 	if (huge && (attr & A_WRITE))
 		for (int i = r.first; i < r.first + r.nr; i++)
 			write_words(i, 0, WORDS - 1);
@@ -143,71 +164,28 @@ void op_mprotect(void)
 	expect("mprotect", mprotect(at(r.first), (long)r.nr * PAGE, prot), wanted);
 }
 
-static bool advice_is_refused(const struct page *p, int advice)
+static bool is_refused(const struct page *p, const struct advice *a)
 {
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_FREE:
-	case MADV_COLD:
-	case MADV_PAGEOUT:
-		return p->attr & A_LOCKED;
-	case MADV_KEEPONFORK:
-	case MADV_DODUMP:
-		return p->attr & A_DROPPABLE;
-	case MADV_POPULATE_WRITE:
-		return !(p->attr & A_WRITE);
-	}
-	return false;
+	return p->attr & a->refused ||
+	       (a->advice == MADV_POPULATE_WRITE && !(p->attr & A_WRITE));
 }
 
-static void take_advice(struct page *p, int advice)
+static void take_advice(struct page *p, const struct advice *a)
 {
-	switch (advice) {
-	case MADV_DONTNEED:
+	bool droppable = p->attr & A_DROPPABLE;
+
+	if (a->advice == MADV_DONTNEED)
 		forget_contents(p);
-		break;
-	case MADV_FREE:
-		if (!(p->attr & A_DROPPABLE)) {
-			p->freed |= 1 << p->nr;
-			p->ever_freed = true;
-		}
-		break;
-	case MADV_HUGEPAGE:
-		p->attr = (p->attr & ~A_NOHUGE) | A_HUGE;
-		break;
-	case MADV_NOHUGEPAGE:
-		p->attr = (p->attr & ~A_HUGE) | A_NOHUGE;
-		break;
-	case MADV_WIPEONFORK:
-		p->attr |= A_WIPE;
-		break;
-	case MADV_KEEPONFORK:
-		p->attr &= ~A_WIPE;
-		break;
-	case MADV_DONTDUMP:
-		p->attr |= A_NODUMP;
-		break;
-	case MADV_DODUMP:
-		p->attr &= ~A_NODUMP;
-		break;
-	case MADV_MERGEABLE:
-		if (!(p->attr & A_DROPPABLE))
-			p->attr |= A_MERGE;
-		break;
-	case MADV_UNMERGEABLE:
-		p->attr &= ~A_MERGE;
-		break;
-	case MADV_DONTFORK:
-		p->attr |= A_NOFORK;
-		break;
-	case MADV_DOFORK:
-		p->attr &= ~A_NOFORK;
-		break;
+	if (a->advice == MADV_FREE && !droppable) {
+		p->freed |= 1 << p->nr;
+		p->ever_freed = true;
 	}
+	if (a->advice != MADV_MERGEABLE || !droppable)
+		p->attr = (p->attr & ~a->clears) | a->sets;
 }
 
 /* Unmapped pages are passed over; the first mapping that refuses ends it. */
-static int advise_model(struct range r, int advice)
+static int advise_model(struct range r, const struct advice *a)
 {
 	int error = 0;
 
@@ -215,22 +193,26 @@ static int advise_model(struct range r, int advice)
 		if (!pages[i].mapped) {
 			error = -ENOMEM;
 			/* Newer kernels stop populating at the first hole. */
-			if (newer_kernel && advice == MADV_POPULATE_WRITE)
+			if (newer_kernel && a->advice == MADV_POPULATE_WRITE)
 				return error;
 			continue;
 		}
-		if (advice_is_refused(&pages[i], advice))
+		if (is_refused(&pages[i], a))
 			return -EINVAL;
-		take_advice(&pages[i], advice);
+		take_advice(&pages[i], a);
 	}
 	return error;
 }
 
-static void advise(struct range r, int advice, const char *name)
+static void advise(struct range r, int advice)
 {
-	int wanted = advise_model(r, advice), ret;
+	const struct advice *a = advices;
+	int wanted, ret;
 
-	note("madvise %d+%d %s", r.first, r.nr, name);
+	while (a->advice != advice)
+		a++;
+	wanted = advise_model(r, a);
+	note("madvise %d+%d %s", r.first, r.nr, a->name);
 	ret = madvise(at(r.first), (long)r.nr * PAGE, advice);
 	if (advice == MADV_COLLAPSE) {
 		/* Depends on where memory is, and on who else holds the pages. */
@@ -239,27 +221,21 @@ static void advise(struct range r, int advice, const char *name)
 			fail("MADV_COLLAPSE: %s", strerror(errno));
 		return;
 	}
-	expect(name, ret, wanted);
+	expect(a->name, ret, wanted);
 }
 
 void op_madvise(void)
 {
-#define ADVICE(name) { MADV_##name, #name }
-	static const struct advice {
-		int advice;
-		const char *name;
-	} all[] = {
-		ADVICE(DONTNEED), ADVICE(FREE), ADVICE(FREE), ADVICE(FREE), ADVICE(COLD),
-		ADVICE(PAGEOUT), ADVICE(PAGEOUT), ADVICE(PAGEOUT), ADVICE(HUGEPAGE),
-		ADVICE(NOHUGEPAGE),
-		ADVICE(COLLAPSE), ADVICE(WIPEONFORK), ADVICE(KEEPONFORK), ADVICE(DONTDUMP),
-		ADVICE(DODUMP), ADVICE(MERGEABLE), ADVICE(UNMERGEABLE),
-		ADVICE(POPULATE_WRITE), ADVICE(DONTFORK), ADVICE(DOFORK),
-	};
-	int which = rnd(ARRAY_SIZE(all));
 	struct range r = rnd(8) ? pick_mapped() : pick_any();
+	const struct advice *a = advices;
+	unsigned int which, total = 0;
 
-	advise(r, all[which].advice, all[which].name);
+	for (size_t i = 0; i < ARRAY_SIZE(advices); i++)
+		total += advices[i].weight;
+	which = rnd(total);
+	while (which >= a->weight)
+		which -= a++->weight;
+	advise(r, a->advice);
 }
 
 static int lock_model(struct range r, unsigned int attr)

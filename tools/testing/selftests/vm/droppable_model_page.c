@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The model's pages: what was written, and what may be read.
+ * The model's pages: what was written, and what may be read; and what smaps, kpageflags
+ * and the swap device say about them, and must say.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
+#include "../kselftest.h"
 #include "droppable_model.h"
+#include "droppable_util.h"
 
 #define TAG_SHIFT	40
+#define FLAG_PAGES	64
+
+static const char *const attr_names[] = {
+	"rd", "wr", "lo", "dc", "nr", "wf", "dd", "hg", "nh", "mg", "dp",
+};
 
 struct page pages[PAGES];
 struct counts counts;
@@ -42,7 +46,7 @@ static uint64_t tag(bool droppable)
 	return mix(key + droppable) >> TAG_SHIFT | 1;
 }
 
-bool is_droppable_word(uint64_t word)
+static bool is_droppable_word(uint64_t word)
 {
 	return word >> TAG_SHIFT == tag(true);
 }
@@ -281,4 +285,145 @@ void check_range(struct range r)
 {
 	for (int i = r.first; i < r.first + r.nr; i++)
 		check_page(i);
+}
+
+/* The kernel's mapping around @page, as far as it is in the arena. */
+bool mapping_of(int page, int *first, int *end)
+{
+	unsigned long from, to;
+	char line[512];
+
+	if (!file_line("/proc/self/maps", "", at(page), line, sizeof(line)) ||
+	    sscanf(line, "%lx-%lx", &from, &to) != 2)
+		return false;
+	*first = ((long)from - (long)ARENA) / PAGE;
+	*end = ((long)to - (long)ARENA) / PAGE;
+	return true;
+}
+
+static unsigned int parse_flags(const char *line)
+{
+	unsigned int attr = 0;
+
+	for (int i = 0; i < (int)ARRAY_SIZE(attr_names); i++) {
+		const char *at = strstr(line, attr_names[i]);
+
+		/* Two letters each, between blanks: never part of another. */
+		if (at && at[-1] == ' ' && at[2] == ' ')
+			attr |= 1 << i;
+	}
+	return attr;
+}
+
+static void compare_mapping(unsigned long from, unsigned long to, unsigned int attr)
+{
+	unsigned long start = (unsigned long)ARENA, end = start + (long)PAGES * PAGE;
+
+	if (to <= start || from >= end)
+		return;
+	if (from < start || to > end)
+		fail("a mapping reaches out of the arena: %#lx to %#lx", from, to);
+	for (int i = (from - start) / PAGE; i < (int)((to - start) / PAGE); i++)
+		if (!pages[i].mapped || (pages[i].attr & A_IN_SMAPS) != attr)
+			fail("page %d: smaps says %#x, but it should be %#x, %smapped", i, attr,
+			     pages[i].attr & A_IN_SMAPS, pages[i].mapped ? "" : "not ");
+}
+
+/*
+ * Each mapping as it should be, nothing droppable swapped, and as many as there are.
+ * Returns how much of it is droppable, in kB.
+ */
+long check_smaps(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long from = 0, to = 0, a, b;
+	long rss = 0, swap = 0, droppable = 0, total = 0, mapped = 0;
+	char line[512];
+
+	note("check smaps");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &a, &b) == 2) {
+			from = a;
+			to = b;
+		} else if (sscanf(line, "Rss: %ld", &rss) != 1 &&
+			   sscanf(line, "Swap: %ld", &swap) != 1 &&
+			   !strncmp(line, "VmFlags:", 8)) {
+			unsigned int attr = parse_flags(line);
+
+			if ((attr & A_DROPPABLE) && swap)
+				fail("%ld kB of droppable memory at %#lx are on swap", swap, from);
+			droppable += attr & A_DROPPABLE ? rss : 0;
+			compare_mapping(from, to, attr);
+			if (from >= (unsigned long)ARENA && to <= (unsigned long)at(PAGES))
+				total += (to - from) / PAGE;
+		}
+	}
+	if (!f)
+		fail("/proc/self/smaps: %s", strerror(errno));
+	fclose(f);
+	for (int i = 0; i < PAGES; i++)
+		mapped += pages[i].mapped;
+	if (mapped != total)
+		fail("%ld pages are mapped, but there should be %ld", total, mapped);
+	return droppable;
+}
+
+void op_check_smaps(void)
+{
+	check_smaps();
+}
+
+/* The page may go while it is looked at. If not, it is what it is, and stays so. */
+static bool looks_wrong(int page)
+{
+	const struct page *p = &pages[page];
+	uint64_t frame = page_frame(at(page)), flags = frame ? frame_flags(frame) : 0;
+
+	if (!(flags & KPF_ANON) || page_frame(at(page)) != frame)
+		return false;
+	if (p->attr & A_DROPPABLE)
+		return !are_droppable(flags);
+	return !p->ever_freed && !(flags & KPF_SWAPBACKED);
+}
+
+void op_check_flags(void)
+{
+	int start = rnd(PAGES);
+
+	note("check flags from %d", start);
+	for (int i = start; i < PAGES && i < start + FLAG_PAGES; i++)
+		if (pages[i].mapped && looks_wrong(i) && looks_wrong(i) && looks_wrong(i))
+			fail("page %d, %s, has flags %#llx", i,
+			     pages[i].attr & A_DROPPABLE ? "droppable" : "ordinary",
+			     (unsigned long long)frame_flags(page_frame(at(i))));
+}
+
+static bool check_swapped_page(const void *page)
+{
+	const uint64_t *words = page;
+	uint64_t some = 0;
+	int found = 0;
+
+	for (int k = 0; k < WORDS; k++) {
+		if (!is_droppable_word(words[k]))
+			continue;
+		some = words[k];
+		found++;
+	}
+	if (found > 1)
+		fail("a page of the swap holds %d words of a droppable page, version %#llx", found,
+		     (unsigned long long)(some >> 16 & 0xffffff));
+	return true;
+}
+
+void op_check_swap(void)
+{
+	note("check swap");
+	counts.swapped += read_swap(check_swapped_page);
+}
+
+void op_check_all(void)
+{
+	note("check all");
+	check_range((struct range){ 0, PAGES });
 }

@@ -6,28 +6,16 @@
  * devices with memory of their own: droppable_device.c.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
-#include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../kselftest_harness.h"
-#include "droppable_check.h"
+#include "droppable_util.h"
 
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
-#endif
-#ifndef PR_SET_MEMORY_MERGE
-#define PR_SET_MEMORY_MERGE	67
 #endif
 #ifndef UFFDIO_MOVE		/* Linux 6.8 */
 struct uffdio_move {
@@ -43,15 +31,16 @@ struct uffdio_move {
 #endif
 
 #define PAGES		64
-/* For kernel threads that do something when they get to it. */
-#define PATIENCE_S	90
 #define CGROUP		"droppable_move"
 #define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
 #define KSM		"/sys/kernel/mm/ksm/"
 #define SPLIT_FILE	"/sys/kernel/debug/split_huge_pages"
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 
-static size_t page;
+static __attribute__((constructor)) void stay_on_one_cpu(void)
+{
+	pin_to_cpu(0);
+}
 
 /* Few pages get lost to others on an idle machine, but some may. */
 static long most_of(size_t len)
@@ -80,24 +69,6 @@ static uint8_t *map_collapsible(size_t len)
 	madvise(p, len, MADV_NOHUGEPAGE);
 	fill_pages(p, len);
 	return p;
-}
-
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
-/* Write a setting, and return what it was. */
-static long exchange(const char *file, long value)
-{
-	long old = file_number(file, "", NULL);
-	char text[24];
-
-	snprintf(text, sizeof(text), "%ld", value);
-	return write_to_file(file, text) ? old : -1;
 }
 
 /* Moving between nodes. */
@@ -169,10 +140,8 @@ FIXTURE_VARIANT_ADD(move, huge_pages) { .huge = true };
 
 FIXTURE_SETUP(move)
 {
-	page = getpagesize();
 	if (access("/sys/devices/system/node/node1", F_OK))
 		SKIP(return, "this machine has one memory node only");
-	ASSERT_TRUE(pin_to_cpu(0));
 	self->len = variant->huge ? HUGE_SIZE : PAGES * page;
 	self->p = map_filled(variant->huge, self->len);
 	ASSERT_EQ(variant->huge, is_huge(self->p));
@@ -242,21 +211,18 @@ static void fill_on_node(uint8_t *p, size_t len, int node)
 TEST_F(move, numa_balancing_keeps_them_droppable)
 {
 	long faults = vm_counter("numa_hint_faults"), moved = vm_counter("numa_pages_migrated");
-	double end = seconds() + PATIENCE_S;
 	unsigned int cpu, here;
-	long balancing;
 
 	ASSERT_EQ(0, syscall(SYS_getcpu, &cpu, &here, NULL));
 	fill_on_node(self->p, self->len, !here);
 	ASSERT_LE(most_of(self->len), count_on_node(self->p, self->len, !here));
 
-	balancing = exchange(BALANCING, 1);
-	EXPECT_LE(0, balancing);
-	while (!count_on_node(self->p, self->len, here) && seconds() < end)
+	EXPECT_TRUE(change_setting(BALANCING, 1));
+	for (long end = 0; !count_on_node(self->p, self->len, here) && patience(&end);)
 		for (int i = 0; i < 20000; i++)
 			for (size_t at = 0; at < self->len; at += page)
 				__atomic_load_n(self->p + at, __ATOMIC_RELAXED);
-	exchange(BALANCING, balancing);
+	restore_settings();
 
 	EXPECT_LT(faults, vm_counter("numa_hint_faults"));
 	EXPECT_LT(moved, vm_counter("numa_pages_migrated"));
@@ -289,18 +255,14 @@ TEST(compaction_keeps_them_droppable)
 {
 	long moved = vm_counter("pgmigrate_success"), changed = 0;
 	uint64_t frames[4 * PAGES];
-	size_t len;
-	uint8_t *p;
+	size_t len = 4 * PAGES * page;
+	uint8_t *p = map_pages(MAP_DROPPABLE, len);
 
-	page = getpagesize();
-	len = 4 * PAGES * page;
-	ASSERT_TRUE(pin_to_cpu(0));
-	p = map_pages(MAP_DROPPABLE, len);
 	scatter_pages(p, len);
 	for (size_t at = 0; at < len; at += page)
 		frames[at / page] = page_frame(p + at);
 
-	for (time_t end = 0; changed <= PAGES / 4 && patience(&end);) {
+	for (long end = 0; changed <= PAGES / 4 && patience(&end);) {
 		ASSERT_TRUE(write_to_file("/proc/sys/vm/compact_memory", "1"));
 		changed = 0;
 		for (size_t at = 0; at < len; at += page)
@@ -309,7 +271,6 @@ TEST(compaction_keeps_them_droppable)
 	EXPECT_LT(moved, vm_counter("pgmigrate_success"));
 	EXPECT_LT(PAGES / 4, changed);
 	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
-	munmap(p, len);
 }
 
 static void soft_offline(struct __test_metadata *_metadata, bool huge)
@@ -332,8 +293,6 @@ static void soft_offline(struct __test_metadata *_metadata, bool huge)
 
 TEST(soft_offline_keeps_them_droppable)
 {
-	page = getpagesize();
-	ASSERT_TRUE(pin_to_cpu(0));
 	soft_offline(_metadata, false);
 	soft_offline(_metadata, true);
 }
@@ -346,8 +305,6 @@ FIXTURE(huge) {
 
 FIXTURE_SETUP(huge)
 {
-	page = getpagesize();
-	ASSERT_TRUE(pin_to_cpu(0));
 	self->p = map_filled(true, HUGE_SIZE);
 	ASSERT_TRUE(is_huge(self->p));
 	ASSERT_EQ(0, madvise(self->p, HUGE_SIZE, MADV_NOHUGEPAGE));
@@ -389,7 +346,7 @@ TEST_F(huge, reclaim_of_a_part_drops_the_part)
 	const size_t part = HUGE_SIZE / 4;
 
 	drain_lists();
-	ASSERT_TRUE(pageout_drops(self->p, part));
+	ASSERT_TRUE(pageout_until(self->p, part, 0));
 	EXPECT_EQ((HUGE_SIZE - part) / page, count_droppable(self->p, HUGE_SIZE));
 	EXPECT_FALSE(is_huge(self->p + part));
 	EXPECT_EQ(part / page, count_dropped(self->p, HUGE_SIZE));
@@ -402,7 +359,7 @@ TEST_F(huge, split_pages_are_droppable)
 	char what[128];
 
 	snprintf(what, sizeof(what), "%d,%p,%p", getpid(), self->p, self->p + HUGE_SIZE);
-	for (time_t end = 0; is_huge(self->p) && patience(&end);) {
+	for (long end = 0; is_huge(self->p) && patience(&end);) {
 		drain_lists();
 		ASSERT_TRUE(write_to_file(SPLIT_FILE, what));
 	}
@@ -418,7 +375,7 @@ static int collapse(uint8_t *p)
 {
 	int ret = -1;
 
-	for (time_t end = 0; ret && patience(&end);) {
+	for (long end = 0; ret && patience(&end);) {
 		ret = madvise(p, HUGE_SIZE, MADV_COLLAPSE);
 		if (ret && errno != EAGAIN && errno != EBUSY)
 			break;
@@ -428,57 +385,42 @@ static int collapse(uint8_t *p)
 
 TEST(madv_collapse_makes_a_droppable_page)
 {
-	uint8_t *p;
+	uint8_t *p = map_collapsible(HUGE_SIZE);
 
-	page = getpagesize();
-	ASSERT_TRUE(pin_to_cpu(0));
-	p = map_collapsible(HUGE_SIZE);
 	ASSERT_FALSE(is_huge(p));
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
 	ASSERT_EQ(0, collapse(p));
 	EXPECT_TRUE(is_huge(p));
 	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
-	munmap(p, HUGE_SIZE);
 }
 
 /* Holes become part of the page too. */
 TEST(collapse_of_a_half_makes_a_droppable_page)
 {
-	uint8_t *p;
+	uint8_t *p = map_collapsible(HUGE_SIZE);
 
-	page = getpagesize();
-	ASSERT_TRUE(pin_to_cpu(0));
-	p = map_collapsible(HUGE_SIZE);
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE / 2, MADV_DONTNEED));
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
 	ASSERT_EQ(0, collapse(p));
 	EXPECT_TRUE(is_huge(p));
 	EXPECT_EQ(HUGE_SIZE / 2 / page, count_dropped(p, HUGE_SIZE));
 	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / 2 / page));
-	munmap(p, HUGE_SIZE);
 }
 
 TEST(khugepaged_makes_a_droppable_page)
 {
-	double end = seconds() + PATIENCE_S;
-	uint8_t *p;
-	long sleep;
+	uint8_t *p = map_collapsible(HUGE_SIZE);
 
-	page = getpagesize();
-	ASSERT_TRUE(pin_to_cpu(0));
-	p = map_collapsible(HUGE_SIZE);
 	drain_lists();
 	ASSERT_FALSE(is_huge(p));
-	sleep = exchange(KHUGEPAGED "scan_sleep_millisecs", 10);
-	EXPECT_LE(0, sleep);
+	EXPECT_TRUE(change_setting(KHUGEPAGED "scan_sleep_millisecs", 10));
 	EXPECT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
-	while (!is_huge(p) && seconds() < end)
-		usleep(10000);
-	exchange(KHUGEPAGED "scan_sleep_millisecs", sleep);
+	for (long end = 0; !is_huge(p) && patience(&end);)
+		;
+	restore_settings();
 
 	EXPECT_TRUE(is_huge(p));
 	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
-	munmap(p, HUGE_SIZE);
 }
 
 /* Merging. */
@@ -488,7 +430,7 @@ static bool let_ksmd_work(void)
 {
 	long rounds = file_number(KSM "full_scans", "", NULL);
 
-	for (time_t end = 0; patience(&end);)
+	for (long end = 0; patience(&end);)
 		if (file_number(KSM "full_scans", "", NULL) >= rounds + 4)
 			return true;
 	return false;
@@ -496,27 +438,20 @@ static bool let_ksmd_work(void)
 
 TEST(ksm_leaves_droppable_pages_alone)
 {
-	long merged = 0, run, pages_to_scan, sleep;
-	uint8_t *p, *control;
-	size_t len;
+	size_t len = PAGES * page;
+	uint8_t *p = map_filled(false, len), *control = map_pages(MAP_PRIVATE, len);
+	long merged = 0;
 
-	page = getpagesize();
-	len = PAGES * page;
-	ASSERT_TRUE(pin_to_cpu(0));
-	p = map_filled(false, len);
-	control = map_pages(MAP_PRIVATE, len);
 	fill_pages(control, len);
 	EXPECT_EQ(0, madvise(p, len, MADV_MERGEABLE));
 	EXPECT_EQ(0, madvise(control, len, MADV_MERGEABLE));
 	EXPECT_FALSE(smaps_flag(p, " mg"));
 	EXPECT_TRUE(smaps_flag(control, " mg"));
-	pages_to_scan = exchange(KSM "pages_to_scan", 10000);
-	sleep = exchange(KSM "sleep_millisecs", 10);
-	run = exchange(KSM "run", 1);
+	EXPECT_TRUE(change_setting(KSM "pages_to_scan", 10000));
+	EXPECT_TRUE(change_setting(KSM "sleep_millisecs", 10));
+	EXPECT_TRUE(change_setting(KSM "run", 1));
 	EXPECT_TRUE(let_ksmd_work());
-	exchange(KSM "run", run);
-	exchange(KSM "sleep_millisecs", sleep);
-	exchange(KSM "pages_to_scan", pages_to_scan);
+	restore_settings();
 
 	for (size_t at = 0; at < len; at += page)
 		merged += !!(page_flags(control + at) & KPF_KSM);
@@ -526,24 +461,6 @@ TEST(ksm_leaves_droppable_pages_alone)
 	/* It may be swapped, and looks the same. */
 	munmap(control, len);
 	EXPECT_STREQ("", trouble_with(p, len, PAGES));
-	munmap(p, len);
-}
-
-/* For all of a process: kernels before 6.4 do not know that. */
-TEST(merging_a_process_leaves_droppable_pages_alone)
-{
-	size_t len = getpagesize();
-	uint8_t *p = map_pages(MAP_DROPPABLE, len);
-
-	if (prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0)) {
-		EXPECT_EQ(EINVAL, errno);
-	} else {
-		EXPECT_FALSE(smaps_flag(p, " mg"));
-		munmap(p, len);
-		p = map_pages(MAP_DROPPABLE, len);
-		EXPECT_FALSE(smaps_flag(p, " mg"));
-	}
-	munmap(p, len);
 }
 
 /* To ordinary memory at @to, which is registered; as the kernel can since Linux 6.8. */
@@ -569,10 +486,9 @@ TEST(userfaultfd_moves_none_to_ordinary_memory)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	size_t len = PAGES * getpagesize();
+	size_t len = PAGES * page;
 	uint8_t *p, *control = map_pages(MAP_PRIVATE, len), *to = map_pages(MAP_PRIVATE, 2 * len);
 
-	page = getpagesize();
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
 	fill_pages(control, len);
@@ -582,9 +498,6 @@ TEST(userfaultfd_moves_none_to_ordinary_memory)
 	close(fd);
 	EXPECT_EQ(0, to[len]);
 	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
-	munmap(p, len);
-	munmap(to, 2 * len);
-	munmap(control, len);
 }
 
 TEST_HARNESS_MAIN

@@ -6,11 +6,6 @@
  * is a setting of the whole machine.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 
@@ -22,21 +17,19 @@ static void *map(int type, int prot, size_t len)
 }
 
 FIXTURE(never_overcommit) {
-	char before[4];
 	size_t limit;
 };
 
 FIXTURE_SETUP(never_overcommit)
 {
-	snprintf(self->before, sizeof(self->before), "%ld", file_number(OVERCOMMIT, "", NULL));
-	if (!write_to_file(OVERCOMMIT, "2"))
+	if (!change_setting(OVERCOMMIT, 2))
 		SKIP_ALL("%s: %s", OVERCOMMIT, strerror(errno));
 	self->limit = file_number("/proc/meminfo", "CommitLimit:", NULL) * 1024;
 }
 
 FIXTURE_TEARDOWN(never_overcommit)
 {
-	ASSERT_TRUE(write_to_file(OVERCOMMIT, self->before));
+	ASSERT_TRUE(restore_settings());
 }
 
 TEST_F(never_overcommit, mmap_reserves_nothing)
@@ -62,8 +55,6 @@ TEST_F(never_overcommit, mprotect_reserves_nothing)
 
 TEST_F(never_overcommit, mremap_reserves_nothing)
 {
-	size_t page = getpagesize();
-
 	EXPECT_EQ(MAP_FAILED, mremap(map_pages(MAP_PRIVATE, page), page, self->limit,
 				     MREMAP_MAYMOVE));
 	EXPECT_EQ(ENOMEM, errno);

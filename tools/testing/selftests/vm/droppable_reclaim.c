@@ -9,27 +9,20 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 
 #define CGROUP		"droppable_reclaim"
 #define LEN		(4UL << 20)
+#define PAGES		((long)(LEN / page))
 /*
  * A page now and then is in somebody's hands, most often in a per-CPU list: what is
  * asked for, and how many of so many pages may be left for that to be true.
@@ -37,39 +30,9 @@
 #define NEARLY(pages)	((long)(pages) * 15 / 16)
 #define FEW(pages)	((long)(pages) / 32)
 
-static size_t page;
-
-/* Of the pages that are there: are all droppable? Does not touch them. */
 static bool all_droppable(const uint8_t *p, size_t len)
 {
-	uint64_t last = 0;
-
-	for (size_t i = 0; i < len; i += page) {
-		uint64_t frame = page_frame(p + i);
-		/* It says what the one before it said, and there are many. */
-		bool same = frame == last + 1 && (page_flags(p + i) & KPF_COMPOUND_TAIL);
-
-		/* At the limit, looking takes memory too, and drops a page or another. */
-		if (frame && !same && !is_droppable_page(p + i) && page_frame(p + i) == frame)
-			return false;
-		last = frame;
-	}
-	return true;
-}
-
-static long resident(const uint8_t *p)
-{
-	return smaps_kb(p, "Rss:") * 1024 / page;
-}
-
-/* The same, of a part of a mapping; nor does it count the page of zeros. */
-static long present(const uint8_t *p, size_t len)
-{
-	long found = 0;
-
-	for (size_t i = 0; i < len; i += page)
-		found += !!(page_flags(p + i) & KPF_ANON);
-	return found;
+	return count_droppable(p, len) >= 0;
 }
 
 /* Where a page has gone is looked at before it is touched, which brings it back. */
@@ -82,33 +45,11 @@ static void expect_dropped(struct __test_metadata *_metadata, const uint8_t *p, 
 	EXPECT_LE(at_least, count_dropped(p, len));
 }
 
-/* Until so many are left, of all of @p. How often it has to be asked is not promised. */
-static void reclaim_until(const uint8_t *p, long pages)
-{
-	for (time_t end = 0; resident(p) > pages && patience(&end);) {
-		drain_lists();
-		reclaim_cgroup(CGROUP, resident(p) * page);
-	}
-}
-
-/* The same, of a part of it. Asks once at least. */
-static bool pageout_until(uint8_t *p, size_t len, long pages)
-{
-	time_t end = 0;
-
-	do {
-		drain_lists();
-		if (madvise(p, len, MADV_PAGEOUT))
-			return false;
-	} while (present(p, len) > pages && patience(&end));
-	return true;
-}
-
-static void *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_t))
+static uint8_t *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_t))
 {
 	uint8_t *p;
 
-	page = getpagesize();
+	SKIP_OTHERS();
 	/* So that its pages are in this CPU's lists, which reclaim empties. */
 	pin_to_cpu(0);
 	/*
@@ -116,31 +57,25 @@ static void *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, 
 	 * if reclaim has to be asked again: droppable ones are not locked by this.
 	 */
 	EXPECT_EQ(0, mlockall(MCL_CURRENT));
-	if (!enter_cgroup(CGROUP, "max"))
-		return NULL;
+	ENTER_CGROUP(CGROUP);
 	p = map(MAP_DROPPABLE, LEN);
 	fill_pages(p, LEN);
 	/* Nothing presses any more, but kswapd may not be done with the test before. */
-	for (time_t end = 0; resident(p) < NEARLY(LEN / page) && patience(&end);)
+	for (long end = 0; resident(p) < NEARLY(PAGES) && patience(&end);)
 		fill_pages(p, LEN);
-	EXPECT_LE(NEARLY(LEN / page), resident(p));
+	EXPECT_LE(NEARLY(PAGES), resident(p));
 	drain_lists();
 	return p;
 }
 
 FIXTURE(reclaim) {
 	uint8_t *p;
-	long pages;
 	long swapped;
 };
 
 FIXTURE_SETUP(reclaim)
 {
-	SKIP_OTHERS();
 	self->p = start_test(_metadata, map_pages);
-	if (!self->p)
-		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
-	self->pages = LEN / page;
 	self->swapped = vm_counter("pswpout");
 }
 
@@ -153,19 +88,30 @@ FIXTURE_TEARDOWN(reclaim)
 /* Other pages of this process are few. */
 static bool hardly_swapped(long before)
 {
-	return vm_counter("pswpout") - before < (long)(LEN / page / 16);
+	return vm_counter("pswpout") - before < PAGES / 16;
+}
+
+static void expect_nearly_dropped(struct __test_metadata *_metadata,
+				  struct _test_data_reclaim *self)
+{
+	EXPECT_TRUE(hardly_swapped(self->swapped));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
+}
+
+static void expect_reclaimed(struct __test_metadata *_metadata, struct _test_data_reclaim *self)
+{
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_nearly_dropped(_metadata, self);
 }
 
 TEST_F(reclaim, lower_cgroup_limit_drops)
 {
 	long now = cgroup_number(CGROUP, "memory.current", "");
-	char limit[32];
 
-	snprintf(limit, sizeof(limit), "%lu", now - LEN * 3 / 4);
-	ASSERT_TRUE(set_cgroup(CGROUP, "memory.max", limit));
+	ASSERT_TRUE(limit_cgroup(CGROUP, now - LEN * 3 / 4));
 	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
 	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, self->pages / 2);
+	expect_dropped(_metadata, self->p, LEN, PAGES / 2);
 }
 
 TEST_F(reclaim, ordinary_memory_at_the_cgroup_limit_drops)
@@ -174,34 +120,28 @@ TEST_F(reclaim, ordinary_memory_at_the_cgroup_limit_drops)
 	/* Where there is swap, the other memory may go there first. */
 	size_t most = swap_is_on() ? 8 * LEN : 2 * LEN;
 	uint8_t *other = map_pages(MAP_PRIVATE, most);
-	char limit[32];
 
 	/* Without swap all of it has to go, or somebody is killed. */
-	snprintf(limit, sizeof(limit), "%lu", now + LEN + LEN / 4);
-	ASSERT_TRUE(set_cgroup(CGROUP, "memory.max", limit));
+	ASSERT_TRUE(limit_cgroup(CGROUP, now + LEN + LEN / 4));
 	for (size_t at = 0; at < most; at += LEN / 4) {
-		if (at >= 2 * LEN && resident(self->p) < self->pages / 2)
+		if (at >= 2 * LEN && resident(self->p) < PAGES / 2)
 			break;
 		memset(other + at, 1, LEN / 4);
 	}
 	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
 	EXPECT_LT(0, cgroup_number(CGROUP, "memory.events", "max "));
-	expect_dropped(_metadata, self->p, LEN, self->pages / 2);
-	munmap(other, most);
+	expect_dropped(_metadata, self->p, LEN, PAGES / 2);
 }
 
 TEST_F(reclaim, memory_reclaim_drops)
 {
-	reclaim_until(self->p, FEW(self->pages));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	expect_reclaimed(_metadata, self);
 }
 
 TEST_F(reclaim, madvise_pageout_drops)
 {
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	expect_nearly_dropped(_metadata, self);
 }
 
 TEST_F(reclaim, process_madvise_by_another_drops)
@@ -211,7 +151,7 @@ TEST_F(reclaim, process_madvise_by_another_drops)
 	pid_t pid;
 
 	ASSERT_LE(0, pidfd);
-	for (time_t end = 0; resident(self->p) > FEW(self->pages) && patience(&end);) {
+	for (long end = 0; resident(self->p) > FEW(PAGES) && patience(&end);) {
 		drain_lists();
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -221,28 +161,22 @@ TEST_F(reclaim, process_madvise_by_another_drops)
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_EQ(0, status);
 	}
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
-	close(pidfd);
+	expect_nearly_dropped(_metadata, self);
 }
 
 TEST_F(reclaim, cold_pages_are_dropped)
 {
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_COLD));
 	EXPECT_TRUE(all_droppable(self->p, LEN));
-	reclaim_until(self->p, FEW(self->pages));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	expect_reclaimed(_metadata, self);
 }
 
 TEST_F(reclaim, clean_pages_are_dropped)
 {
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
 	EXPECT_TRUE(all_droppable(self->p, LEN));
-	EXPECT_LE(NEARLY(self->pages), resident(self->p));
-	reclaim_until(self->p, FEW(self->pages));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	EXPECT_LE(NEARLY(PAGES), resident(self->p));
+	expect_reclaimed(_metadata, self);
 }
 
 TEST_F(reclaim, pages_freed_and_written_again_are_dropped)
@@ -250,9 +184,7 @@ TEST_F(reclaim, pages_freed_and_written_again_are_dropped)
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
 	fill_pages(self->p, LEN);
 	EXPECT_TRUE(all_droppable(self->p, LEN));
-	reclaim_until(self->p, FEW(self->pages));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	expect_reclaimed(_metadata, self);
 }
 
 /* Who only reads gets the page of zeros that all share: nothing to reclaim there. */
@@ -260,49 +192,39 @@ TEST_F(reclaim, pages_read_after_a_drop_stay_zeros)
 {
 	long kept;
 
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	kept = self->pages - count_dropped(self->p, LEN);
-	EXPECT_GE(self->pages - NEARLY(self->pages), kept);
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	kept = PAGES - count_dropped(self->p, LEN);
+	EXPECT_GE(PAGES - NEARLY(PAGES), kept);
 	EXPECT_EQ(kept, resident(self->p));
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
-	reclaim_until(self->p, 0);
+	reclaim_until(CGROUP, self->p, 0);
 	EXPECT_EQ(0, found_on_swap());
-	EXPECT_LE(self->pages - kept, count_dropped(self->p, LEN));
+	EXPECT_LE(PAGES - kept, count_dropped(self->p, LEN));
 
 	/* And it can be written, and dropped again. */
 	fill_pages(self->p, LEN);
-	EXPECT_LE(NEARLY(self->pages), resident(self->p));
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	EXPECT_LE(NEARLY(PAGES), resident(self->p));
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(reclaim, read_only_pages_are_dropped)
 {
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ));
 	ASSERT_EQ(0, madvise(self->p, LEN / 2, MADV_PAGEOUT));
-	reclaim_until(self->p, FEW(self->pages));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	expect_reclaimed(_metadata, self);
 }
 
 TEST_F(reclaim, inaccessible_pages_are_dropped)
 {
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_NONE));
 	ASSERT_EQ(0, madvise(self->p, LEN / 2, MADV_PAGEOUT));
-	reclaim_until(self->p, FEW(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
 	EXPECT_TRUE(hardly_swapped(self->swapped));
 	EXPECT_EQ(0, found_on_swap());
 	EXPECT_TRUE(all_droppable(self->p, LEN));
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ));
-	EXPECT_LE(NEARLY(self->pages), count_dropped(self->p, LEN));
-}
-
-/* A pipe is somebody who holds pages, at the end of a cheap system call. */
-static bool hold(int fd, uint8_t *p, size_t len)
-{
-	struct iovec pages = { p, len };
-
-	return vmsplice(fd, &pages, 1, SPLICE_F_NONBLOCK) == (ssize_t)len;
+	EXPECT_LE(NEARLY(PAGES), count_dropped(self->p, LEN));
 }
 
 #define HELD	8
@@ -315,13 +237,12 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 	int fds[2];
 
 	ASSERT_NE(NULL, got);
-	ASSERT_EQ(0, pipe(fds));
-	ASSERT_TRUE(hold(fds[1], self->p, len));
+	ASSERT_TRUE(hold_pages(fds, self->p, len));
 	frame = page_frame(self->p);
 	ASSERT_NE(0UL, frame);
 
 	for (int i = 0; i < 3; i++) {
-		ASSERT_TRUE(pageout_until(self->p, LEN, HELD + FEW(self->pages)));
+		ASSERT_TRUE(pageout_until(self->p, LEN, HELD + FEW(PAGES)));
 		reclaim_cgroup(CGROUP, LEN);
 		EXPECT_EQ(0, found_on_swap());
 		for (size_t at = 0; at < len; at += page)
@@ -329,7 +250,7 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 	}
 	EXPECT_EQ(frame, page_frame(self->p));
 	EXPECT_EQ(0, count_dropped(self->p, len));
-	EXPECT_LE(NEARLY(self->pages - HELD), count_dropped(self->p + len, LEN - len));
+	EXPECT_LE(NEARLY(PAGES - HELD), count_dropped(self->p + len, LEN - len));
 	/* It is the same page still: what is written is seen at both ends. */
 	fill_pages(got, len);
 	self->p[page - 1] = 'x';
@@ -340,11 +261,8 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 
 	fill_pages(self->p, LEN);
 	ASSERT_TRUE(pageout_until(self->p, LEN, 0));
-	expect_dropped(_metadata, self->p, LEN, self->pages);
+	expect_dropped(_metadata, self->p, LEN, PAGES);
 	EXPECT_EQ(HELD, count_dropped(self->p, len));
-	close(fds[0]);
-	close(fds[1]);
-	free(got);
 }
 
 /*
@@ -356,17 +274,17 @@ TEST_F(reclaim, ordinary_memory_is_kept)
 	uint8_t *other = map_pages(MAP_PRIVATE, LEN);
 
 	fill_pages(other, LEN);
-	reclaim_until(self->p, FEW(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
 	for (int i = 0; i < 10; i++)
 		reclaim_cgroup(CGROUP, LEN);
 	if (swap_is_on()) {
-		reclaim_until(other, self->pages / 2 - 1);
-		EXPECT_LT(self->pages / 2, smaps_kb(other, "Swap:") * 1024 / (long)page);
-		EXPECT_LT(self->pages / 2, count_on_swap());
-		EXPECT_LT(self->pages / 2, vm_counter("pswpout") - self->swapped);
+		reclaim_until(CGROUP, other, PAGES / 2 - 1);
+		EXPECT_LT(PAGES / 2, smaps_kb(other, "Swap:") * 1024 / (long)page);
+		EXPECT_LT(PAGES / 2, count_on_swap());
+		EXPECT_LT(PAGES / 2, vm_counter("pswpout") - self->swapped);
 	}
 	EXPECT_EQ(0, count_dropped(other, LEN));
-	EXPECT_LE(NEARLY(self->pages), count_dropped(self->p, LEN));
+	EXPECT_LE(NEARLY(PAGES), count_dropped(self->p, LEN));
 
 	munmap(other, LEN);
 	EXPECT_TRUE(renew_swap());
@@ -377,21 +295,14 @@ TEST_F(reclaim, ordinary_memory_is_kept)
 
 FIXTURE(huge) {
 	uint8_t *p;
-	long pages;
-	struct huge_settings settings;
 };
 
 FIXTURE_VARIANT(huge) {
 	bool by_ptes;
 };
 
-FIXTURE_VARIANT_ADD(huge, mapped_whole) {
-	.by_ptes = false,
-};
-
-FIXTURE_VARIANT_ADD(huge, mapped_by_ptes) {
-	.by_ptes = true,
-};
+FIXTURE_VARIANT_ADD(huge, mapped_whole) { .by_ptes = false };
+FIXTURE_VARIANT_ADD(huge, mapped_by_ptes) { .by_ptes = true };
 
 static bool all_huge(const uint8_t *p, size_t len)
 {
@@ -403,12 +314,7 @@ static bool all_huge(const uint8_t *p, size_t len)
 
 FIXTURE_SETUP(huge)
 {
-	SKIP_OTHERS();
-	allow_huge(&self->settings);
 	self->p = start_test(_metadata, map_huge);
-	if (!self->p)
-		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
-	self->pages = LEN / page;
 	/* Free memory may be in small pieces, for a while. */
 	for (int i = 0; i < 5 && smaps_kb(self->p, "AnonHugePages:") != LEN / 1024; i++) {
 		madvise(self->p, LEN, MADV_DONTNEED);
@@ -430,28 +336,27 @@ FIXTURE_SETUP(huge)
 
 FIXTURE_TEARDOWN(huge)
 {
-	restore_huge(&self->settings);
 	munmap(self->p, LEN);
 	leave_cgroup(CGROUP);
 }
 
 TEST_F(huge, madvise_pageout_drops)
 {
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(huge, memory_reclaim_drops)
 {
-	reclaim_until(self->p, FEW(self->pages));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(huge, clean_pages_are_dropped)
 {
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
-	reclaim_until(self->p, FEW(self->pages));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 /* This splits the huge page; the parts that stay are what it was. */
@@ -469,8 +374,8 @@ TEST_F(huge, pageout_of_a_half_drops_that_half)
 		EXPECT_EQ(0, count_dropped(self->p + i + half, half));
 	}
 	fill_pages(self->p, LEN);
-	reclaim_until(self->p, FEW(self->pages));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
@@ -479,8 +384,7 @@ TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 	uint8_t *held = self->p + HUGE_SIZE / 2;
 	int fds[2];
 
-	ASSERT_EQ(0, pipe(fds));
-	ASSERT_TRUE(hold(fds[1], held, page));
+	ASSERT_TRUE(hold_pages(fds, held, page));
 	for (int i = 0; i < 3; i++) {
 		reclaim_cgroup(CGROUP, LEN);
 		/* It may be whole still. */
@@ -490,7 +394,7 @@ TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 	}
 	EXPECT_EQ(0, count_dropped(held, page));
 	EXPECT_TRUE(all_droppable(self->p, LEN));
-	EXPECT_LE(NEARLY(self->pages - HUGE_SIZE / page),
+	EXPECT_LE(NEARLY(PAGES - HUGE_SIZE / page),
 		  count_dropped(self->p + HUGE_SIZE, LEN - HUGE_SIZE));
 
 	close(fds[0]);
@@ -512,19 +416,8 @@ enum hog { GREEDY, PLAIN, POLITE };
 
 FIXTURE(pressure) {
 	uint8_t *p;
-	long pages;
-	struct huge_settings settings;
-	long min_free, node_reclaim, min_unmapped;
 	long direct, kswapd, stalls, swapped;
 };
-
-static bool write_number(const char *file, long number)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%ld", number);
-	return write_to_file(file, text);
-}
 
 /* How often somebody had to reclaim for itself, because kswapd was not fast enough. */
 static long stalls(void)
@@ -546,14 +439,9 @@ static void place_kswapd(bool alone)
 	for (int cpu = 0; cpu < (alone ? 1 : CPU_SETSIZE); cpu++)
 		CPU_SET(cpu, &set);
 	while (proc && (entry = readdir(proc))) {
-		FILE *f;
-
 		snprintf(file, sizeof(file), "/proc/%s/comm", entry->d_name);
-		f = fopen(file, "re");
-		if (f && fgets(name, sizeof(name), f) && !strncmp(name, "kswapd", 6))
+		if (file_line(file, "kswapd", NULL, name, sizeof(name)))
 			sched_setaffinity(atoi(entry->d_name), sizeof(set), &set);
-		if (f)
-			fclose(f);
 	}
 	if (proc)
 		closedir(proc);
@@ -561,15 +449,7 @@ static void place_kswapd(bool alone)
 
 FIXTURE_SETUP(pressure)
 {
-	SKIP_OTHERS();
-	self->min_free = file_number(MIN_FREE, "", NULL);
-	self->node_reclaim = file_number(NODE_RECLAIM, "", NULL);
-	self->min_unmapped = file_number(MIN_UNMAPPED, "", NULL);
-	allow_huge(&self->settings);
 	self->p = start_test(_metadata, map_pages);
-	if (!self->p)
-		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));
-	self->pages = LEN / page;
 	self->direct = vm_counter("pgsteal_direct");
 	self->kswapd = vm_counter("pgsteal_kswapd");
 	self->stalls = stalls();
@@ -578,12 +458,7 @@ FIXTURE_SETUP(pressure)
 
 FIXTURE_TEARDOWN(pressure)
 {
-	write_number(MIN_FREE, self->min_free);
-	if (self->node_reclaim >= 0)
-		write_number(NODE_RECLAIM, self->node_reclaim);
-	if (self->min_unmapped >= 0)
-		write_number(MIN_UNMAPPED, self->min_unmapped);
-	restore_huge(&self->settings);
+	restore_settings();
 	place_kswapd(false);
 	munmap(self->p, LEN);
 	leave_cgroup(CGROUP);
@@ -654,27 +529,29 @@ TEST_F(pressure, direct_reclaim_drops)
 	place_kswapd(true);
 	EXPECT_TRUE(press(self->p, GREEDY));
 	/* Now and then kswapd is the one that drops the pages all the same. */
-	for (time_t end = 0; vm_counter("pgsteal_direct") - self->direct <= self->pages / 16 &&
+	for (long end = 0; vm_counter("pgsteal_direct") - self->direct <= PAGES / 16 &&
 	     patience(&end);) {
 		fill_pages(self->p, LEN);
 		ASSERT_TRUE(press(self->p, GREEDY));
 	}
 	EXPECT_LT(0, stalls() - self->stalls);
-	EXPECT_LT(self->pages / 16, vm_counter("pgsteal_direct") - self->direct);
-	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+	EXPECT_LT(PAGES / 16, vm_counter("pgsteal_direct") - self->direct);
+	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 TEST_F(pressure, kswapd_drops)
 {
+	long free_kb = file_number("/proc/meminfo", "MemFree:", NULL);
+
 	/*
 	 * It starts a quarter above what others must leave free, which is long
 	 * before they are short of memory themselves.
 	 */
-	ASSERT_TRUE(write_number(MIN_FREE, file_number("/proc/meminfo", "MemFree:", NULL) * 3 / 4));
+	ASSERT_TRUE(change_setting(MIN_FREE, free_kb * 3 / 4));
 	EXPECT_TRUE(press(self->p, POLITE));
-	EXPECT_GT(self->pages / 3, vm_counter("pgsteal_direct") - self->direct);
-	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_kswapd") - self->kswapd);
-	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+	EXPECT_GT(PAGES / 3, vm_counter("pgsteal_direct") - self->direct);
+	EXPECT_LT(PAGES / 2, vm_counter("pgsteal_kswapd") - self->kswapd);
+	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 /*
@@ -693,15 +570,15 @@ static bool node_reclaim_looks_first(void)
  */
 TEST_F(pressure, node_reclaim_drops)
 {
-	if (self->node_reclaim < 0)
+	if (access(NODE_RECLAIM, F_OK))
 		SKIP(return, "this kernel has no NUMA");
 	if (access("/sys/devices/system/node/node1", F_OK))
 		SKIP(return, "this machine has only one node");
-	ASSERT_TRUE(write_number(MIN_UNMAPPED, 0));
+	ASSERT_TRUE(change_setting(MIN_UNMAPPED, 0));
 	/* RECLAIM_ZONE and RECLAIM_UNMAP, but not RECLAIM_WRITE. */
-	ASSERT_TRUE(write_number(NODE_RECLAIM, 1 | 4));
+	ASSERT_TRUE(change_setting(NODE_RECLAIM, 1 | 4));
 	EXPECT_TRUE(press(self->p, PLAIN));
-	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_direct") - self->direct);
+	EXPECT_LT(PAGES / 2, vm_counter("pgsteal_direct") - self->direct);
 	if (node_reclaim_looks_first()) {
 		EXPECT_EQ(0, stalls() - self->stalls);
 		EXPECT_TRUE(hardly_swapped(self->swapped));
@@ -709,7 +586,7 @@ TEST_F(pressure, node_reclaim_drops)
 		TH_LOG("ordinary pages may be swapped by this Linux: %ld were",
 		       vm_counter("pswpout") - self->swapped);
 	}
-	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 /*
@@ -720,10 +597,10 @@ TEST_F(pressure, node_reclaim_drops)
  * know it yet.
  */
 #define RACE_PAGES	512
-#define RACE_NS		2000000000ULL
+#define RACE_MS		2000
 /* Where a round takes long, until so many drops have been seen. */
 #define RACE_SEEN	RACE_PAGES
-#define RACE_MAX_NS	(60 * 1000000000ULL)
+#define RACE_MAX_MS	60000
 
 static struct {
 	uint8_t *p;
@@ -745,14 +622,6 @@ static void write_round(unsigned long round)
 	for (int i = 0; i < RACE_PAGES; i++)
 		atomic_store((atomic_ulong *)(race.p + i * page), round);
 	atomic_store(&race.written, round);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 static void *dropper(void *unused)
@@ -844,21 +713,19 @@ static void move(unsigned long round)
 	compare(round, false);
 }
 
-static bool race_is_over(uint64_t begin)
+static bool race_is_over(long begin)
 {
-	uint64_t passed = now_ns() - begin;
-
-	return passed >= (race.seen < RACE_SEEN ? RACE_MAX_NS : RACE_NS);
+	return now_ms() - begin >= (race.seen < RACE_SEEN ? RACE_MAX_MS : RACE_MS);
 }
 
 static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 		     void (*check)(unsigned long round))
 {
-	uint64_t begin = now_ns();
+	long begin = now_ms();
 	pthread_t threads[2];
 	unsigned long round;
 
-	page = getpagesize();
+	SKIP_OTHERS();
 	/* Small pages, all in one page table: reclaimed in one go. */
 	race.p = map_huge(MAP_DROPPABLE, RACE_PAGES * page);
 	ASSERT_EQ(0, madvise(race.p, RACE_PAGES * page, MADV_NOHUGEPAGE));
@@ -882,7 +749,6 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 	atomic_store(&race.stop, true);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	munmap(race.p, RACE_PAGES * page);
 
 	TH_LOG("%lu rounds, %lu drops seen", round - 1, race.seen);
 	EXPECT_EQ(0UL, race.wrong);
@@ -892,13 +758,11 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 
 TEST(drop_seen_on_one_cpu_is_not_undone_on_another)
 {
-	SKIP_OTHERS();
 	run_race(_metadata, watcher, stay);
 }
 
 TEST(drop_seen_is_not_undone_by_moving_to_another_cpu)
 {
-	SKIP_OTHERS();
 	run_race(_metadata, idler, move);
 }
 

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "../kselftest.h"
 #include "droppable_util.h"
@@ -23,37 +18,105 @@
 #define HUGE_PAGES	THP "enabled"
 #define HUGE_EFFORT	THP "defrag"
 
-#define PATIENCE_S	60
+#define PATIENCE_MS	90000
+#define MAX_CHANGED	8
+#define MAX_DEVICES	8
+#define SWAP_READ	1048576
+#define MAX_PAGE	65536
 
 #define must(condition, ...) do {			\
 	if (!(condition))				\
 		ksft_exit_fail_msg(__VA_ARGS__);	\
 } while (0)
 
-bool patience(time_t *end)
-{
-	struct timespec now;
+size_t page;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+static pid_t program;
+static long swapped_before;
+
+/* The settings of transparent huge pages that were in force. */
+static char huge_pages[16], huge_effort[16];
+
+static void save_word(const char *file, char word[16])
+{
+	FILE *f = fopen(file, "re");
+
+	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
+		word[0] = '\0';
+	if (f)
+		fclose(f);
+}
+
+static __attribute__((constructor)) void begin_program(void)
+{
+	page = getpagesize();
+	program = getpid();
+	swapped_before = file_number("/proc/vmstat", "pswpout ", NULL);
+	save_word(HUGE_PAGES, huge_pages);
+	save_word(HUGE_EFFORT, huge_effort);
+}
+
+static void allow_huge_pages(void)
+{
+	static bool done;
+
+	if (!done) {
+		write_to_file(HUGE_PAGES, "madvise");
+		write_to_file(HUGE_EFFORT, "madvise");
+	}
+	done = true;
+}
+
+/* Tests run in children, which may end by exit() too. */
+static __attribute__((destructor)) void end_program(void)
+{
+	if (getpid() != program)
+		return;
+	write_to_file(HUGE_PAGES, huge_pages);
+	write_to_file(HUGE_EFFORT, huge_effort);
+}
+
+long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool patience(long *end)
+{
+	long now = now_ms();
+
 	if (*end)
 		usleep(10000);
 	else
-		*end = now.tv_sec + PATIENCE_S;
-	return now.tv_sec < *end;
+		*end = now + PATIENCE_MS;
+	return now < *end;
 }
 
-/* Made, not stored: a program's own pages must not look like it on the swap. */
 static uint8_t pattern_byte(size_t i)
 {
 	return 0x80 | (i * 37 + (i >> 3) * 11 + 5);
 }
 
-static bool starts_with_pattern(const uint8_t *p)
+/*
+ * A page of the pattern, to copy and compare. It does not start where a page of this
+ * program does, which would look the same on the swap.
+ */
+const uint8_t *pattern_page(void)
 {
-	for (size_t i = 0; i < PATTERN_SIZE; i++)
-		if (p[i] != pattern_byte(i))
-			return false;
-	return true;
+	static uint64_t room[(MAX_PAGE + 8) / 8];
+	uint8_t *p = (uint8_t *)room + 1;
+
+	for (size_t i = 0; i < page && !p[i]; i++)
+		p[i] = pattern_byte(i % PATTERN_SIZE);
+	return p;
+}
+
+static bool starts_with_pattern(const void *p)
+{
+	return !memcmp(p, pattern_page(), PATTERN_SIZE);
 }
 
 uint8_t *map_pages(int type, size_t len)
@@ -72,28 +135,36 @@ uint8_t *map_huge(int type, size_t len)
 	if (aligned > p)
 		munmap(p, aligned - p);
 	munmap(aligned + len, p + HUGE_SIZE - aligned);
+	allow_huge_pages();
 	must(!madvise(aligned, len, MADV_HUGEPAGE), "MADV_HUGEPAGE: %s\n", strerror(errno));
 	return aligned;
 }
 
 void fill_pages(uint8_t *p, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		p[i] = pattern_byte(i % PATTERN_SIZE);
+	for (size_t at = 0; at < len; at += page)
+		memcpy(p + at, pattern_page(), page);
+}
+
+bool is_zero(const void *p, size_t len)
+{
+	for (const uint8_t *byte = p; len; len--)
+		if (*byte++)
+			return false;
+	return true;
 }
 
 long count_dropped(const uint8_t *p, size_t len)
 {
-	size_t page = getpagesize();
+	static const uint8_t zeros[MAX_PAGE];
 	long dropped = 0;
 
 	for (size_t at = 0; at < len; at += page) {
-		bool zeros = !p[at];
+		bool is_zeros = !p[at];
 
-		for (size_t i = 0; i < page; i++)
-			if (p[at + i] != (zeros ? 0 : pattern_byte(i % PATTERN_SIZE)))
-				return -1;
-		dropped += zeros;
+		if (memcmp(p + at, is_zeros ? zeros : pattern_page(), page))
+			return -1;
+		dropped += is_zeros;
 	}
 	return dropped;
 }
@@ -103,53 +174,57 @@ bool swap_is_on(void)
 	return file_number("/proc/meminfo", "SwapTotal:", NULL) > 0;
 }
 
-static long count_on_device(const char *device)
+static long read_device(const char *device, bool (*is_one)(const void *page))
 {
 	/* Not through the page cache, which does not see what is swapped. */
 	int fd = open(device, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	size_t size = 1 << 20, page = getpagesize();
-	ssize_t got;
-	uint8_t *buffer = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *buffer = map_pages(MAP_PRIVATE, SWAP_READ);
 	long found = 0;
+	ssize_t got;
 
 	must(fd >= 0, "opening the swap device %s: %s\n", device, strerror(errno));
-	must(buffer != MAP_FAILED, "mmap: %s\n", strerror(errno));
-	while ((got = read(fd, buffer, size)) > 0) {
+	while ((got = read(fd, buffer, SWAP_READ)) > 0) {
 		long here = 0;
 
 		for (ssize_t at = 0; at < got; at += page)
-			here += starts_with_pattern(buffer + at);
+			here += is_one(buffer + at);
 		found += here;
 		/* What was found is not to be swapped from here. */
 		if (here)
-			madvise(buffer, size, MADV_DONTNEED);
+			madvise(buffer, SWAP_READ, MADV_DONTNEED);
 	}
 	must(!got, "reading the swap device %s: %s\n", device, strerror(errno));
-	munmap(buffer, size);
+	munmap(buffer, SWAP_READ);
 	close(fd);
+	return found;
+}
+
+static int swap_devices(char devices[MAX_DEVICES][256])
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[512];
+	int n = 0;
+
+	must(f, "/proc/swaps: %s\n", strerror(errno));
+	while (n < MAX_DEVICES && fgets(line, sizeof(line), f))
+		n += sscanf(line, "%255s", devices[n]) == 1 && devices[n][0] == '/';
+	fclose(f);
+	return n;
+}
+
+long read_swap(bool (*is_one)(const void *page))
+{
+	char devices[MAX_DEVICES][256];
+	long found = 0;
+
+	for (int n = swap_devices(devices); n--;)
+		found += read_device(devices[n], is_one);
 	return found;
 }
 
 long count_on_swap(void)
 {
-	FILE *f = fopen("/proc/swaps", "re");
-	char line[512], device[256];
-	long found = 0;
-
-	must(f, "/proc/swaps: %s\n", strerror(errno));
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%255s", device) == 1 && device[0] == '/')
-			found += count_on_device(device);
-	fclose(f);
-	return found;
-}
-
-static long swapped_before;
-
-static __attribute__((constructor)) void note_swapped(void)
-{
-	swapped_before = file_number("/proc/vmstat", "pswpout ", NULL);
+	return read_swap(starts_with_pattern);
 }
 
 bool kernel_since(int major, int minor)
@@ -163,16 +238,10 @@ bool kernel_since(int major, int minor)
 
 bool renew_swap(void)
 {
-	FILE *f = fopen("/proc/swaps", "re");
-	char line[512], devices[8][256];
+	char devices[MAX_DEVICES][256];
 	bool renewed = true;
-	int n = 0;
 
-	must(f, "/proc/swaps: %s\n", strerror(errno));
-	while (n < 8 && fgets(line, sizeof(line), f))
-		n += sscanf(line, "%255s", devices[n]) == 1 && devices[n][0] == '/';
-	fclose(f);
-	while (n--)
+	for (int n = swap_devices(devices); n--;)
 		renewed = !swapoff(devices[n]) && !swapon(devices[n], 0) && renewed;
 	return renewed;
 }
@@ -189,8 +258,7 @@ long found_on_swap(void)
 	return found;
 }
 
-/* The first line that starts with @key; of smaps, the one about @p. */
-static bool file_line(const char *file, const char *key, const void *p, char *line, int size)
+bool file_line(const char *file, const char *key, const void *p, char *line, int size)
 {
 	unsigned long start, end;
 	FILE *f = fopen(file, "re");
@@ -249,22 +317,29 @@ bool smaps_flag(const void *p, const char *flag)
 	return strstr(line + strlen("VmFlags:"), flag);
 }
 
-static uint64_t word_of(const char *file, uint64_t index)
+void read_words(const char *file, uint64_t first, uint64_t *words, size_t nr)
 {
+	size_t size = nr * sizeof(*words);
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	uint64_t word;
 
 	must(fd >= 0, "opening %s: %s\n", file, strerror(errno));
-	must(pread(fd, &word, sizeof(word), index * sizeof(word)) == sizeof(word),
+	must(pread(fd, words, size, first * sizeof(*words)) == (ssize_t)size,
 	     "reading %s: %s\n", file, strerror(errno));
 	close(fd);
+}
+
+static uint64_t word_of(const char *file, uint64_t index)
+{
+	uint64_t word;
+
+	read_words(file, index, &word, 1);
 	return word;
 }
 
 uint64_t page_frame(const void *p)
 {
 	const uint64_t present = 1ULL << 63, frame = (1ULL << 55) - 1;
-	uint64_t entry = word_of("/proc/self/pagemap", (unsigned long)p / getpagesize());
+	uint64_t entry = word_of("/proc/self/pagemap", (unsigned long)p / page);
 
 	return entry & present ? entry & frame : 0;
 }
@@ -281,7 +356,7 @@ uint64_t frame_flags(uint64_t frame)
 	uint64_t flags = word_of("/proc/kpageflags", frame);
 
 	if (flags & KPF_COMPOUND_TAIL)
-		flags = word_of("/proc/kpageflags", frame & ~(HUGE_SIZE / getpagesize() - 1));
+		flags = word_of("/proc/kpageflags", frame & ~(HUGE_SIZE / page - 1));
 	return flags;
 }
 
@@ -292,12 +367,12 @@ static uint64_t ksm_flag(void)
 	static uint64_t flag = KPF_KSM;
 
 	if (!asked) {
-		uint8_t *p = map_pages(MAP_PRIVATE, getpagesize());
+		uint8_t *p = map_pages(MAP_PRIVATE, page);
 
 		*p = 1;
 		if (page_flags(p) & KPF_KSM)
 			flag = 0;
-		munmap(p, getpagesize());
+		munmap(p, page);
 		asked = true;
 	}
 	return flag;
@@ -313,6 +388,74 @@ bool is_droppable_page(const void *p)
 	uint64_t frame = page_frame(p);
 
 	return frame && are_droppable(frame_flags(frame));
+}
+
+/* As with is_droppable_page(), but it asks once about a huge page. */
+long count_droppable(const uint8_t *p, size_t len)
+{
+	size_t huge = HUGE_SIZE / page;
+	uint64_t flags = 0, first = 0, frame;
+	long found = 0;
+
+	for (size_t at = 0; at < len; at += page) {
+		frame = page_frame(p + at);
+		if (!frame)
+			continue;
+		if (!(flags & KPF_THP) || frame / huge != first / huge)
+			flags = frame_flags(frame);
+		first = frame;
+		if (are_droppable(flags))
+			found++;
+		/* To look allocates memory, which may have dropped the page meanwhile. */
+		else if ((flags & KPF_ANON) && page_frame(p + at) == frame)
+			return -1;
+	}
+	return found;
+}
+
+/* Somebody else may be looking at a page for a moment, hence the patience. */
+bool pageout_until(uint8_t *p, size_t len, long pages)
+{
+	long end = 0;
+	long left;
+
+	do {
+		drain_lists();
+		if (madvise(p, len, MADV_PAGEOUT))
+			return false;
+		left = count_droppable(p, len);
+	} while (left > pages && patience(&end));
+	return left >= 0 && left <= pages;
+}
+
+const char *trouble_with(uint8_t *p, size_t len, long present)
+{
+	long pages = len / page, dropped;
+
+	dropped = count_droppable(p, len);
+	if (dropped < 0)
+		return "a page is not droppable any more";
+	if (dropped < present)
+		return "too many pages are gone";
+	dropped = count_dropped(p, len);
+	if (dropped < 0)
+		return "a page has contents that nobody wrote";
+	if (pages - dropped < present)
+		return "too many pages have lost their contents";
+	if (!pageout_until(p, len, 0))
+		return "MADV_PAGEOUT does not drop the pages";
+	if (found_on_swap())
+		return "a page is on the swap";
+	if (count_dropped(p, len) != pages)
+		return "a page has got its contents back";
+	return "";
+}
+
+bool hold_pages(int ends[2], void *p, size_t len)
+{
+	struct iovec pages = { p, len };
+
+	return !pipe(ends) && vmsplice(ends[1], &pages, 1, SPLICE_F_NONBLOCK) == (ssize_t)len;
 }
 
 bool pin_to_cpu(int cpu)
@@ -331,33 +474,6 @@ void drain_lists(void)
 	syscall(SYS_migrate_pages, 0, 8 * sizeof(nodes), &nodes, &nodes);
 }
 
-/* The word of a setting of transparent huge pages that is in force. */
-static void save_setting(const char *file, char word[16])
-{
-	FILE *f = fopen(file, "re");
-
-	if (!f || fscanf(f, "%*[^[][%15[^]]", word) != 1)
-		word[0] = '\0';
-	if (f)
-		fclose(f);
-}
-
-bool allow_huge(struct huge_settings *saved)
-{
-	bool allowed;
-
-	save_setting(HUGE_PAGES, saved->pages);
-	save_setting(HUGE_EFFORT, saved->effort);
-	allowed = write_to_file(HUGE_PAGES, "madvise");
-	return write_to_file(HUGE_EFFORT, "madvise") && allowed;
-}
-
-void restore_huge(const struct huge_settings *saved)
-{
-	write_to_file(HUGE_PAGES, saved->pages);
-	write_to_file(HUGE_EFFORT, saved->effort);
-}
-
 bool write_to_file(const char *file, const char *text)
 {
 	int fd = open(file, O_WRONLY | O_CLOEXEC);
@@ -368,6 +484,41 @@ bool write_to_file(const char *file, const char *text)
 		close(fd);
 	errno = error;
 	return done;
+}
+
+bool write_number(const char *file, long number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", number);
+	return write_to_file(file, text);
+}
+
+static struct {
+	const char *file;
+	long number;
+} changed[MAX_CHANGED];
+static int nr_changed;
+
+bool change_setting(const char *file, long number)
+{
+	long was = file_number(file, "", NULL);
+
+	if (nr_changed == MAX_CHANGED || !write_number(file, number))
+		return false;
+	changed[nr_changed].file = file;
+	changed[nr_changed++].number = was;
+	return true;
+}
+
+bool restore_settings(void)
+{
+	bool restored = true;
+
+	for (; nr_changed; nr_changed--)
+		restored &= write_number(changed[nr_changed - 1].file,
+					 changed[nr_changed - 1].number);
+	return restored;
 }
 
 static const char *cgroup_file(const char *name, const char *file)
@@ -394,15 +545,17 @@ bool make_cgroup(const char *name, const char *max)
 
 bool move_to_cgroup(const char *name, pid_t pid)
 {
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", pid);
-	return set_cgroup(name, "cgroup.procs", text);
+	return write_number(cgroup_file(name, "cgroup.procs"), pid);
 }
 
 bool enter_cgroup(const char *name, const char *max)
 {
 	return make_cgroup(name, max) && move_to_cgroup(name, getpid());
+}
+
+bool limit_cgroup(const char *name, long max)
+{
+	return write_number(cgroup_file(name, "memory.max"), max);
 }
 
 long cgroup_number(const char *name, const char *file, const char *key)
@@ -412,11 +565,21 @@ long cgroup_number(const char *name, const char *file, const char *key)
 
 void reclaim_cgroup(const char *name, size_t bytes)
 {
-	char amount[32];
-
-	snprintf(amount, sizeof(amount), "%zu", bytes);
-	if (!set_cgroup(name, "memory.reclaim", amount))
+	if (!write_number(cgroup_file(name, "memory.reclaim"), bytes))
 		must(errno == EAGAIN || errno == EINTR, "memory.reclaim: %s\n", strerror(errno));
+}
+
+long resident(const uint8_t *p)
+{
+	return smaps_kb(p, "Rss:") * 1024 / page;
+}
+
+void reclaim_until(const char *name, const uint8_t *p, long pages)
+{
+	for (long end = 0; resident(p) > pages && patience(&end);) {
+		drain_lists();
+		reclaim_cgroup(name, resident(p) * page);
+	}
 }
 
 void leave_cgroup(const char *name)

@@ -6,15 +6,24 @@
  * What fails for a reason that no test is about (no memory, no /proc) ends the
  * program with a message; what depends on the kernel or on rights is told by the
  * return value.
+ *
+ * It also includes the headers of libc that nearly all of them need.
  */
 #ifndef _DROPPABLE_UTIL_H
 #define _DROPPABLE_UTIL_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/types.h>
-#include <time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE		0x08
@@ -53,20 +62,30 @@
 /*
  * For what the kernel does at some time, and not at once: a page may be in the hands
  * of somebody who waits for a processor, as may all of the guest. Ask again and again:
- * "for (time_t end = 0; !done() && patience(&end);) ask();". Sleeps a little, but
+ * "for (long end = 0; !done() && patience(&end);) ask();". Sleeps a little, but
  * for the first time; false when that has been going on for long enough.
  */
-bool patience(time_t *end);
+bool patience(long *end);
+long now_ms(void);
+
+extern size_t page;		/* its size */
 
 /*
  * Memory. map_pages() with MAP_DROPPABLE or MAP_PRIVATE; map_huge() aligned to a
- * huge page, with MADV_HUGEPAGE.
+ * huge page, with MADV_HUGEPAGE. That asks for huge pages: the kernel switches them off
+ * on a machine with little memory, and so they are on from here until the program ends.
+ *
+ * Where a test looks at what is left of a huge page, map_huge() is followed by
+ * MADV_NOHUGEPAGE once the page is there: khugepaged makes another one of what is left.
  */
 uint8_t *map_pages(int type, size_t len);
 uint8_t *map_huge(int type, size_t len);
 
 /* Write a pattern into each page that no other page of the machine starts with. */
 void fill_pages(uint8_t *p, size_t len);
+const uint8_t *pattern_page(void);
+
+bool is_zero(const void *p, size_t len);
 
 /*
  * How many of the pages hold zeros; -1 if one holds something that is neither
@@ -75,10 +94,12 @@ void fill_pages(uint8_t *p, size_t len);
 long count_dropped(const uint8_t *p, size_t len);
 
 /*
- * How many pages of the swap devices that are in use start with the pattern.
- * found_on_swap() looks, which takes its time, only if anything has been swapped since
- * the program began, or since it was found to be none of those.
+ * read_swap() reads the swap devices in use, and returns for how many pages @is_one is
+ * true. count_on_swap() counts the pages that start with the pattern. So does
+ * found_on_swap(), but it reads, which takes its time, only if anything has been swapped
+ * since the program began or since no such page was found.
  */
+long read_swap(bool (*is_one)(const void *page));
 long count_on_swap(void);
 long found_on_swap(void);
 bool swap_is_on(void);
@@ -90,12 +111,19 @@ bool kernel_since(int major, int minor);
  */
 bool renew_swap(void);
 
-/* A number after @key in a file of lines; of smaps, @p's mapping's. -1: not there. */
+/*
+ * The first line of a file that starts with @key; of smaps or maps, the one about @p. And
+ * the number after @key in it, or -1: there is none.
+ */
+bool file_line(const char *file, const char *key, const void *p, char *line, int size);
 long file_number(const char *file, const char *key, const void *p);
 long vm_counter(const char *key);				/* of /proc/vmstat */
 long smaps_kb(const void *p, const char *key);		/* "LazyFree:", in kB */
 long smaps_kb_of(pid_t pid, const void *p, const char *key);
 bool smaps_flag(const void *p, const char *flag);	/* " dp", of VmFlags: */
+
+/* Of /proc/self/pagemap and /proc/kpageflags. */
+void read_words(const char *file, uint64_t first, uint64_t *words, size_t nr);
 
 /* Of the page that is mapped at @p; 0 if there is none. Needs root. */
 uint64_t page_frame(const void *p);
@@ -111,6 +139,12 @@ bool are_droppable(uint64_t flags);
 bool is_droppable_page(const void *p);
 
 /*
+ * How many droppable pages are mapped; -1 if an anonymous page is not droppable. Does not
+ * touch them.
+ */
+long count_droppable(const uint8_t *p, size_t len);
+
+/*
  * New pages wait in lists of their CPU for a while, where reclaim does not see
  * them; MADV_PAGEOUT empties those of the CPU that it is called on.
  */
@@ -122,21 +156,20 @@ bool pin_to_cpu(int cpu);
  */
 void drain_lists(void);
 
-/*
- * Huge pages where MADV_HUGEPAGE asks for them: the kernel switches them off on a
- * machine with little memory. @saved is what there was, for restore_huge().
- */
-struct huge_settings {
-	char pages[16];
-	char effort[16];
-};
+/* MADV_PAGEOUT, at least once, until at most @pages are left; false if more are. */
+bool pageout_until(uint8_t *p, size_t len, long pages);
 
 /*
- * Where a test looks at what is left of a huge page, map_huge() is followed by
- * MADV_NOHUGEPAGE once the page is there: khugepaged makes another one of what is left.
+ * What is wrong with droppable pages that fill_pages() wrote, of which at least
+ * @present should still be there; "" if nothing is. None is there afterwards.
  */
-bool allow_huge(struct huge_settings *saved);
-void restore_huge(const struct huge_settings *saved);
+const char *trouble_with(uint8_t *p, size_t len, long present);
+
+/*
+ * Make a pipe that refers to the pages, without a copy, until they are read from it or
+ * both of its ends are closed.
+ */
+bool hold_pages(int ends[2], void *p, size_t len);
 
 /*
  * For a fixture's setup, where SKIP(return, ...) would go on with the test. What the
@@ -158,8 +191,19 @@ void restore_huge(const struct huge_settings *saved);
 		SKIP(_exit(255), "only %s", only);			\
 } while (0)
 
+/* In a fixture's setup: enter a memory cgroup without a limit, or skip the test. */
+#define ENTER_CGROUP(name) do {						\
+	if (!enter_cgroup(name, "max"))					\
+		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));	\
+} while (0)
+
 /* Write @text to a file of /proc or /sys: false and errno if that fails. */
 bool write_to_file(const char *file, const char *text);
+bool write_number(const char *file, long number);
+
+/* The same, but restore_settings() writes the old numbers back. */
+bool change_setting(const char *file, long number);
+bool restore_settings(void);
 
 /*
  * Memory cgroups, limited to @max ("64M", "max"). Need root, and version 2.
@@ -172,8 +216,12 @@ bool make_cgroup(const char *name, const char *max);
 bool move_to_cgroup(const char *name, pid_t pid);
 bool enter_cgroup(const char *name, const char *max);
 bool set_cgroup(const char *name, const char *file, const char *value);
+bool limit_cgroup(const char *name, long max);
 long cgroup_number(const char *name, const char *file, const char *key);
 void reclaim_cgroup(const char *name, size_t bytes);
+/* Until at most @pages are left of a mapping. How often to ask is not promised. */
+void reclaim_until(const char *name, const uint8_t *p, long pages);
+long resident(const uint8_t *p);				/* pages of a mapping */
 void leave_cgroup(const char *name);
 
 #endif /* _DROPPABLE_UTIL_H */

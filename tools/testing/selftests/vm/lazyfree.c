@@ -7,18 +7,10 @@
  * those are about huge pages that Linux 6.1 splits without need.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
@@ -46,7 +38,7 @@ static int advise(void *p, size_t len)
  */
 static void pressure(void)
 {
-	time_t end = 0;
+	long end = 0;
 
 	do {
 		drain_lists();
@@ -58,16 +50,29 @@ static void pressure(void)
 /* The same, until nothing of a mapping is left in memory, if there is swap. */
 static void pressure_on(const uint8_t *p)
 {
-	time_t end = 0;
+	long end = 0;
 
 	do
 		pressure();
 	while (swap_is_on() && smaps_kb(p, "Rss:") && patience(&end));
 }
 
-/* Memory that is touched from now on counts for the cgroup. */
+/* Advice, and then pressure. */
+static bool free_pages(uint8_t *p, long len)
+{
+	bool advised = !advise(p, len);
+
+	pressure();
+	return advised;
+}
+
+/*
+ * Memory that is touched from now on counts for the cgroup. And what the test before
+ * left in the lists of a CPU is marked, and counted, before this one reads the counters.
+ */
 static bool begin(void)
 {
+	drain_lists();
 	return pin_to_cpu(0) && enter_cgroup(CGROUP, "max");
 }
 
@@ -76,42 +81,7 @@ static long memcg_event(const char *key)
 	return cgroup_number(CGROUP, "memory.stat", key);
 }
 
-/*
- * A page as fill_pages() makes it, to copy and compare: that is faster. It does not
- * start where a page of this program does, which would look the same on swap.
- */
-static const uint8_t *pattern_page(void)
-{
-	static uint64_t room[(PAGE + 64) / 8];
-	uint8_t *page = (uint8_t *)room + 1;
-
-	if (!*page)
-		fill_pages(page, PAGE);
-	return page;
-}
-
-static void fill(uint8_t *p, long len)
-{
-	for (long at = 0; at < len; at += PAGE)
-		memcpy(p + at, pattern_page(), PAGE);
-}
-
-/* How many pages are zeros; -1 if one is neither that nor what fill() made of it. */
-static long count_freed(const uint8_t *p, long len)
-{
-	static const uint8_t zeros[PAGE];
-	long freed = 0;
-
-	for (long at = 0; at < len; at += PAGE) {
-		if (!memcmp(p + at, zeros, PAGE))
-			freed++;
-		else if (memcmp(p + at, pattern_page(), PAGE))
-			return -1;
-	}
-	return freed;
-}
-
-/* Is the page what fill() made of it, but for the byte at @at? */
+/* Is the page what fill_pages() made of it, but for the byte at @at? */
 static bool is_page_with(const uint8_t *p, long at, uint8_t byte)
 {
 	const uint8_t *wanted = pattern_page();
@@ -122,12 +92,12 @@ static bool is_page_with(const uint8_t *p, long at, uint8_t byte)
 
 static bool is_kept(const uint8_t *p, long len)
 {
-	return !count_freed(p, len);
+	return !count_dropped(p, len);
 }
 
 static bool is_freed(const uint8_t *p, long len)
 {
-	return count_freed(p, len) == len / PAGE;
+	return count_dropped(p, len) == len / PAGE;
 }
 
 /* Neither in memory nor on swap, which has to be asked before anybody looks. */
@@ -136,23 +106,34 @@ static bool is_gone(const uint8_t *p, long len)
 	return !smaps_kb(p, "Rss:") && !smaps_kb(p, "Swap:") && is_freed(p, len);
 }
 
-/*
- * A child that shares the memory. It does something to it, waits for
- * end_child(), and looks whether what is its own has been kept.
- */
-struct child {
-	pid_t	pid;
-	int	to;
-};
-
-static void do_nothing(uint8_t *p)
+/* All of it is freed under pressure, and counted. */
+static void expect_freed(struct __test_metadata *_metadata, uint8_t *p, long len)
 {
-	(void)p;
+	long freed = vm_counter("pglazyfreed"), freed_here = memcg_event("pglazyfreed ");
+
+	ASSERT_EQ(0, advise(p, len));
+	EXPECT_EQ(len / 1024, smaps_kb(p, "LazyFree:"));
+	pressure();
+	EXPECT_EQ(len / PAGE, vm_counter("pglazyfreed") - freed);
+	EXPECT_EQ(len / PAGE, memcg_event("pglazyfreed ") - freed_here);
+	EXPECT_TRUE(is_gone(p, len));
 }
 
-static bool start_child(struct child *child, void (*act)(uint8_t *p), uint8_t *p,
-			const uint8_t *own, long own_len)
+struct part {
+	long start, end;
+};
+
+/* A child that shares the memory: what it advises, unmaps, and has to keep to the end. */
+struct child {
+	struct part advises, unmaps, keeps;
+	pid_t pid;
+	int to;
+};
+
+static bool start_child(struct child *child, uint8_t *p)
 {
+	const struct part *advises = &child->advises, *unmaps = &child->unmaps;
+	const struct part *keeps = &child->keeps;
 	int to[2], from[2];
 	char byte;
 
@@ -161,24 +142,37 @@ static bool start_child(struct child *child, void (*act)(uint8_t *p), uint8_t *p
 	child->pid = fork();
 	if (!child->pid) {
 		close(to[1]);
-		act(p);
+		advise(p + advises->start, advises->end - advises->start);
+		munmap(p + unmaps->start, unmaps->end - unmaps->start);
 		if (write(from[1], "", 1) != 1 || read(to[0], &byte, 1) != 1)
 			_exit(2);
-		_exit(!is_kept(own, own_len));
+		_exit(!is_kept(p + keeps->start, keeps->end - keeps->start));
 	}
 	child->to = to[1];
 	close(to[0]);
 	close(from[1]);
-	return child->pid > 0 && read(from[0], &byte, 1) == 1 && !close(from[0]);
+	return child->pid > 0 && read(from[0], &byte, 1) == 1;
 }
 
+/* Did it keep its part? */
 static bool end_child(struct child *child)
 {
 	int status;
 	bool told = write(child->to, "", 1) == 1;
 
-	close(child->to);
 	return waitpid(child->pid, &status, 0) == child->pid && told && !status;
+}
+
+/* Whatever the child advises, the parent keeps all; or the parent advises, if @advised. */
+static void share(struct __test_metadata *_metadata, uint8_t *p, long len, struct child *child,
+		  bool advised)
+{
+	ASSERT_TRUE(start_child(child, p));
+	ASSERT_EQ(0, advised ? advise(p, len) : 0);
+	pressure();
+	EXPECT_TRUE(advised || is_kept(p, len));
+	EXPECT_TRUE(end_child(child));
+	EXPECT_TRUE(advised ? count_dropped(p, len) >= 0 : is_kept(p, len));
 }
 
 /*
@@ -197,7 +191,7 @@ FIXTURE_SETUP(pages)
 	ASSERT_TRUE(begin());
 	self->p = map_pages(MAP_PRIVATE, LEN);
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
-	fill(self->p, LEN);
+	fill_pages(self->p, LEN);
 }
 
 FIXTURE_TEARDOWN(pages)
@@ -208,13 +202,7 @@ FIXTURE_TEARDOWN(pages)
 
 TEST_F(pages, are_freed_under_pressure)
 {
-	long freed = vm_counter("pglazyfreed"), freed_here = memcg_event("pglazyfreed ");
-
-	ASSERT_EQ(0, advise(self->p, LEN));
-	pressure();
-	EXPECT_EQ(PAGES, vm_counter("pglazyfreed") - freed);
-	EXPECT_EQ(PAGES, memcg_event("pglazyfreed ") - freed_here);
-	EXPECT_TRUE(is_gone(self->p, LEN));
+	expect_freed(_metadata, self->p, LEN);
 }
 
 TEST_F(pages, are_counted_as_lazily_free)
@@ -270,8 +258,7 @@ TEST_F(pages, read_again_are_freed_all_the_same)
 
 TEST_F(pages, only_those_asked_for_are_freed)
 {
-	ASSERT_EQ(0, advise(self->p + 3 * PAGE, 5 * PAGE));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p + 3 * PAGE, 5 * PAGE));
 	EXPECT_TRUE(is_kept(self->p, 3 * PAGE));
 	EXPECT_TRUE(is_freed(self->p + 3 * PAGE, 5 * PAGE));
 	EXPECT_TRUE(is_kept(self->p + 8 * PAGE, LEN - 8 * PAGE));
@@ -303,66 +290,46 @@ TEST_F(pages, back_from_swap_lose_their_place_there)
 	EXPECT_TRUE(is_gone(self->p, LEN));
 }
 
-static void advise_pages(uint8_t *p)
-{
-	advise(p, LEN);
-}
-
 TEST_F(pages, advised_by_a_child_are_kept_for_the_parent)
 {
-	struct child child;
+	struct child child = { .advises = { 0, LEN } };
 
-	ASSERT_TRUE(start_child(&child, advise_pages, self->p, NULL, 0));
-	pressure();
-	EXPECT_TRUE(is_kept(self->p, LEN));
-	EXPECT_TRUE(end_child(&child));
-	EXPECT_TRUE(is_kept(self->p, LEN));
+	share(_metadata, self->p, LEN, &child, false);
 }
 
 /* Clean, in no swap cache, and without a place on swap any more: the only copy. */
 TEST_F(pages, back_from_swap_advised_by_a_child_are_kept_for_the_parent)
 {
-	struct child child;
+	struct child child = { .advises = { 0, LEN } };
 
 	pressure_on(self->p);
 	EXPECT_TRUE(is_kept(self->p, LEN));
-	ASSERT_TRUE(start_child(&child, advise_pages, self->p, NULL, 0));
-	pressure();
-	EXPECT_TRUE(end_child(&child));
-	EXPECT_TRUE(is_kept(self->p, LEN));
+	share(_metadata, self->p, LEN, &child, false);
 }
 
 TEST_F(pages, advised_by_the_parent_are_kept_for_a_child)
 {
-	struct child child;
+	struct child child = { .keeps = { 0, LEN } };
 
-	ASSERT_TRUE(start_child(&child, do_nothing, self->p, self->p, LEN));
-	ASSERT_EQ(0, advise(self->p, LEN));
-	pressure();
-	EXPECT_TRUE(end_child(&child));
+	share(_metadata, self->p, LEN, &child, true);
 }
 
 TEST_F(pages, that_cannot_be_accessed_are_freed)
 {
 	ASSERT_EQ(0, mprotect(self->p, LEN / 2, PROT_READ));
 	ASSERT_EQ(0, mprotect(self->p + LEN / 2, LEN / 2, PROT_NONE));
-	ASSERT_EQ(0, advise(self->p, LEN));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p, LEN));
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ | PROT_WRITE));
 	EXPECT_TRUE(is_gone(self->p, LEN));
 }
 
 TEST_F(pages, pinned_are_kept_until_released)
 {
-	struct iovec iov = { self->p, PAGE };
 	static uint8_t read_back[PAGE];
 	int ends[2];
 
-	ASSERT_EQ(0, pipe(ends));
-	/* The pipe refers to the page; nothing is copied. */
-	ASSERT_EQ(PAGE, vmsplice(ends[1], &iov, 1, 0));
-	ASSERT_EQ(0, advise(self->p, LEN));
-	pressure();
+	ASSERT_TRUE(hold_pages(ends, self->p, PAGE));
+	ASSERT_TRUE(free_pages(self->p, LEN));
 	EXPECT_TRUE(is_kept(self->p, PAGE));
 	EXPECT_TRUE(is_freed(self->p + PAGE, LEN - PAGE));
 	ASSERT_EQ(PAGE, read(ends[0], read_back, PAGE));
@@ -370,9 +337,8 @@ TEST_F(pages, pinned_are_kept_until_released)
 
 	close(ends[0]);
 	close(ends[1]);
-	fill(self->p, LEN);
-	ASSERT_EQ(0, advise(self->p, LEN));
-	pressure();
+	fill_pages(self->p, LEN);
+	ASSERT_TRUE(free_pages(self->p, LEN));
 	EXPECT_TRUE(is_freed(self->p, LEN));
 }
 
@@ -412,8 +378,6 @@ TEST_F(pages, of_files_and_locked_ones_are_refused)
 	ASSERT_NE(MAP_FAILED, file);
 	EXPECT_EQ(-1, madvise(file, LEN, MADV_FREE));
 	EXPECT_EQ(EINVAL, errno);
-	munmap(file, LEN);
-	close(fd);
 
 	ASSERT_EQ(0, mlock(self->p, LEN));
 	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_FREE));
@@ -430,7 +394,6 @@ TEST_F(pages, of_files_and_locked_ones_are_refused)
 FIXTURE(huge) {
 	uint8_t *p;
 	long splits;
-	struct huge_settings settings;
 };
 
 /* first: which entry of its page table is the first one's; -1: mapped as such. */
@@ -438,35 +401,11 @@ FIXTURE_VARIANT(huge) {
 	long first;
 };
 
-FIXTURE_VARIANT_ADD(huge, pmd) {
-	.first = -1,
-};
-
-FIXTURE_VARIANT_ADD(huge, ptes) {
-	.first = 0,
-};
-
-FIXTURE_VARIANT_ADD(huge, all_but_one_here) {
-	.first = 1,
-};
-
-FIXTURE_VARIANT_ADD(huge, two_tables) {
-	.first = 200,
-};
-
-FIXTURE_VARIANT_ADD(huge, one_here) {
-	.first = HUGE_PAGES - 1,
-};
-
-static bool read_words(const char *file, uint64_t index, uint64_t *words, long nr)
-{
-	ssize_t size = nr * sizeof(*words);
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	bool done = pread(fd, words, size, index * sizeof(*words)) == size;
-
-	close(fd);
-	return done;
-}
+FIXTURE_VARIANT_ADD(huge, pmd) { .first = -1 };
+FIXTURE_VARIANT_ADD(huge, ptes) { .first = 0 };
+FIXTURE_VARIANT_ADD(huge, all_but_one_here) { .first = 1 };
+FIXTURE_VARIANT_ADD(huge, two_tables) { .first = 200 };
+FIXTURE_VARIANT_ADD(huge, one_here) { .first = HUGE_PAGES - 1 };
 
 /* Do the pages at @p lie in memory as one huge page, that has not been split? */
 static bool is_huge(const uint8_t *p)
@@ -474,10 +413,10 @@ static bool is_huge(const uint8_t *p)
 	static uint64_t frames[HUGE_PAGES], flags[HUGE_PAGES];
 	uint64_t first = page_frame(p);
 
-	if (!first || first % HUGE_PAGES ||
-	    !read_words("/proc/self/pagemap", (unsigned long)p / PAGE, frames, HUGE_PAGES) ||
-	    !read_words("/proc/kpageflags", first, flags, HUGE_PAGES))
+	if (!first || first % HUGE_PAGES)
 		return false;
+	read_words("/proc/self/pagemap", (unsigned long)p / PAGE, frames, HUGE_PAGES);
+	read_words("/proc/kpageflags", first, flags, HUGE_PAGES);
 	for (long i = 0; i < HUGE_PAGES; i++)
 		if ((frames[i] & ((1ULL << 55) - 1)) != first + i || !(flags[i] & KPF_THP) ||
 		    !(flags[i] & (i ? KPF_COMPOUND_TAIL : KPF_COMPOUND_HEAD)))
@@ -498,7 +437,7 @@ static uint8_t *make_huge(long len, long first)
 {
 	uint8_t *p = map_huge(MAP_PRIVATE, len);
 
-	fill(p, len);
+	fill_pages(p, len);
 	/* It has what it needs; khugepaged is to leave it as it is. */
 	madvise(p, len, MADV_NOHUGEPAGE);
 	if (first >= 0) {
@@ -510,13 +449,20 @@ static uint8_t *make_huge(long len, long first)
 	return first > 0 ? move_to_entry(p, len, first) : p;
 }
 
-/* A machine with less than 512 MB has them switched off. */
+/* It replaces the one that the test may have already. */
+static void make_another(struct __test_metadata *_metadata, struct _test_data_huge *self,
+			 long first)
+{
+	if (self->p)
+		munmap(self->p, HUGE_LEN);
+	self->p = make_huge(HUGE_LEN, first);
+	ASSERT_NE(MAP_FAILED, self->p);
+}
+
 FIXTURE_SETUP(huge)
 {
 	ASSERT_TRUE(begin());
-	ASSERT_TRUE(allow_huge(&self->settings));
-	self->p = make_huge(HUGE_LEN, variant->first);
-	ASSERT_NE(MAP_FAILED, self->p);
+	make_another(_metadata, self, variant->first);
 	ASSERT_TRUE(is_huge(self->p));
 	ASSERT_EQ(variant->first < 0 ? HUGE_LEN / 1024 : 0,
 		  smaps_kb(self->p, "AnonHugePages:"));
@@ -526,7 +472,6 @@ FIXTURE_SETUP(huge)
 FIXTURE_TEARDOWN(huge)
 {
 	munmap(self->p, HUGE_LEN);
-	restore_huge(&self->settings);
 	leave_cgroup(CGROUP);
 }
 
@@ -545,14 +490,7 @@ TEST_F(huge, whole_is_not_split)
 
 TEST_F(huge, whole_is_freed_under_pressure)
 {
-	long freed = vm_counter("pglazyfreed"), freed_here = memcg_event("pglazyfreed ");
-
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	EXPECT_EQ(HUGE_LEN / 1024, smaps_kb(self->p, "LazyFree:"));
-	pressure();
-	EXPECT_EQ(HUGE_PAGES, vm_counter("pglazyfreed") - freed);
-	EXPECT_EQ(HUGE_PAGES, memcg_event("pglazyfreed ") - freed_here);
-	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
+	expect_freed(_metadata, self->p, HUGE_LEN);
 }
 
 /* Of the others, each is kept or freed as a whole. */
@@ -563,13 +501,13 @@ TEST_F(huge, pages_written_again_are_kept)
 	for (long n = 0; n < (long)ARRAY_SIZE(written); n++) {
 		uint8_t *page = self->p + written[n] * PAGE;
 
-		fill(self->p, HUGE_LEN);
+		fill_pages(self->p, HUGE_LEN);
 		ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 		page[n] = 1;
 		pressure();
 		EXPECT_TRUE(is_page_with(page, n, 1));
-		fill(page, PAGE);
-		EXPECT_LE(0, count_freed(self->p, HUGE_LEN));
+		fill_pages(page, PAGE);
+		EXPECT_LE(0, count_dropped(self->p, HUGE_LEN));
 	}
 }
 
@@ -622,11 +560,8 @@ TEST_F(huge, advised_again_in_part_is_free_in_part)
 
 static bool frees_only(uint8_t *p, long start, long end)
 {
-	if (advise(p + start, end - start))
-		return false;
-	pressure();
-	return is_kept(p, start) && is_freed(p + start, end - start) &&
-	       is_kept(p + end, HUGE_LEN - end);
+	return free_pages(p + start, end - start) && is_kept(p, start) &&
+	       is_freed(p + start, end - start) && is_kept(p + end, HUGE_LEN - end);
 }
 
 /* Each end: first, second, where the page table ends or in the middle, last, none. */
@@ -641,9 +576,7 @@ TEST_F(huge, in_part_only_that_is_freed)
 			if (edges[s] >= edges[e] || (!s && e == nr - 1) ||
 			    edges[e] == edges[e - 1] || (s && edges[s] == edges[s - 1]))
 				continue;
-			munmap(self->p, HUGE_LEN);
-			self->p = make_huge(HUGE_LEN, variant->first);
-			ASSERT_NE(MAP_FAILED, self->p);
+			make_another(_metadata, self, variant->first);
 			EXPECT_TRUE(frees_only(self->p, edges[s] * PAGE, edges[e] * PAGE)) {
 				TH_LOG("pages %ld to %ld", edges[s], edges[e]);
 			}
@@ -657,12 +590,10 @@ TEST_F(huge, neighbours_are_told_apart)
 	uint8_t *p = make_huge(2 * HUGE_LEN, variant->first);
 
 	ASSERT_NE(MAP_FAILED, p);
-	ASSERT_EQ(0, advise(p + HALF, HUGE_LEN));
-	pressure();
+	ASSERT_TRUE(free_pages(p + HALF, HUGE_LEN));
 	EXPECT_TRUE(is_kept(p, HALF));
 	EXPECT_TRUE(is_freed(p + HALF, HUGE_LEN));
 	EXPECT_TRUE(is_kept(p + HALF + HUGE_LEN, HALF));
-	munmap(p, 2 * HUGE_LEN);
 }
 
 TEST_F(huge, neighbours_are_not_split)
@@ -679,7 +610,6 @@ TEST_F(huge, neighbours_are_not_split)
 	pressure();
 	EXPECT_TRUE(is_kept(p, HALF));
 	EXPECT_TRUE(is_freed(p + HALF, 2 * HUGE_LEN + HALF));
-	munmap(p, 3 * HUGE_LEN);
 }
 
 /* One of its pages is away, and another one in its place. */
@@ -690,7 +620,7 @@ TEST_F(huge, a_stranger_in_it_is_freed_by_itself)
 	uint8_t *stranger = self->p + STRANGER * PAGE;
 
 	ASSERT_EQ(0, madvise(stranger, PAGE, MADV_DONTNEED));
-	fill(stranger, PAGE);
+	fill_pages(stranger, PAGE);
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(HUGE_LEN / 1024, smaps_kb(self->p, "LazyFree:"));
 	stranger[1] = 1;
@@ -726,8 +656,8 @@ TEST_F(huge, with_a_page_on_swap_in_it_is_freed)
 	uint8_t *hole = self->p + STRANGER * PAGE;
 
 	ASSERT_EQ(0, madvise(hole, PAGE, MADV_DONTNEED));
-	fill(hole, PAGE);
-	for (time_t end = 0; swap_is_on() && !smaps_kb(self->p, "Swap:") && patience(&end);) {
+	fill_pages(hole, PAGE);
+	for (long end = 0; swap_is_on() && !smaps_kb(self->p, "Swap:") && patience(&end);) {
 		drain_lists();
 		ASSERT_EQ(0, madvise(hole, PAGE, MADV_PAGEOUT));
 	}
@@ -747,9 +677,7 @@ TEST_F(huge, a_page_moved_out_of_it_is_kept)
 	for (long n = 0; n < (long)ARRAY_SIZE(moved); n++) {
 		uint8_t *hole, *out = map_pages(MAP_PRIVATE, PAGE);
 
-		munmap(self->p, HUGE_LEN);
-		self->p = make_huge(HUGE_LEN, variant->first);
-		ASSERT_NE(MAP_FAILED, self->p);
+		make_another(_metadata, self, variant->first);
 		hole = self->p + moved[n] * PAGE;
 		ASSERT_EQ(out, mremap(hole, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, out));
 		/* A mapping without a hole again, or the range would end there. */
@@ -758,9 +686,8 @@ TEST_F(huge, a_page_moved_out_of_it_is_kept)
 		madvise(hole, PAGE, MADV_NOHUGEPAGE);
 		/* Or with a stranger there: all of its pages are mapped, but not all here. */
 		if (n % 2)
-			fill(hole, PAGE);
-		ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-		pressure();
+			fill_pages(hole, PAGE);
+		ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
 		EXPECT_TRUE(is_kept(out, PAGE));
 		EXPECT_TRUE(is_freed(self->p, HUGE_LEN));
 		munmap(out, PAGE);
@@ -774,12 +701,10 @@ TEST_F(huge, a_page_moved_into_it_is_freed_by_itself)
 
 	ASSERT_NE(MAP_FAILED, other);
 	ASSERT_EQ(hole, mremap(from, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, hole));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
 	EXPECT_TRUE(is_freed(self->p, HUGE_LEN));
 	EXPECT_TRUE(is_kept(other, 7 * PAGE));
 	EXPECT_TRUE(is_kept(from + PAGE, HUGE_LEN - 8 * PAGE));
-	munmap(other, HUGE_LEN);
 }
 
 TEST_F(huge, half_of_it_moved_away_is_kept)
@@ -788,12 +713,10 @@ TEST_F(huge, half_of_it_moved_away_is_kept)
 
 	ASSERT_EQ(away, mremap(self->p + HALF, HALF, HALF,
 			       MREMAP_MAYMOVE | MREMAP_FIXED, away));
-	ASSERT_EQ(0, advise(self->p, HALF));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p, HALF));
 	EXPECT_TRUE(is_freed(self->p, HALF));
 	EXPECT_TRUE(is_kept(away, HALF));
-	ASSERT_EQ(0, advise(away, HALF));
-	pressure();
+	ASSERT_TRUE(free_pages(away, HALF));
 	EXPECT_TRUE(is_freed(away, HALF));
 }
 
@@ -811,8 +734,7 @@ TEST_F(huge, with_halves_of_different_rights_is_freed)
 TEST_F(huge, half_of_other_rights_is_kept)
 {
 	ASSERT_EQ(0, mprotect(self->p, HALF, PROT_READ));
-	ASSERT_EQ(0, advise(self->p, HALF));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p, HALF));
 	EXPECT_TRUE(is_freed(self->p, HALF));
 	EXPECT_TRUE(is_kept(self->p + HALF, HALF));
 }
@@ -820,107 +742,65 @@ TEST_F(huge, half_of_other_rights_is_kept)
 TEST_F(huge, that_cannot_be_accessed_is_freed)
 {
 	ASSERT_EQ(0, mprotect(self->p, HUGE_LEN, PROT_NONE));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
 	ASSERT_EQ(0, mprotect(self->p, HUGE_LEN, PROT_READ | PROT_WRITE));
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
 TEST_F(huge, pinned_page_is_kept)
 {
-	struct iovec iov = { self->p + STRANGER * PAGE, PAGE };
+	uint8_t *pinned = self->p + STRANGER * PAGE;
 	static uint8_t read_back[PAGE];
 	int ends[2];
 
-	ASSERT_EQ(0, pipe(ends));
-	ASSERT_EQ(PAGE, vmsplice(ends[1], &iov, 1, 0));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
-	EXPECT_TRUE(is_kept(iov.iov_base, PAGE));
+	ASSERT_TRUE(hold_pages(ends, pinned, PAGE));
+	ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
+	EXPECT_TRUE(is_kept(pinned, PAGE));
 	ASSERT_EQ(PAGE, read(ends[0], read_back, PAGE));
 	EXPECT_TRUE(is_kept(read_back, PAGE));
-	EXPECT_LE(0, count_freed(self->p, HUGE_LEN));
-	close(ends[0]);
-	close(ends[1]);
-}
-
-static void advise_all(uint8_t *p)
-{
-	advise(p, HUGE_LEN);
-}
-
-static void advise_low(uint8_t *p)
-{
-	advise(p, HALF);
-}
-
-static void unmap_low(uint8_t *p)
-{
-	munmap(p, HALF);
-}
-
-static void unmap_high(uint8_t *p)
-{
-	munmap(p + HALF, HALF);
+	EXPECT_LE(0, count_dropped(self->p, HUGE_LEN));
 }
 
 TEST_F(huge, advised_by_a_child_is_kept_for_the_parent)
 {
-	struct child child;
+	struct child child = { .advises = { 0, HUGE_LEN } };
 
-	ASSERT_TRUE(start_child(&child, advise_all, self->p, NULL, 0));
-	pressure();
-	EXPECT_TRUE(is_kept(self->p, HUGE_LEN));
-	EXPECT_TRUE(end_child(&child));
+	share(_metadata, self->p, HUGE_LEN, &child, false);
 }
 
 TEST_F(huge, advised_in_part_by_a_child_is_kept_for_the_parent)
 {
-	struct child child;
+	struct child child = { .advises = { 0, HALF }, .keeps = { HALF, HUGE_LEN } };
 
-	ASSERT_TRUE(start_child(&child, advise_low, self->p, self->p + HALF, HALF));
-	pressure();
-	EXPECT_TRUE(is_kept(self->p, HUGE_LEN));
-	EXPECT_TRUE(end_child(&child));
+	share(_metadata, self->p, HUGE_LEN, &child, false);
 }
 
 TEST_F(huge, advised_by_the_parent_is_kept_for_a_child)
 {
-	struct child child;
+	struct child child = { .keeps = { 0, HUGE_LEN } };
 
-	ASSERT_TRUE(start_child(&child, do_nothing, self->p, self->p, HUGE_LEN));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
-	EXPECT_TRUE(end_child(&child));
+	share(_metadata, self->p, HUGE_LEN, &child, true);
 }
 
 TEST_F(huge, high_half_is_kept_for_a_child)
 {
-	struct child child;
+	struct child child = { .unmaps = { 0, HALF }, .keeps = { HALF, HUGE_LEN } };
 
-	ASSERT_TRUE(start_child(&child, unmap_low, self->p, self->p + HALF, HALF));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
-	EXPECT_TRUE(end_child(&child));
-	EXPECT_LE(0, count_freed(self->p, HUGE_LEN));
+	share(_metadata, self->p, HUGE_LEN, &child, true);
 }
 
 TEST_F(huge, low_half_is_kept_for_a_child)
 {
-	struct child child;
+	struct child child = { .unmaps = { HALF, HUGE_LEN }, .keeps = { 0, HALF } };
 
-	ASSERT_TRUE(start_child(&child, unmap_high, self->p, self->p, HALF));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
-	EXPECT_TRUE(end_child(&child));
-	EXPECT_LE(0, count_freed(self->p, HUGE_LEN));
+	share(_metadata, self->p, HUGE_LEN, &child, true);
 }
 
 TEST_F(huge, after_the_child_has_gone_is_not_split)
 {
-	struct child child;
+	struct child child = { .keeps = { 0, HUGE_LEN } };
 
-	ASSERT_TRUE(start_child(&child, do_nothing, self->p, self->p, HUGE_LEN));
+	ASSERT_TRUE(start_child(&child, self->p));
 	/* Shared: neither freed nor split. */
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
@@ -933,12 +813,11 @@ TEST_F(huge, after_the_child_has_gone_is_not_split)
 
 TEST_F(huge, after_the_child_has_gone_is_freed)
 {
-	struct child child;
+	struct child child = { .keeps = { 0, HUGE_LEN } };
 
-	ASSERT_TRUE(start_child(&child, do_nothing, self->p, self->p, HUGE_LEN));
+	ASSERT_TRUE(start_child(&child, self->p));
 	ASSERT_TRUE(end_child(&child));
-	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	pressure();
+	ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
@@ -1025,16 +904,13 @@ static void write_and_look(atomic_ulong *written, unsigned long count)
 
 static void write_all_the_time(unsigned int ms)
 {
-	struct timespec begin, now;
 	static unsigned long count = 1;
+	long end = now_ms() + ms;
 
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	do {
 		write_and_look((atomic_ulong *)race.p, count);
 		count += HUGE_PAGES;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - begin.tv_sec) * 1000 +
-		 (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+	} while (now_ms() < end);
 }
 
 /* Again and again with a new huge page: reclaim splits it sooner or later. */
@@ -1052,9 +928,7 @@ TEST_F(huge, written_after_the_call_is_kept)
 	for (unsigned int ms = 0; ms < RACE_MAX_MS; ms += ROUND_MS) {
 		pthread_t adviser, reclaimer;
 
-		munmap(self->p, HUGE_LEN);
-		self->p = make_huge(HUGE_LEN, variant->first);
-		ASSERT_NE(MAP_FAILED, self->p);
+		make_another(_metadata, self, variant->first);
 		race.p = self->p;
 		race.stop = false;
 		/* All of it once, so that it is sure what is old. */

@@ -164,6 +164,7 @@ static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 	else if (len)
 		__arch_vgetrandom_take_word(movzbl, k, b, b, dst, src);
 }
+
 #define __arch_vgetrandom_take __arch_vgetrandom_take
 
 #endif /* __ASM_VDSO_GETRANDOM_TAKE_H */

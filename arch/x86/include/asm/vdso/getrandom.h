@@ -70,6 +70,7 @@ static __always_inline unsigned long __arch_vgetrandom_call(void)
 
 	return call;
 }
+
 #define __arch_vgetrandom_call __arch_vgetrandom_call
 
 /* Compilers do not make one instruction of READ_ONCE(*word) == value. */
@@ -83,6 +84,7 @@ static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
 
 	return holds;
 }
+
 #define __arch_vgetrandom_holds __arch_vgetrandom_holds
 
 /* Other CPUs do not matter: so no LOCK. */
@@ -97,6 +99,7 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 
 	return replaced;
 }
+
 #define __arch_vgetrandom_replace __arch_vgetrandom_replace
 
 /* Fewer stores than of words. */
@@ -109,6 +112,7 @@ static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
 		     "movdqu %%xmm0, 0x30(%[p])"
 		     : : [p] "r" (p) : "memory");
 }
+
 #define __arch_vgetrandom_erase_64 __arch_vgetrandom_erase_64
 
 #include <vdso/getrandom-generic.h>
