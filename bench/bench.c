@@ -1,327 +1,341 @@
 // SPDX-License-Identifier: MIT
 /*
- * bench: how long does it take to get random bytes? Our vDSO against the ways
- * there are already. See show_help(); bench/run is what calls this.
+ * The engine: starts workers, has them measure in turns, and keeps the best of all rounds.
+ * bench/run writes its plan, and makes tables of what it says.
+ *
+ * usage: bench ROUNDS SLICE_MS < PLAN > FIGURES
+ *
+ * A plan has these lines, with tabs between the words:
+ *
+ *	worker [NAME=VALUE]... COMMAND [ARGUMENT]...	the next worker; the first is 0
+ *	time WORKER BYTES THREADS			how long a call takes, in ns
+ *	least WORKER QUESTION BYTES			one of worker.h's questions; the
+ *	median WORKER QUESTION BYTES			least or the median of all rounds, or
+ *	once WORKER QUESTION BYTES			the answer of one
+ *
+ * FIGURES are JSON objects, one a line: what each worker says of itself, {"worker": 0, "hello":
+ * {...}}; then {"figure": 0, "value": 12.3} for each other line of the plan, counted from 0 on,
+ * whose worker is there and has an answer.
+ *
+ * Each round gives every figure one slice, so that what disturbs the machine for a while
+ * disturbs one slice of many. Of the slices of a figure the best counts: noise only ever adds
+ * time. Rounds change from processor to processor, so that one which is busy does no harm; and
+ * two of four go backwards, so that no figure always comes after the same one.
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <getopt.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "also.h"
-#include "contenders.h"
-#include "instructions.h"
-#include "limits.h"
-#include "measure.h"
-#include "report.h"
-#include "switches.h"
-#include "targets.h"
+#define MAX_WORDS	24
 
-static const size_t sizes[] = { 1, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 65536, 1048576 };
-
-/* The most for which instructions are counted: a trap each takes its time. */
-#define MAX_COUNTED		65536
-#define MAX_COUNTED_QUICK	4096
-#define MAX_COUNTED_OPENSSL	4096
-#define SCALING_BYTES	32
-
-#define MAX_THREAD_COUNTS	16
-#define MAX_FIGURES	(MAX_THREAD_COUNTS * ARRAY_SIZE(sizes) * MAX_CONTENDERS)
-
-struct options {
-	const char	*image;
-	const char	*rows;
-	const char	*switches;
-	bool		all;
-	bool		quick;
-	struct schedule	schedule;
+/* What would make a worker another one than it is to be. */
+static const char * const unwanted[] = {
+	"LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "OPENSSL_ia32cap",
+	"VGETRANDOM_CORE", "VGETRANDOM_LARGE", NULL,
 };
 
 /**
- * struct results - all that has been measured
- * @figures: first those that take part in tables and rows, then those for limits
- * @nr_figures: how many are of the first kind
- * @nr_all: how many there are
- * @instructions: instructions per call
- * @nr_instructions: for how many
- * @limits: what could be
- * @nr_limits: for how many
- * @facts: the rest
+ * struct worker - a process that measures
+ * @in: takes requests
+ * @out: gives answers
+ * @pid: the process
+ * @absent: it cannot do what it is to do
  */
-struct results {
-	struct figure		figures[MAX_FIGURES + 2 * NR_CORES];
-	size_t			nr_figures;
-	size_t			nr_all;
-	struct instructions	instructions[ARRAY_SIZE(sizes) * MAX_CONTENDERS];
-	size_t			nr_instructions;
-	struct limit		limits[ARRAY_SIZE(sizes) * NR_CORES];
-	size_t			nr_limits;
-	struct facts		facts;
+struct worker {
+	FILE	*in;
+	FILE	*out;
+	pid_t	pid;
+	bool	absent;
 };
 
-static void show_help(FILE *out)
+enum kind { TIME, LEAST, MEDIAN, ONCE };
+
+/**
+ * struct figure - one thing to measure
+ * @kind: how
+ * @worker: who
+ * @question: what; NULL: the time of a call
+ * @bytes: for the calls
+ * @threads: how many make calls at the same time
+ * @calls: how many calls make a slice
+ * @values: of each round
+ * @nr_values: how many rounds have been
+ */
+struct figure {
+	enum kind	kind;
+	struct worker	*worker;
+	char		*question;
+	size_t		bytes;
+	unsigned int	threads;
+	unsigned long	calls;
+	double		*values;
+	unsigned int	nr_values;
+};
+
+static struct worker *workers;
+static struct figure *figures;
+static size_t nr_workers, nr_figures;
+
+static void *more_room(void *array, size_t nr, size_t size)
 {
-	fputs("usage: bench [--image VDSO64_SO_DBG] [--rounds N] [--slice-ms N] [--rows FILE]\n"
-	      "             [--all [--quick]]\n"
-	      "       bench --host\n"
-	      "\n"
-	      "Times vDSO getrandom(), libc's, the system call, and OpenSSL's ChaCha20, on one\n"
-	      "thread and on all processors, and prints tables.\n"
-	      "\n"
-	      "  --image FILE  \"native\": host this image of our vDSO as \"vdso\", with each of\n"
-	      "                its cores; without it, \"guest\": the running kernel is ours, and\n"
-	      "                so is its vDSO\n"
-	      "  --rounds N    each figure is the best of N slices of time (20)\n"
-	      "  --slice-ms N  how long a slice is (10)\n"
-	      "  --rows FILE   write each figure as a JSON object on a line; \"-\": to stdout\n"
-	      "  --all         native only: targets, limits, instructions per call, and costs\n"
-	      "                that time per call does not show\n"
-	      "  --quick       less of each of these\n"
-	      "  --host        print the machine as a JSON object, and do nothing else\n", out);
+	array = reallocarray(array, nr + 1, size);
+	if (!array)
+		err(1, "no memory for %zu lines", nr + 1);
+	memset((char *)array + nr * size, 0, size);
+	return array;
 }
 
-static unsigned int parse_count(const char *name, const char *text)
+static void __attribute__((noreturn)) become(char **words)
+{
+	const char *const *name;
+
+	for (name = unwanted; *name; name++)
+		unsetenv(*name);
+	for (; *words && strchr(*words, '='); words++)
+		putenv(*words);
+	execvp(words[0], words);
+	warn("%s", words[0]);
+	_exit(127);
+}
+
+/* It ends with this process: when its stdin does. */
+static void start_worker(char **words)
+{
+	struct worker *worker;
+	int there[2], back[2];
+	char *line = NULL;
+	size_t size;
+
+	workers = more_room(workers, nr_workers, sizeof(*workers));
+	worker = &workers[nr_workers];
+	if (pipe2(there, O_CLOEXEC) || pipe2(back, O_CLOEXEC))
+		err(1, "pipe");
+	worker->pid = fork();
+	if (worker->pid < 0)
+		err(1, "fork");
+	if (!worker->pid) {
+		if (dup2(there[0], STDIN_FILENO) < 0 || dup2(back[1], STDOUT_FILENO) < 0)
+			err(127, "dup2");
+		become(words);
+	}
+	close(there[0]);
+	close(back[1]);
+	worker->in = fdopen(there[1], "w");
+	worker->out = fdopen(back[0], "r");
+	if (!worker->in || !worker->out)
+		err(1, "fdopen");
+	setlinebuf(worker->in);
+	if (getline(&line, &size, worker->out) < 0) {
+		free(line);
+		line = strdup("{\"absent\": \"its process does not start\"}");
+	}
+	worker->absent = strstr(line, "\"absent\": \"");
+	line[strcspn(line, "\n")] = '\0';
+	printf("{\"worker\": %zu, \"hello\": %s}\n", nr_workers++, line);
+	free(line);
+}
+
+static unsigned long number(const char *word)
 {
 	char *end;
-	unsigned long value = strtoul(text, &end, 10);
+	unsigned long value = strtoul(word ? word : "", &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || value < 1 || value > 100000)
-		errx(2, "--%s %s: not a number from 1 to 100000", name, text);
+	if (!word || *word < '0' || *word > '9' || *end)
+		errx(2, "'%s' in the plan is no number", word ? word : "");
 	return value;
 }
 
-static struct options parse_options(int argc, char **argv)
+static void add_figure(enum kind kind, char **words)
 {
-	static const struct option known[] = {
-		{ "image",	required_argument, NULL, 'i' },
-		{ "rounds",	required_argument, NULL, 'n' },
-		{ "slice-ms",	required_argument, NULL, 's' },
-		{ "rows",	required_argument, NULL, 'r' },
-		{ "all",	no_argument,	   NULL, 'a' },
-		{ "quick",	no_argument,	   NULL, 'q' },
-		/* Not for people: see switches.h. */
-		{ "switches",	required_argument, NULL, 'w' },
-		{ "host",	no_argument,	   NULL, 'H' },
-		{ "help",	no_argument,	   NULL, 'h' },
-		{ }
-	};
-	struct options options = { .schedule = { .rounds = 20, .slice_ns = 10e6 } };
-	int c;
+	struct figure *figure;
+	size_t worker = number(words[0]);
 
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-			options.image = optarg;
-			break;
-		case 'n':
-			options.schedule.rounds = parse_count("rounds", optarg);
-			break;
-		case 's':
-			options.schedule.slice_ns = parse_count("slice-ms", optarg) * 1e6;
-			break;
-		case 'r':
-			options.rows = optarg;
-			break;
-		case 'a':
-			options.all = true;
-			break;
-		case 'q':
-			options.quick = true;
-			break;
-		case 'w':
-			options.switches = optarg;
-			break;
-		case 'H':
-			report_host(stdout);
-			exit(0);
-		case 'h':
-			show_help(stdout);
-			exit(0);
-		default:
-			show_help(stderr);
-			exit(2);
-		}
+	if (worker >= nr_workers)
+		errx(2, "worker %zu is not in the plan yet", worker);
+	figures = more_room(figures, nr_figures, sizeof(*figures));
+	figure = &figures[nr_figures++];
+	figure->kind = kind;
+	/* An index for now: the array may still move. */
+	figure->worker = (struct worker *)worker;
+	if (kind == TIME) {
+		figure->bytes = number(words[1]);
+		figure->threads = number(words[2]);
+	} else {
+		figure->question = strdup(words[1]);
+		figure->bytes = number(words[2]);
 	}
-	/* Who takes the rows from stdout is a program. */
-	options.schedule.show_progress = isatty(STDERR_FILENO) &&
-		(!options.rows || strcmp(options.rows, "-"));
-	if (optind < argc)
-		errx(2, "%s: it takes no arguments but options; see --help", argv[optind]);
-	if ((options.all || options.switches) && !options.image)
-		errx(2, "--all and --switches need an --image");
-	return options;
 }
 
-static bool takes_part(const struct contender *contender, size_t bytes, unsigned int threads)
+static void read_plan(void)
 {
-	return !contender->absent && bytes >= contender->min_bytes &&
-	       threads <= contender->max_threads;
-}
+	static const char * const kinds[] = { "time", "least", "median", "once" };
+	char *line = NULL, *words[MAX_WORDS + 1], *next;
+	size_t size, nr, i;
 
-/* In this order contenders alternate: first by threads, then size, then who. */
-static void plan_threads(struct results *results, const struct contenders *contenders,
-			 unsigned int threads, size_t bytes)
-{
-	const struct contender *contender = contenders->list;
-
-	for (; contender < contenders->list + contenders->nr; contender++)
-		if (takes_part(contender, bytes, threads))
-			results->figures[results->nr_figures++] = (struct figure) {
-				.contender = contender,
-				.bytes = bytes,
-				.threads = threads,
-			};
-}
-
-/*
- * All sizes on one thread and on all processors; and one of them on as many as there
- * are powers of two in between, to see whether they get in each other's way.
- */
-static void plan(struct results *results, const struct contenders *contenders,
-		 unsigned int max_threads)
-{
-	unsigned int threads;
-	size_t s;
-
-	for (s = 0; s < ARRAY_SIZE(sizes); s++)
-		plan_threads(results, contenders, 1, sizes[s]);
-	for (threads = 2; threads < max_threads; threads *= 2)
-		plan_threads(results, contenders, threads, SCALING_BYTES);
-	for (s = 0; s < ARRAY_SIZE(sizes) && max_threads > 1; s++)
-		plan_threads(results, contenders, max_threads, sizes[s]);
-}
-
-static bool is_counted(const struct contender *contender, size_t bytes, bool quick)
-{
-	return takes_part(contender, bytes, 1) && contender->describe &&
-	       bytes <= (quick ? MAX_COUNTED_QUICK : MAX_COUNTED) &&
-	       (contender->fn || bytes <= MAX_COUNTED_OPENSSL);
-}
-
-static void count_instructions(struct results *results, const struct contenders *contenders,
-			       bool quick)
-{
-	const struct contender *contender;
-	size_t s, i;
-
-	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
-		for (i = 0; i < contenders->nr; i++) {
-			contender = &contenders->list[i];
-			if (!is_counted(contender, sizes[s], quick))
-				continue;
-			results->instructions[results->nr_instructions++] =
-				(struct instructions) {
-					.contender = contender, .bytes = sizes[s],
-				};
+	while (getline(&line, &size, stdin) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		next = line;
+		for (nr = 0; nr < MAX_WORDS && next; nr++)
+			words[nr] = strsep(&next, "\t");
+		words[nr] = NULL;
+		if (!strcmp(words[0], "worker") && nr > 1) {
+			start_worker(words + 1);
+			continue;
 		}
+		for (i = 0; i < 4 && strcmp(words[0], kinds[i]); i++)
+			;
+		if (i == 4 || nr != 4)
+			errx(2, "'%s' is no line of a plan", words[0]);
+		add_figure(i, words + 1);
 	}
-	fputs("bench: counting instructions\n", stderr);
-	instructions_count(results->instructions, results->nr_instructions, 20000);
+	free(line);
+	for (i = 0; i < nr_figures; i++)
+		figures[i].worker = &workers[(size_t)figures[i].worker];
 }
 
-static void find_limits(struct results *results)
+/* The processor after @cpu, or again the first. */
+static int next_cpu(int cpu)
 {
-	const struct figure *figure;
-	size_t c;
+	static cpu_set_t cpus;
 
-	for (c = 0; c < NR_CORES; c++)
-		for (figure = results->figures; figure < results->figures + results->nr_figures;
-		     figure++)
-			if (!strcmp(figure->contender->core, cores[c].name) &&
-			    limits_find(&results->limits[results->nr_limits], figure,
-					results->figures, results->nr_all))
-				results->nr_limits++;
+	if (!CPU_COUNT(&cpus) && sched_getaffinity(0, sizeof(cpus), &cpus))
+		err(1, "sched_getaffinity");
+	do
+		cpu = (cpu + 1) % CPU_SETSIZE;
+	while (!CPU_ISSET(cpu, &cpus));
+	return cpu;
 }
 
-static void write_rows(const char *path, const struct results *results, const char *where)
+/* One request of a worker, which stays on a processor. */
+static void ask(const struct figure *figure, int cpu, char *answer, size_t size)
 {
-	FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
+	const struct worker *worker = figure->worker;
+	cpu_set_t cpus;
 
-	if (!out)
-		err(1, "%s", path);
-	report_rows(out, results->figures, results->nr_figures, where);
-	report_instruction_rows(out, results->instructions, results->nr_instructions, where);
-	report_limit_rows(out, results->limits, results->nr_limits, where);
-	report_fact_rows(out, &results->facts, where);
-	if (fflush(out) || ferror(out) || (out != stdout && fclose(out)))
-		err(1, "%s: cannot write the rows", path);
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(worker->pid, sizeof(cpus), &cpus))
+		err(1, "worker %zu has ended", worker - workers);
+	if (figure->kind == TIME)
+		fprintf(worker->in, "time %zu %lu %u %d\n", figure->bytes, figure->calls,
+			figure->threads, cpu);
+	else
+		fprintf(worker->in, "ask %s %zu\n", figure->question, figure->bytes);
+	if (!fgets(answer, size, worker->out))
+		errx(1, "worker %zu has ended", worker - workers);
 }
 
-static void measure_all(struct results *results, const struct contenders *contenders,
-			const struct options *options)
+/* Return: the time of a call; @thread_ns: the least that a thread saw. */
+static double time_slice(const struct figure *figure, int cpu, double *thread_ns)
 {
-	count_instructions(results, contenders, options->quick);
-	fputs("bench: measuring what else there is\n", stderr);
-	also_scaling(&results->facts, results->figures, results->nr_figures, SCALING_BYTES);
-	also_measure(&results->facts, contenders, options->image, options->quick ? 5 : 20);
-	find_limits(results);
+	unsigned long failed;
+	char answer[128];
+	double ns;
+
+	ask(figure, cpu, answer, sizeof(answer));
+	if (sscanf(answer, "%lf %lf %lu", &ns, thread_ns, &failed) != 3)
+		errx(1, "worker %zu: this is no answer: %s", figure->worker - workers, answer);
+	if (failed)
+		errx(1, "worker %zu: %lu of %lu calls for %zu bytes fell short",
+		     figure->worker - workers, failed, figure->calls, figure->bytes);
+	*thread_ns /= figure->calls;
+	return ns / figure->calls;
 }
 
-static void print_absent(const struct contenders *contenders)
+/* In strides: the first calls take longer than those to come. */
+static void calibrate(struct figure *figure, double slice_ns, int cpu)
 {
-	const struct contender *contender = contenders->list;
+	double ns = INFINITY, thread_ns;
+	unsigned long wanted;
 
-	for (; contender < contenders->list + contenders->nr; contender++)
-		if (contender->absent)
-			printf("%s%s%s is left out: %s\n", contender->impl,
-			       *contender->core ? " " : "", contender->core,
-			       contender->absent);
+	/*
+	 * By the time of a thread, not by that of all: when they do not start together, that
+	 * of a few calls says nothing about that of many.
+	 */
+	for (figure->calls = 1; ; figure->calls *= 4) {
+		time_slice(figure, cpu, &thread_ns);
+		ns = fmin(ns, thread_ns);
+		wanted = fmax(slice_ns / ns, 1);
+		if (figure->calls * 4 >= wanted)
+			break;
+	}
+	figure->calls = wanted;
 }
 
-static void print_all(const struct results *results, const struct contenders *contenders,
-		      const char *where)
+static void measure(struct figure *figure, int cpu)
 {
-	targets_print(contenders, results->figures, results->nr_figures);
-	report_limits(results->limits, results->nr_limits, where);
-	report_instructions(results->instructions, results->nr_instructions, where);
-	report_facts(&results->facts, where);
+	char answer[128];
+	double value;
+
+	if (figure->worker->absent || (figure->kind == ONCE && figure->nr_values))
+		return;
+	if (figure->kind == TIME) {
+		value = time_slice(figure, cpu, &(double){ 0 });
+	} else {
+		ask(figure, cpu, answer, sizeof(answer));
+		value = strtod(answer, NULL);
+		if (isnan(value))
+			return;
+	}
+	figure->values[figure->nr_values++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void write_figure(size_t number)
+{
+	struct figure *figure = &figures[number];
+	double *values = figure->values;
+
+	if (!figure->nr_values)
+		return;
+	qsort(values, figure->nr_values, sizeof(*values), compare);
+	printf("{\"figure\": %zu, \"value\": %.3f}\n", number,
+	       values[figure->kind == MEDIAN ? figure->nr_values / 2 : 0]);
 }
 
 int main(int argc, char **argv)
 {
-	const struct options options = parse_options(argc, argv);
-	const char *where = options.image ? "native" : "guest";
-	static struct contenders contenders;
-	static struct results results;
-	unsigned int max_threads;
+	const unsigned int rounds = argc == 3 ? number(argv[1]) : 0;
+	const double slice_ns = argc == 3 ? number(argv[2]) * 1e6 : 0;
+	int cpu = next_cpu(-1);
+	unsigned int round;
+	size_t i;
 
-	if (options.switches) {
-		switches_child(options.image, options.switches);
-		return fflush(stdout) ? 1 : 0;
+	if (!rounds || !slice_ns)
+		errx(2, "usage: bench ROUNDS SLICE_MS < PLAN > FIGURES; bench/run starts it");
+	read_plan();
+	for (i = 0; i < nr_figures; i++) {
+		figures[i].values = calloc(rounds, sizeof(double));
+		if (!figures[i].values)
+			err(1, "no memory for %u rounds", rounds);
+		if (figures[i].kind == TIME && !figures[i].worker->absent)
+			calibrate(&figures[i], slice_ns, cpu);
 	}
-
-	/* In step with stderr, also into a file. */
-	setlinebuf(stdout);
-	max_threads = measure_open(sizes[ARRAY_SIZE(sizes) - 1]);
-	contenders_open(&contenders, options.image, max_threads);
-	print_absent(&contenders);
-	if (max_threads == 1)
-		puts("\"all cores\" is left out: there is only one");
-
-	plan(&results, &contenders, max_threads);
-	results.nr_all = results.nr_figures;
-	if (options.all)
-		results.nr_all += limits_plan(results.figures + results.nr_all, &contenders);
-	fprintf(stderr,
-		"bench: %s: %zu figures, each the best of %u times %.0f ms: %.1f s or more\n",
-		where, results.nr_all, options.schedule.rounds,
-		options.schedule.slice_ns / 1e6,
-		results.nr_all * options.schedule.rounds * options.schedule.slice_ns / 1e9);
-	measure(results.figures, results.nr_all, &options.schedule);
-	if (options.all)
-		measure_all(&results, &contenders, &options);
-
-	report_table(results.figures, results.nr_figures, where, 1);
-	if (max_threads > 1)
-		report_table(results.figures, results.nr_figures, where, max_threads);
-	if (options.all)
-		print_all(&results, &contenders, where);
-	if (options.rows)
-		write_rows(options.rows, &results, where);
+	for (round = 0; round < rounds; round++, cpu = next_cpu(cpu)) {
+		if (isatty(STDERR_FILENO))
+			fprintf(stderr, "\rbench: round %u of %u ", round + 1, rounds);
+		for (i = 0; i < nr_figures; i++)
+			/* After calls with zmm registers, some processors are slow for a while. */
+			measure(&figures[round & 2 ? nr_figures - 1 - i : i], cpu);
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%*s\r", 40, "");
+	for (i = 0; i < nr_figures; i++)
+		write_figure(i);
 	if (fflush(stdout))
-		err(1, "cannot write the tables");
+		err(1, "cannot write the figures");
 	return 0;
 }

@@ -1,138 +1,134 @@
 // SPDX-License-Identifier: MIT
 /*
- * libraries: libvgetrandom, against what programs call today for random bytes. See
- * show_help(); bench/run is what calls this.
+ * What programs call today for random bytes, and libvgetrandom in place of that.
  */
 #define _GNU_SOURCE
-#include <err.h>
-#include <getopt.h>
-#include <math.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
-#include "comparison.h"
-#include "crossover.h"
-#include "promises.h"
-#include "scaling.h"
+#include <vgetrandom.h>
 
-struct options {
-	struct places	places;
-	unsigned int	rounds;
-	double		slice_ns;
-	const char	*rows;
-	bool		crossover;
-	bool		threads;
-};
+#include "worker.h"
 
-static void show_help(FILE *out)
+CALLS(run_getrandom, fn.getrandom(buffer, len, 0) == (ssize_t)len)
+CALLS(run_fill, (fn.fill(buffer, len), true))
+CALLS(run_rand_bytes, fn.rand_bytes(buffer, len) == 1)
+
+/* libvgetrandom, if it is preloaded. */
+static bool ask_library(void)
 {
-	fputs("usage: libraries --build DIR [--image VDSO64_SO_DBG] [--rounds N]\n"
-	      "                 [--slice-ms N] [--rows FILE] [--crossover | --threads]\n"
-	      "\n"
-	      "Times libvgetrandom, C libraries, libbsd, OpenSSL and libsodium on one thread,\n"
-	      "and prints a table, and what libvgetrandom is to reach.\n"
-	      "\n"
-	      "  --build DIR   where all is built: this program's parent folder\n"
-	      "  --image FILE  our vDSO's image, for processes that are to have it\n"
-	      "  --rounds N    each figure is the best of N slices of time (20)\n"
-	      "  --slice-ms N  how long a slice is (10)\n"
-	      "  --rows FILE   write each figure as a JSON object on a line\n"
-	      "  --crossover   find instead from which size on it pays to expand a key\n"
-	      "  --threads     time instead calls by 1, 2, 4 ... threads at the same time, up to\n"
-	      "                one on each processor\n", out);
+	typeof(vgetrandom_info) *get_info = dlsym(RTLD_DEFAULT, "vgetrandom_info");
+	const char *core = getenv("VGETRANDOM_CORE");
+	struct vgetrandom_info info;
+
+	if (!get_info)
+		return false;
+	get_info(&info, sizeof(info));
+	strcpy(hello.impl, "libvgetrandom");
+	hello.large_from = info.large_from;
+	if (!info.large_from)
+		return true;
+	snprintf(hello.core, sizeof(hello.core), "%s", info.core);
+	if (core && strcmp(core, info.core))
+		absent("this processor, or its kernel, cannot run it");
+	return true;
 }
 
-static unsigned int parse_count(const char *name, const char *text)
+/* libc's, or that of a library which has taken its place. */
+static void open_libc(const char *name)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || value < 1 || value > 100000)
-		errx(2, "--%s %s: not a number from 1 to 100000", name, text);
-	return value;
+	fn.address = symbol(NULL, name);
+	if (!ask_library())
+		strcpy(hello.impl, hello.libc);
 }
 
-static struct options parse_options(int argc, char **argv)
+static void open_getrandom(const char *argument)
 {
-	static const struct option known[] = {
-		{ "build",	required_argument, NULL, 'b' },
-		{ "image",	required_argument, NULL, 'i' },
-		{ "rounds",	required_argument, NULL, 'n' },
-		{ "slice-ms",	required_argument, NULL, 's' },
-		{ "rows",	required_argument, NULL, 'r' },
-		{ "crossover",	no_argument,	   NULL, 'c' },
-		{ "threads",	no_argument,	   NULL, 't' },
-		{ "help",	no_argument,	   NULL, 'h' },
-		{ }
-	};
-	struct options options = { .rounds = 20, .slice_ns = 10e6 };
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (c) {
-		case 'b':
-			options.places.build = optarg;
-			break;
-		case 'i':
-			options.places.image = optarg;
-			break;
-		case 'n':
-			options.rounds = parse_count("rounds", optarg);
-			break;
-		case 's':
-			options.slice_ns = parse_count("slice-ms", optarg) * 1e6;
-			break;
-		case 'r':
-			options.rows = optarg;
-			break;
-		case 'c':
-			options.crossover = true;
-			break;
-		case 't':
-			options.threads = true;
-			break;
-		case 'h':
-			show_help(stdout);
-			exit(0);
-		default:
-			show_help(stderr);
-			exit(2);
-		}
-	}
-	if (optind < argc || !options.places.build)
-		errx(2, "it takes options, of which --build is needed; see --help");
-	if (options.crossover && options.threads)
-		errx(2, "--crossover and --threads are not for one and the same run");
-	return options;
+	(void)argument;
+	open_libc("getrandom");
 }
 
-int main(int argc, char **argv)
+static void open_arc4random(const char *argument)
 {
-	const struct options options = parse_options(argc, argv);
-	static struct comparison comparison;
-	FILE *rows = NULL;
-
-	if (options.rows) {
-		rows = fopen(options.rows, "w");
-		if (!rows)
-			err(1, "%s", options.rows);
-	}
-	setlinebuf(stdout);
-	if (options.crossover) {
-		crossover_find(&options.places, options.rounds, options.slice_ns, rows);
-	} else if (options.threads) {
-		scaling_find(&options.places, options.rounds, options.slice_ns, rows);
-	} else {
-		comparison_run(&comparison, &options.places, options.rounds, options.slice_ns);
-		comparison_print(&comparison);
-		promises_print(&comparison);
-		if (rows)
-			comparison_write(&comparison, rows);
-	}
-	if (rows && (ferror(rows) || fclose(rows)))
-		err(1, "%s: cannot write the rows", options.rows);
-	if (fflush(stdout))
-		err(1, "cannot write the tables");
-	return 0;
+	(void)argument;
+	open_libc("arc4random_buf");
 }
+
+CONTENDER(libc_getrandom, .name = "getrandom", .open = open_getrandom, .run = run_getrandom,
+	  .is_random = true);
+CONTENDER(libc_arc4random, .name = "arc4random_buf", .open = open_arc4random, .run = run_fill,
+	  .is_random = true);
+
+static void open_vgetrandom(const char *argument)
+{
+	(void)argument;
+	fn.address = symbol(NULL, "vgetrandom");
+	ask_library();
+}
+
+CONTENDER(preloaded, .name = "vgetrandom", .open = open_vgetrandom, .run = run_getrandom,
+	  .is_random = true);
+
+/* In assembly: libc's syscall() takes its time, and moves errno. */
+static inline ssize_t system_call(void *buffer, size_t len)
+{
+	ssize_t ret;
+
+	asm volatile("syscall"
+		     : "=a" (ret)
+		     : "0" (SYS_getrandom), "D" (buffer), "S" (len), "d" (0)
+		     : "rcx", "r11", "memory");
+	return ret;
+}
+
+CALLS(run_syscall, system_call(buffer, len) == (ssize_t)len)
+
+static void open_syscall(const char *argument)
+{
+	(void)argument;
+	strcpy(hello.impl, "syscall");
+}
+
+CONTENDER(syscalls, .name = "syscall", .open = open_syscall, .run = run_syscall,
+	  .is_random = true);
+
+static void open_libbsd(const char *argument)
+{
+	(void)argument;
+	strcpy(hello.impl, "libbsd");
+	fn.address = symbol("libbsd.so.0", "arc4random_buf");
+}
+
+CONTENDER(libbsd, .name = "libbsd", .open = open_libbsd, .run = run_fill, .is_random = true);
+
+static void open_openssl(const char *argument)
+{
+	(void)argument;
+	strcpy(hello.impl, "openssl");
+	fn.address = symbol("libcrypto.so.3", "RAND_bytes");
+}
+
+CONTENDER(openssl, .name = "RAND_bytes", .open = open_openssl, .run = run_rand_bytes,
+	  .is_random = true);
+
+/* With "sysrandom", the generator that it uses unless it is told to, or "internal". */
+static void open_sodium(const char *generator)
+{
+	int (*set)(void *) = symbol("libsodium.so.23", "randombytes_set_implementation");
+	int (*init)(void) = symbol("libsodium.so.23", "sodium_init");
+	char name[64];
+	void *found;
+
+	snprintf(name, sizeof(name), "randombytes_%s_implementation", generator);
+	found = symbol("libsodium.so.23", name);
+	strcpy(hello.impl, strcmp(generator, "internal") ? "libsodium" : "libsodium-internal");
+	fn.address = symbol("libsodium.so.23", "randombytes_buf");
+	if (!*hello.absent && (set(found) || init() < 0))
+		absent("sodium_init() fails");
+}
+
+CONTENDER(sodium, .name = "randombytes_buf", .open = open_sodium, .run = run_fill,
+	  .is_random = true);

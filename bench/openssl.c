@@ -1,156 +1,77 @@
 // SPDX-License-Identifier: MIT
 /*
- * OpenSSL's ChaCha20.
+ * OpenSSL's ChaCha20: not a generator, but the cipher that one would be built on.
  *
- * What is measured is EVP_EncryptUpdate() in place: OpenSSL makes key stream and
- * XORs it to the buffer. It has no function that stores key stream alone; to read
- * the buffer first, which the last call has left in the cache, is the least that
- * can be added to that. The key stays, and the stream goes on with each call.
+ * What is measured is EVP_EncryptUpdate() in place: OpenSSL makes key stream and XORs it to
+ * the buffer. It has no function that stores key stream alone; to read the buffer first,
+ * which the last call has left in the cache, is the least that can be added to that. The key
+ * stays, and the stream goes on with each call.
  *
- * Which instructions OpenSSL uses is settled when libcrypto is loaded, by the
- * variable OPENSSL_ia32cap (OPENSSL_ia32cap(3)). So it is loaded once for each
- * instruction set, into a namespace of its own: all take turns in one process.
+ * Which instructions OpenSSL uses is settled when libcrypto is loaded, by the variable
+ * OPENSSL_ia32cap (OPENSSL_ia32cap(3)).
  */
-#define _GNU_SOURCE
 #include <cpuid.h>
-#include <dlfcn.h>
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "openssl.h"
 #include "step.h"
 
-#define MIN_BYTES	256	/* for less, the cost of EVP's layers is most of it */
+#define LIBRARY		"libcrypto.so.3"
 
 #define EBX_AVX2	(1U << 5)
 #define EBX_AVX512F	(1U << 16)
 #define EBX_AVX512VL	(1U << 31)
 #define ECX_SSSE3	(1ULL << 41)
 
-/**
- * struct mode - an instruction set, and how OpenSSL is made to use it
- * @core: its name
- * @without: bits of CPUID 7's EBX that are not to be seen
- * @feature: a name for the compiler's runtime: who lacks it, cannot run this
- * @encoding: the last of its instructions' encodings
- * @without_ssse3: nor SSSE3
- */
-struct mode {
-	const char	*core;
-	unsigned int	without;
-	const char	*feature;
-	enum encoding	encoding;
-	bool		without_ssse3;
-};
-
 /*
- * OpenSSL hides AVX512F from itself on the first processors that have it: there
- * "avx512" is what it does not do unless it is told to. It has no code for SSE2:
- * without SSSE3 it makes one block at a time, without vectors.
+ * Instruction sets, and which bits of CPUID OpenSSL must not see to use just that one. It has
+ * no code for SSE2: without SSSE3 it makes one block at a time, without vectors.
  */
-static const struct mode modes[] = {
-	{ "avx512",	0,				"avx512", ENCODING_ZMM,    false },
-	{ "avx512vl",	EBX_AVX512F,			"avx512", ENCODING_EVEX,   false },
-	{ "avx2",	EBX_AVX512F | EBX_AVX512VL,	"avx2",   ENCODING_VEX,    false },
-	{ "ssse3",	~0U,				"ssse3",  ENCODING_LEGACY, false },
-	{ "sse2",	~0U,				"sse2",   ENCODING_LEGACY, true },
+static const struct mode {
+	const char		*name;
+	unsigned int		needs;		/* bits of CPUID 7's EBX */
+	unsigned int		hidden;		/* likewise */
+	unsigned long long	hidden_ecx;	/* bits of CPUID 1's ECX, from bit 32 on */
+	enum encoding		encoding;	/* the last of its instructions' encodings */
+} modes[] = {
+	{ "avx512",	EBX_AVX512F | EBX_AVX512VL, 0,		0,	   ENCODING_ZMM },
+	{ "avx512vl",	EBX_AVX512VL,	EBX_AVX512F,		0,	   ENCODING_EVEX },
+	{ "avx2",	EBX_AVX2,	EBX_AVX512F | EBX_AVX512VL, 0,	   ENCODING_VEX },
+	{ "ssse3",	0,		~0U,			0,	   ENCODING_LEGACY },
+	{ "sse2",	0,		~0U,			ECX_SSSE3, ENCODING_LEGACY },
 };
 
-size_t openssl_nr(void)
+static void *context;
+static int out_len;
+
+CALLS(run_cipher, fn.cipher(context, buffer, &out_len, buffer, len))
+
+static const struct mode *find_mode(const char *name)
 {
-	return ARRAY_SIZE(modes);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(modes[i].name, name))
+			return &modes[i];
+	return NULL;
 }
 
-#if __has_include(<openssl/evp.h>)
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-
-#define STRING(x)	STRING_(x)
-#define STRING_(x)	#x
-#define LIBRARY		"libcrypto.so." STRING(OPENSSL_SHLIB_VERSION)
-
-struct cipher {
-	typeof(EVP_EncryptUpdate)	*update;
-	EVP_CIPHER_CTX			*ctx;
-	int				out_len;
-};
-
-static bool runs_here(const struct mode *mode)
-{
-	/* The names have to be constants. */
-	if (!strcmp(mode->feature, "avx512"))
-		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
-	if (!strcmp(mode->feature, "avx2"))
-		return __builtin_cpu_supports("avx2");
-	if (!strcmp(mode->feature, "ssse3"))
-		return __builtin_cpu_supports("ssse3");
-	return true;
-}
-
-static void set_mask(const struct mode *mode)
+static bool hide(const struct mode *mode)
 {
 	unsigned int eax, ebx = 0, ecx, edx;
 	char mask[64];
 
 	__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
-	snprintf(mask, sizeof(mask), "~0x%llx:0x%x",
-		 mode->without_ssse3 ? ECX_SSSE3 : 0, ebx & ~mode->without);
+	snprintf(mask, sizeof(mask), "~0x%llx:0x%x", mode->hidden_ecx, ebx & ~mode->hidden);
 	if (setenv("OPENSSL_ia32cap", mask, 1))
 		err(1, "setenv");
-}
-
-static void *symbol(void *library, const char *name)
-{
-	void *found = dlsym(library, name);
-
-	if (!found)
-		errx(1, LIBRARY ": no symbol %s", name);
-	return found;
-}
-
-#define SYMBOL(library, name)	((typeof(name) *)symbol(library, #name))
-
-static unsigned long run_openssl(const struct contender *contender, unsigned int thread,
-				 void *buffer, size_t len, unsigned long calls)
-{
-	struct cipher *cipher = contender->data;
-	unsigned long failed = 0;
-
-	(void)thread;
-	while (calls--)
-		failed += !cipher->update(cipher->ctx, buffer, &cipher->out_len, buffer, len);
-	return failed;
-}
-
-static void describe_openssl(const struct contender *contender, void *buffer, size_t len,
-			     struct call *call)
-{
-	struct cipher *cipher = contender->data;
-
-	*call = (struct call) {
-		.fn = cipher->update,
-		.arguments = { (long)cipher->ctx, (long)buffer, (long)&cipher->out_len,
-			       (long)buffer, len },
-	};
-}
-
-static void start(void *library, struct cipher *cipher)
-{
-	static const unsigned char zeros[32];
-
-	cipher->update = SYMBOL(library, EVP_EncryptUpdate);
-	cipher->ctx = SYMBOL(library, EVP_CIPHER_CTX_new)();
-	if (!cipher->ctx ||
-	    !SYMBOL(library, EVP_EncryptInit_ex)(cipher->ctx, SYMBOL(library, EVP_chacha20)(),
-						 NULL, zeros, zeros))
-		errx(1, LIBRARY ": it has no ChaCha20");
+	return (ebx & mode->needs) == mode->needs;
 }
 
 /* The first block for a key, a nonce and a counter of zeros: RFC 8439, A.1, 1. */
-static void check(const struct contender *contender)
+static void check(void)
 {
 	static const unsigned char expected[64] = {
 		0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90,
@@ -162,86 +83,45 @@ static void check(const struct contender *contender)
 		0x6a, 0x43, 0xb8, 0xf4, 0x15, 0x18, 0xa1, 0x1c,
 		0xc3, 0x87, 0xb6, 0x69, 0xb2, 0xee, 0x65, 0x86,
 	};
-	static unsigned char first[4096];
-	unsigned char out[sizeof(first)] = { 0 };
+	unsigned char out[4096] = { 0 };
 
-	if (run_openssl(contender, 0, out, sizeof(out), 1) ||
-	    memcmp(out, expected, sizeof(expected)))
-		errx(1, "%s, %s: it does not make ChaCha20's key stream",
-		     contender->impl, contender->core);
-	/* And the others like the first: this one does not begin with a zero. */
-	if (!first[0])
-		memcpy(first, out, sizeof(first));
-	if (memcmp(first, out, sizeof(first)))
-		errx(1, "%s, %s: its key stream is not that of another instruction set",
-		     contender->impl, contender->core);
+	if (run_cipher(out, sizeof(out), 1) || memcmp(out, expected, sizeof(expected)))
+		errx(1, LIBRARY ": it does not make ChaCha20's key stream");
 }
 
-/* Another version may have other ideas of what its mask means. */
-static void check_encoding(struct contender *contender, const struct mode *mode)
+static void open_cipher(const char *name)
 {
-	static unsigned char buffer[4096];
-	struct step_result result;
-	struct call call;
+	static const unsigned char zeros[32];
+	const struct mode *mode = find_mode(name);
+	int (*init)(void *context, const void *type, void *engine, const unsigned char *key,
+		    const unsigned char *iv);
+	const void *(*chacha20)(void);
+	void *(*new_context)(void);
+	unsigned char *buffer;
 
-	describe_openssl(contender, buffer, sizeof(buffer), &call);
-	step_call(&call, &result);
-	if (result.encoding != mode->encoding)
-		contender->absent = "this version cannot be made to use just that";
-}
-
-static void load(struct contender *contender, const struct mode *mode)
-{
-	void *library;
-
-	set_mask(mode);
-	library = dlmopen(LM_ID_NEWLM, LIBRARY, RTLD_NOW);
-	unsetenv("OPENSSL_ia32cap");
-	if (!library) {
-		contender->absent = strdup(dlerror());
+	strcpy(hello.impl, "openssl-chacha20");
+	snprintf(hello.core, sizeof(hello.core), "%s", name);
+	if (!mode) {
+		absent("OpenSSL has no code of this name");
 		return;
 	}
-	/* It would clean up at exit, in a namespace that is half gone by then. */
-	SYMBOL(library, OPENSSL_init_crypto)(OPENSSL_INIT_NO_ATEXIT, NULL);
-
-	contender->data = calloc(1, sizeof(struct cipher));
-	if (!contender->data)
-		err(1, "calloc");
-	contender->run = run_openssl;
-	contender->describe = describe_openssl;
-	start(library, contender->data);
-	check(contender);
-	check_encoding(contender, mode);
+	if (!hide(mode))
+		absent("this processor cannot run it");
+	new_context = symbol(LIBRARY, "EVP_CIPHER_CTX_new");
+	chacha20 = symbol(LIBRARY, "EVP_chacha20");
+	init = symbol(LIBRARY, "EVP_EncryptInit_ex");
+	fn.address = symbol(LIBRARY, "EVP_EncryptUpdate");
+	if (*hello.absent)
+		return;
+	context = new_context();
+	if (!context || !init(context, chacha20(), NULL, zeros, zeros))
+		errx(1, LIBRARY ": it has no ChaCha20");
+	check();
+	/* Another version may have other ideas of what its mask means. */
+	buffer = calloc(1, 4096);
+	if (buffer && step_call(run_cipher, buffer, 4096, NULL).encoding != mode->encoding)
+		absent("this version cannot be made to use just that");
+	free(buffer);
 }
 
-#else
-
-static bool runs_here(const struct mode *mode)
-{
-	(void)mode;
-	return true;
-}
-
-static void load(struct contender *contender, const struct mode *mode)
-{
-	(void)mode;
-	contender->absent = "OpenSSL's headers were not there at build time (libssl-dev)";
-}
-
-#endif
-
-void openssl_open(struct contender *contender, size_t index, const char *image)
-{
-	const struct mode *mode = &modes[index];
-
-	*contender = (struct contender) {
-		.impl = "openssl-chacha20", .core = mode->core,
-		.min_bytes = MIN_BYTES, .max_threads = 1,
-	};
-	if (!image)
-		contender->absent = "it is measured natively only";
-	else if (!runs_here(mode))
-		contender->absent = "this processor, or its kernel, cannot run it";
-	else
-		load(contender, mode);
-}
+CONTENDER(cipher, .name = "chacha20", .open = open_cipher, .run = run_cipher);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls made instruction by instruction.
+ * Calls made instruction by instruction: what counts them is exact, and knows all
+ * instructions that the processor does.
  */
 #define _GNU_SOURCE
 #include <err.h>
+#include <math.h>
 #include <signal.h>
-#include <string.h>
+#include <stdlib.h>
 #include <ucontext.h>
 
 #include "step.h"
@@ -21,13 +23,21 @@
 #define EVEX_LENGTH(ip)	((ip)[3] >> 5 & 3)
 #define LENGTH_512	2
 
-static const unsigned char *return_ip;
+/* Of a generator that cannot be looked into: its batches of 96 bytes begin anew then. */
+#define OPAQUE_CALLS	96
+#define MIN_CALLS	4
+#define MAX_OPAQUE	20000
+
+/* Of ours: a period that is longer is cut off here, where a refill is few of them. */
+#define MAX_PERIOD	100000
+#define MAX_LEFT	4096
 
 static struct {
+	struct steps		steps;
+	const void		*watch;
 	const unsigned char	*last_ip;
-	unsigned long		instructions;
-	enum encoding		encoding;
-} seen;
+	const unsigned char	*return_ip;	/* NULL: not in the function */
+} call;
 
 static enum encoding encoding_of(const unsigned char *ip)
 {
@@ -42,7 +52,7 @@ static enum encoding encoding_of(const unsigned char *ip)
 	}
 }
 
-/* Comes before each instruction, but for the call itself, which is ours. */
+/* Before each instruction of run(). The loop around the call is not counted. */
 static void on_trap(int sig, siginfo_t *info, void *ucontext)
 {
 	greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
@@ -50,56 +60,89 @@ static void on_trap(int sig, siginfo_t *info, void *ucontext)
 
 	(void)sig;
 	(void)info;
-	if (ip == return_ip) {
+	if (!call.return_ip) {
+		if (ip != fn.address)
+			return;
+		call.return_ip = *(const unsigned char **)regs[REG_RSP];
+	} else if (ip == call.return_ip) {
 		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 		return;
 	}
 	/* A string instruction traps each time that it repeats itself. */
-	if (ip == seen.last_ip)
+	if (ip == call.last_ip)
 		return;
-	seen.last_ip = ip;
-	seen.instructions++;
-	if (encoding_of(ip) > seen.encoding)
-		seen.encoding = encoding_of(ip);
+	call.last_ip = ip;
+	call.steps.instructions++;
+	call.steps.saw |= ip == call.watch;
+	if (encoding_of(ip) > call.steps.encoding)
+		call.steps.encoding = encoding_of(ip);
 }
 
-/* The first instruction that traps is the one after that which sets the flag. */
-static long call_with_traps(const struct call *call)
-{
-	/* cppcheck-suppress constStatement ; it does not know asm("r8") */
-	register long fifth asm("r8") = call->arguments[4];
-	long value = (long)call->fn;
-	long first = call->arguments[0], second = call->arguments[1];
-	long third = call->arguments[2], fourth = call->arguments[3];
-
-	asm volatile("mov %%rsp, %%rbx\n\t"
-		     "lea 1f(%%rip), %%r12\n\t"
-		     "mov %%r12, %[return_ip]\n\t"
-		     "sub $128, %%rsp\n\t"		/* the red zone */
-		     "and $-16, %%rsp\n\t"
-		     "pushfq\n\t"
-		     "orq %[flag], (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "call *%%rax\n"
-		     "1:\n\t"
-		     "mov %%rbx, %%rsp"
-		     : "+a" (value), "+D" (first), "+S" (second), "+d" (third),
-		       "+c" (fourth), "+r" (fifth), [return_ip] "=m" (return_ip)
-		     : [flag] "i" (TRAP_FLAG)
-		     : "rbx", "r9", "r10", "r11", "r12", "cc", "memory",
-		       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-		       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
-	return value;
-}
-
-void step_call(const struct call *call, struct step_result *result)
+struct steps step_call(unsigned long (*run)(void *buffer, size_t len, unsigned long calls),
+		       void *buffer, size_t len, const void *watch)
 {
 	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
 
 	if (sigaction(SIGTRAP, &sa, NULL))
 		err(1, "sigaction(SIGTRAP)");
-	memset(&seen, 0, sizeof(seen));
-	result->value = call_with_traps(call);
-	result->instructions = seen.instructions;
-	result->encoding = seen.encoding;
+	call = (typeof(call)) { .watch = watch };
+	/* Below the red zone. */
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq %[flag], (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : [flag] "i" (TRAP_FLAG) : "cc", "memory");
+	if (run(buffer, len, 1))
+		errx(1, "a call for %zu bytes falls short", len);
+	if (!call.return_ip)
+		errx(1, "a call does not come by its function");
+	return call.steps;
 }
+
+static double count_opaque(const struct contender *contender, void *buffer, size_t bytes)
+{
+	unsigned long calls = 0, instructions = 0;
+
+	while (calls < MIN_CALLS || (calls < OPAQUE_CALLS && instructions < MAX_OPAQUE)) {
+		instructions += step_call(contender->run, buffer, bytes, NULL).instructions;
+		calls++;
+	}
+	return (double)instructions / calls;
+}
+
+/* What a state has left of its batch decides what all calls to come have to do. */
+static double count_period(const struct contender *contender, void *buffer, size_t bytes)
+{
+	struct { unsigned long calls, instructions; } seen[MAX_LEFT] = { 0 }, here = { 0 }, *before;
+
+	for (here.calls = 1; ; here.calls++) {
+		if (contender->left() >= MAX_LEFT)
+			errx(1, "a state has %zu bytes left", contender->left());
+		before = &seen[contender->left()];
+		if (before->calls)
+			return (double)(here.instructions - before->instructions) /
+				(here.calls - before->calls);
+		*before = here;
+		here.instructions += step_call(contender->run, buffer, bytes, NULL).instructions;
+		if (here.instructions > MAX_PERIOD)
+			return (double)here.instructions / here.calls;
+	}
+}
+
+/* Per call, refills shared among the calls. */
+static double count(const struct contender *contender, void *buffer, size_t bytes)
+{
+	if (contender->left)
+		return count_period(contender, buffer, bytes);
+	return count_opaque(contender, buffer, bytes);
+}
+
+QUESTION(instructions, .name = "instructions", .ask = count);
+
+static double encoding(const struct contender *contender, void *buffer, size_t bytes)
+{
+	return step_call(contender->run, buffer, bytes, NULL).encoding;
+}
+
+QUESTION(encodings, .name = "encoding", .ask = encoding);

@@ -344,7 +344,7 @@ TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 480)
 	expect_as_before(_metadata, before, &was, &is);
 }
 
-/* What a process may do, and leave behind for its exit to clear up. */
+/* The steps of a process to a state that its exit has to clear up. */
 enum {
 	TOUCH = 't', READ = 'r', DROP = 'd', DROP_HALF = 'D', CLEAN = 'c', CLEAN_HALF = 'C',
 	PROTECT_HALF = 'p', UNMAP_HALF = 'u', MOVE = 'm'

@@ -98,7 +98,7 @@ static bool kernel_said(const char *what)
 	return strstr(log, what);
 }
 
-/* Nobody, since @killed were, and the log is quiet. */
+/* The OOM killer has not run since the count was @killed, and no allocation failed. */
 static void expect_none_killed(struct __test_metadata *_metadata, long killed)
 {
 	EXPECT_EQ(killed, vm_counter("oom_kill"));

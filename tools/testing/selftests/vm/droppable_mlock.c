@@ -35,7 +35,7 @@ static bool limit_locked(size_t bytes)
  * Linux 6.11 and later look at the limit before they look at what is to be locked,
  * and refuse: then errno is @error.
  */
-static void skip_if(struct __test_metadata *_metadata, bool refused, int error)
+static void skip_if_counted(struct __test_metadata *_metadata, bool refused, int error)
 {
 	if (!refused)
 		return;
@@ -128,7 +128,7 @@ TEST_F(mlock, mlockall_future_does_not_count)
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	EXPECT_EQ(EAGAIN, errno);
 	later = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
-	skip_if(_metadata, later == MAP_FAILED, EAGAIN);
+	skip_if_counted(_metadata, later == MAP_FAILED, EAGAIN);
 	EXPECT_NE(MAP_FAILED, mremap(later, SIZE, 2 * SIZE, MREMAP_MAYMOVE));
 	EXPECT_EQ(0, locked_kb());
 }
@@ -138,7 +138,7 @@ TEST_F(mlock, mlock_does_not_count)
 	ASSERT_TRUE(limit_locked(LIMIT));
 	EXPECT_EQ(-1, mlock(map_pages(MAP_PRIVATE, SIZE), SIZE));
 	EXPECT_EQ(ENOMEM, errno);
-	skip_if(_metadata, mlock(self->p, SIZE), ENOMEM);
+	skip_if_counted(_metadata, mlock(self->p, SIZE), ENOMEM);
 	EXPECT_EQ(0, mlock2(self->p, SIZE, MLOCK_ONFAULT));
 	EXPECT_EQ(0, locked_kb());
 }
@@ -151,7 +151,7 @@ TEST_F(mlock, mlock_counts_the_ordinary_part)
 	ASSERT_EQ(both, mmap(both, LIMIT, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	ASSERT_TRUE(limit_locked(LIMIT));
-	skip_if(_metadata, mlock(p, SIZE), ENOMEM);
+	skip_if_counted(_metadata, mlock(p, SIZE), ENOMEM);
 	EXPECT_EQ((long)LIMIT / 1024, locked_kb());
 	EXPECT_FALSE(smaps_flag(p, " lo"));
 	EXPECT_TRUE(smaps_flag(both, " lo"));
@@ -167,7 +167,7 @@ TEST_F(mlock, mlockall_current_does_not_count)
 	size_t all = file_number("/proc/self/status", "VmSize:", NULL) * 1024;
 
 	ASSERT_TRUE(limit_locked(all - SIZE / 2));
-	skip_if(_metadata, mlockall(MCL_CURRENT), ENOMEM);
+	skip_if_counted(_metadata, mlockall(MCL_CURRENT), ENOMEM);
 	EXPECT_FALSE(smaps_flag(self->p, " lo"));
 	EXPECT_TRUE(smaps_flag(self->ordinary, " lo"));
 	EXPECT_EQ(0, munlockall());

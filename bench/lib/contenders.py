@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The contenders: what is compared, and in which surroundings each makes its calls."""
+
+import os
+from typing import NamedTuple
+
+import places
+
+WORKER = os.path.join(places.OUT, "worker")
+GLIBC = os.path.join(places.OUT, "glibc-2.41")
+
+# libc and the loader are not to use wide registers themselves: then there would be no process
+# that has not.
+NARROW = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,"
+                            "-XSAVEC,-AVX_Fast_Unaligned_Load", "LD_BIND_NOW": "1"}
+
+
+class Contender(NamedTuple):
+    """One of them.
+
+    name: for people, if it is absent; command: a worker, see worker.h; env: what is in its
+    environment besides; where: the row's; call: the function; needs: a file, and why it is
+    not there; core: what libvgetrandom is made to use.
+    """
+    name: str
+    command: list
+    env: dict = {}
+    where: str = "native"
+    call: str = ""
+    needs: tuple = ()
+    core: str = ""
+
+
+def hosted(image, core, name="vdso"):
+    """Our vDSO from an image, with one core."""
+    return Contender(f"{name} {core}", [WORKER, "vdso", f"{core}:{image}"])
+
+
+def plain(*words, env=None):
+    """One that needs nothing else."""
+    return Contender(" ".join(words), [WORKER, *words], env or {})
+
+
+# What a worker runs on. A worker is given as its words; see the CONTENDER() lines in C.
+
+def _here(words):
+    return Contender("", [WORKER, *words])
+
+
+def _newer(words):
+    loader = os.path.join(GLIBC, "loader")
+    return Contender(", glibc 2.41", [loader, "--library-path", os.path.join(GLIBC, "libraries"),
+                                      WORKER, *words],
+                     needs=(loader, "there is no glibc 2.41 (bench/get-glibc says why)"))
+
+
+def _musl(words):
+    return Contender(", musl", [WORKER + "-musl", *words],
+                     needs=(WORKER + "-musl", "there was no musl-gcc at build time (musl-tools)"))
+
+
+def _no_vdso(words):
+    return Contender(", without a vDSO", [os.path.join(places.OUT, "with_vdso"), "--none", WORKER,
+                                          *words], where="no-vdso")
+
+
+def _our_vdso(words):
+    return Contender(", our vDSO", [os.path.join(places.OUT, "with_vdso"), "--image",
+                                    places.IMAGE, WORKER, *words], where="our-vdso",
+                     needs=(places.IMAGE, "there is no image of our vDSO (make vdso)"))
+
+
+def _made(setting, words, call=None, preload=False, core="", large=""):
+    """A worker's words in a setting; with libvgetrandom preloaded, or without."""
+    made = setting(words)
+    env = {}
+    if preload:
+        library = places.LIBRARY if setting is not _musl else \
+            os.path.join(places.BUILD, "lib-musl/libvgetrandom.so")
+        env["LD_PRELOAD"] = library
+        if not made.needs or os.path.exists(made.needs[0]):
+            made = made._replace(needs=(library, "libvgetrandom is not built (make lib)"))
+        if core:
+            env["VGETRANDOM_CORE"] = core
+        if large:
+            env["VGETRANDOM_LARGE"] = large
+    name = " ".join((["libvgetrandom"] if preload else []) + ([core] if core else []) + words)
+    return made._replace(name=name + made.name, call=call or words[0], env=env, core=core)
+
+
+def libraries():
+    """What programs call, and libvgetrandom in place of it.
+
+    The first two, with libvgetrandom's own choice of core, say which that is.
+    """
+    return [
+        _made(_here, ["getrandom"], preload=True),
+        _made(_here, ["arc4random_buf"], preload=True),
+        *(_made(_here, ["vgetrandom"], preload=True, core=core.name) for core in places.cores()),
+        _made(_newer, ["getrandom"], preload=True),
+        _made(_musl, ["getrandom"], preload=True),
+        _made(_here, ["kernel-vdso"], call="__vdso_getrandom"),
+        _made(_newer, ["getrandom"]),
+        _made(_newer, ["arc4random_buf"]),
+        _made(_here, ["getrandom"]),
+        _made(_here, ["arc4random_buf"]),
+        _made(_musl, ["getrandom"]),
+        _made(_here, ["libbsd"], call="arc4random_buf"),
+        _made(_here, ["RAND_bytes"]),
+        _made(_here, ["randombytes_buf", "sysrandom"]),
+        _made(_here, ["randombytes_buf", "internal"]),
+        _made(_here, ["syscall"]),
+        _made(_here, ["least-call"]),
+        _made(_no_vdso, ["vgetrandom"], preload=True),
+        _made(_no_vdso, ["syscall"]),
+        _made(_our_vdso, ["vgetrandom"], preload=True),
+        _made(_our_vdso, ["kernel-vdso"], call="__vdso_getrandom"),
+    ]
+
+
+def crossover():
+    """libvgetrandom, told always to expand a key, with each core, or never to."""
+    return [_made(setting, ["vgetrandom"], preload=True, core=core, large=large)
+            for setting in (_here, _no_vdso)
+            for core, large in [(core.name, "1") for core in places.cores()] + [("", "off")]]

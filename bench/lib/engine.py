@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What is to be measured, for the program bench, and what it says."""
+
+import json
+import os
+import subprocess
+import sys
+
+from places import OUT, die
+
+
+class Plan:
+    """Workers, and what is to be asked of them; see bench.c.
+
+    hellos: after a run, what each worker says of itself; others: the lines that are not bench's.
+    """
+
+    def __init__(self):
+        self._workers = []
+        self._figures = []
+        self.hellos = []
+        self.others = []
+
+    def worker(self, command, env=None):
+        """Add a worker: a command, and variables of its environment. Return its number."""
+        self._workers.append([f"{name}={value}" for name, value in (env or {}).items()] +
+                             list(command))
+        return len(self._workers) - 1
+
+    def time(self, worker, size, threads=1, **row):
+        """Add the time of a call. row: what else is to be in the results."""
+        self._figures.append((f"time\t{worker}\t{size}\t{threads}", worker, "ns",
+                              {**row, "bytes": size, "threads": threads}))
+
+    def ask(self, worker, how, question, size, **row):
+        """Add a question: the "least" or "median" of all rounds, or "once"."""
+        self._figures.append((f"{how}\t{worker}\t{question}\t{size}", worker, "value",
+                              {**row, "bytes": size}))
+
+    def __str__(self):
+        return "".join(line + "\n" for line in
+                       ["worker\t" + "\t".join(words) for words in self._workers] +
+                       [line for line, *_ in self._figures])
+
+    def run(self, rounds, slice_ms, command=None):
+        """Measure. command: what takes the plan's place, and prints what bench does, among
+        other lines. Return the rows, in the order of the plan; those of absent workers lack.
+        """
+        print(f"bench: {len(self._figures)} figures, each the best of {rounds} times {slice_ms} "
+              f"ms: {len(self._figures) * rounds * slice_ms / 1000:.0f} s or more",
+              file=sys.stderr)
+        command = command or [os.path.join(OUT, "bench"), str(rounds), str(slice_ms)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True, encoding="utf-8") as bench:
+            bench.stdin.write(str(self))
+            bench.stdin.close()
+            values = {}
+            self.hellos = [None] * len(self._workers)
+            for line in bench.stdout:
+                self._note(line, values)
+        if bench.returncode:
+            die(f"{os.path.basename(command[0])} has failed with status {bench.returncode}")
+        if None in self.hellos:
+            die("the engine did not say what it has started")
+        return [{**{key: hello.get(key, "") for key in ("impl", "core", "libc")}, **row,
+                 name: values[number]}
+                for number, (_, worker, name, row) in enumerate(self._figures)
+                for hello in [self.hellos[worker]] if number in values]
+
+    def _note(self, line, values):
+        if not line.startswith("{"):
+            print(line, end="", flush=True)
+            self.others.append(line.rstrip())
+            return
+        said = json.loads(line)
+        if "hello" in said:
+            self.hellos[said["worker"]] = said["hello"]
+        else:
+            values[said["figure"]] = said["value"]
+
+    def print_absent(self, names):
+        """Say which workers could not be measured, and why. names: of each worker."""
+        reasons = {}
+        for hello, name in zip(self.hellos, names, strict=True):
+            if "absent" in hello:
+                reasons.setdefault(hello["absent"], []).append(name)
+        for reason, absent in reasons.items():
+            print(f"left out, because {reason}: {', '.join(dict.fromkeys(absent))}")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Where things are, and the table of ChaCha20 cores."""
+
+import os
+import subprocess
+import sys
+from typing import NamedTuple
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("VGETRANDOM_BUILD", os.path.join(TOP, "build"))
+OUT = os.path.join(BUILD, "bench")
+IMAGE = os.path.join(BUILD, "kernel/arch/x86/entry/vdso/vdso64.so.dbg")
+LIBRARY = os.path.join(BUILD, "lib/libvgetrandom.so")
+QUICK = os.environ.get("QUICK", "0") not in ("", "0")
+
+
+class Core(NamedTuple):
+    """A ChaCha20 core of ours; feature: of the processor; log: what people call it."""
+    name: str
+    blocks: int
+    feature: str
+    log: str
+
+
+def cores():
+    """All of them, each before those that it is faster than."""
+    lines = subprocess.run([os.path.join(TOP, "scripts/cores")], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout.splitlines()
+    fields = [line.split("\t") for line in lines]
+    return [Core(name, int(blocks), feature, log) for name, blocks, feature, log in reversed(fields)]
+
+
+def relative(path):
+    """A path for messages."""
+    return os.path.relpath(path, TOP) if path.startswith(TOP + os.sep) else path
+
+
+def die(message):
+    """End this program, which has failed."""
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
+
+
+def need(path, target):
+    """End this program unless a file is there, which a target of make brings."""
+    if not os.path.isfile(path):
+        die(f"there is no {relative(path)}: run 'make {target}'")

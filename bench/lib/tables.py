@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: MIT
+"""Tables of what has been measured: for the terminal, and for README.md and bench/README.md."""
+
+import places
+import results
+import targets
+from results import Missing, by_size, select
+from show import digits, duration, markdown, number, terminal, times
+
+GAIN_SIZES = (4, 16, 32, 64, 256, 1024, 4096, 65536)
+
+
+def _name(row):
+    return " ".join(filter(None, (row["impl"], row["core"])))
+
+
+def _columns(rows, *keys):
+    """The contenders of these rows, in their order: what tells one from another."""
+    return list(dict.fromkeys(tuple(row.get(key, "") for key in keys) for row in rows))
+
+
+#
+# For the terminal
+#
+
+def _show_times(found, array):
+    """A table by size for each number of threads that was measured with more than one size."""
+    rows = [row for row in found[array] if row["impl"] != "rounds"]
+    for threads in sorted({row["threads"] for row in rows}):
+        by_name = {}
+        for row in select(rows, threads=threads):
+            by_name.setdefault(_name(row), {})[row["bytes"]] = row["ns"]
+        sizes = sorted({size for times_by_size in by_name.values() for size in times_by_size})
+        where = f"{array}, {threads} thread{'s' if threads > 1 else ''}"
+        terminal(f"{where}: ns per call, by bytes", ["", *sizes],
+                 [[name, *(number(own.get(size)) for size in sizes)]
+                  for name, own in by_name.items()])
+        syscall = by_name.get("syscall", {})
+        terminal(f"{where}: times as fast as the system call", ["", *sizes],
+                 [[name, *(number(syscall[size] / own[size] if size in own and size in syscall
+                                  else None) for size in sizes)]
+                  for name, own in by_name.items()])
+
+
+def _show_also(rows):
+    for name in dict.fromkeys(row["name"] for row in rows):
+        own = select(rows, name=name)
+        unit = own[0]["unit"]
+        sizes = sorted({row.get("bytes", 0) for row in own})
+        by_name = {}
+        for row in own:
+            value = f"{int(row['value']):#x}" if unit == "XINUSE" else number(row["value"])
+            by_name.setdefault(_name(row), {})[row.get("bytes", 0)] = value
+        terminal(f"native: {name}{', ' + unit if unit else ''}",
+                 ["", *(size or "" for size in sizes)],
+                 [[who, *(values.get(size, "-") for size in sizes)]
+                  for who, values in by_name.items()])
+
+
+def _show_libraries(found):
+    rows = found["libraries"]
+    for where in dict.fromkeys(row["where"] for row in rows):
+        own = select(rows, where=where)
+        sizes = sorted({row["bytes"] for row in own})
+        keys = ("impl", "core", "call", "libc")
+        terminal(f"{where}, 1 thread: ns per call, by bytes", [*keys, *sizes],
+                 [[*names, *(number(ns.get(size)) for size in sizes)]
+                  for names in _columns(own, *keys)
+                  for ns in [by_size(own, **dict(zip(keys, names)))]])
+    counts = sorted({row["threads"] for row in found["scaling"]})
+    keys = ("impl", "call", "libc")
+    terminal("native: millions of calls a second, by threads", [*keys, *counts],
+             [[*names, *(number(1e3 * row["threads"] / row["ns"])
+                         for row in select(found["scaling"], **dict(zip(keys, names))))]
+              for names in _columns(found["scaling"], *keys)])
+    _show_crossover(found["crossover"])
+
+
+def _show_crossover(rows):
+    sizes = sorted({row["bytes"] for row in rows})
+    for where in dict.fromkeys(row["where"] for row in rows):
+        small = by_size(rows, where=where, core="")
+        lines = []
+        for core, in _columns(select(rows, where=where), "core"):
+            ns = by_size(rows, where=where, core=core)
+            slower = [size for size in sizes if size in small and ns[size] >= small[size]]
+            faster = [size for size in sizes if size > max(slower, default=0)]
+            lines.append([core or "not expanded", *(number(ns[size]) for size in sizes),
+                          min(faster, default="-") if core else ""])
+        terminal(f"{where}: ns to expand a key, by bytes, and from where on that is always faster",
+                 ["", *sizes, "from"], lines)
+
+
+def _show_programs(rows):
+    terminal("native: ns of a request, without libvgetrandom and with it; the kernel is asked",
+             ["request", "package", "without", "with", "times", "before", "after", "why"],
+             [[row["does"], row["program"], f"{row['without']:.0f}", f"{row['with']:.0f}",
+               f"{row['without'] / row['with']:.2f}", row["asked_without"], row["asked_with"],
+               row["why"]] for row in rows])
+
+
+def show(parts):
+    """Print the tables of these parts, as far as they have been measured."""
+    found = results.load()
+    if "native" in parts and found["native"]:
+        _show_times(found, "native")
+        _show_also(found["also"])
+    if "libraries" in parts and found["libraries"]:
+        _show_libraries(found)
+    if "programs" in parts and found["programs"]:
+        _show_programs(found["programs"])
+    if "guest" in parts and found["guest"]:
+        _show_times(found, "guest")
+
+
+def verdict():
+    """Print what is measured beside what it is to be, and whether that is met."""
+    found = results.load()
+    judged = targets.Verdict()
+    if found["native"]:
+        targets.native(found, places.cores(), judged)
+    if found["libraries"]:
+        targets.libraries(found, places.cores(), judged)
+    judged.print()
+
+
+#
+# For the READMEs
+#
+
+def _measured(found):
+    host = found["host"]
+    return (f"Measured on {host['cpu']}, Linux {host['kernel']}, {host['compiler']}, "
+            f"{host['date'][:10]}.")
+
+
+def _libc(found):
+    """This machine's, with and without its dash: of the first row, which is preloaded on it."""
+    name = found["libraries"][0]["libc"]
+    return name, name.replace("-", " ")
+
+
+def _chosen_core(found):
+    """Which core libvgetrandom has chosen here; None: it does not expand."""
+    rows = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")
+    if not rows:
+        raise Missing('"libraries" has no row of libvgetrandom')
+    return next((core for core in places.cores() if core.name == rows[0]["core"]), None)
+
+
+def _cell(ns, size, other=None):
+    """A time; in brackets how many times as fast as other that is."""
+    if size not in ns:
+        return "-"
+    return duration(ns[size]) + (" " + times(other[size] / ns[size])
+                                 if other and size in other else "")
+
+
+def _by_size(columns, sizes):
+    """A table of (heading, times, what they are compared with). Those without times lack."""
+    columns = [column for column in columns if column[1]]
+    return markdown(["bytes", *(heading for heading, *_ in columns)],
+                    [[str(size), *(_cell(ns, size, other) for _, ns, other in columns)]
+                     for size in sizes])
+
+
+def _libraries(found):
+    """The columns of libraries that tables show, by name."""
+    rows = select(found["libraries"], where="native")
+    here = _libc(found)[0]
+    return {
+        "ours": by_size(rows, impl="libvgetrandom", libc=here, call="getrandom"),
+        "no-vdso": by_size(found["libraries"], where="no-vdso", impl="libvgetrandom"),
+        "here": by_size(rows, impl=here, call="getrandom"),
+        "glibc-2.41": by_size(rows, impl="glibc-2.41", call="getrandom"),
+        "musl": by_size(rows, impl="musl", call="getrandom"),
+        **{name: by_size(rows, impl=name) for name in ("libbsd", "openssl", "libsodium")},
+    }
+
+
+def gain(found):
+    """What there is to gain."""
+    if not found["native"] or not found["libraries"]:
+        return None
+    known, core = _libraries(found), _chosen_core(found)
+    kernels = by_size(found["native"], impl="kernel-vdso")
+    ours = by_size(found["native"], impl="vdso", core=core.name if core else places.cores()[0].name)
+    return _measured(found) + "\n\n" + _by_size([
+        (_libc(found)[1], known["here"], None),
+        ("**with libvgetrandom**", known["ours"], known["here"]),
+        ("glibc 2.41", known["glibc-2.41"], None),
+        ("**with libvgetrandom**", known["glibc-2.41"] and known["ours"], known["glibc-2.41"]),
+        ("that kernel's vDSO function", kernels, None),
+        ("**ours**", ours, kernels)], [size for size in GAIN_SIZES if size in known["ours"]])
+
+
+def _vdso_table(rows, title, against):
+    """Ours with each core, compared with the first of against that took part."""
+    known = {impl: by_size(rows, impl=impl) for impl in ("kernel-vdso", "syscall")}
+    impl, called = next(pair for pair in against if known[pair[0]])
+    return (f"{title} In brackets: speedup over {called}.\n\n" +
+            _by_size([*((f"**ours**, {core.log}", by_size(rows, impl="vdso", core=core.name),
+                         known[impl]) for core in places.cores()),
+                      ("that kernel's vDSO", known["kernel-vdso"], None),
+                      ("system call", known["syscall"], None)], sorted(known["syscall"])))
+
+
+def by_threads(rows, size, **match):
+    """The time of a call of each thread, by their number."""
+    return {row["threads"]: row["ns"] for row in select(rows, bytes=size, **match)}
+
+
+def _threads_table(found):
+    size = found["scaling"][0]["bytes"]
+    counts = sorted(by_threads(found["native"], size, impl="syscall"))
+    lines = [(f"**ours**, {core.log}", found["native"], {"impl": "vdso", "core": core.name})
+             for core in places.cores()]
+    lines += [("that kernel's vDSO", found["native"], {"impl": "kernel-vdso"}),
+              ("system call", found["native"], {"impl": "syscall"}),
+              ("glibc 2.41 `getrandom`", found["scaling"],
+               {"impl": "glibc-2.41", "call": "getrandom"}),
+              ("libbsd `arc4random_buf`", found["scaling"], {"impl": "libbsd"}),
+              ("OpenSSL `RAND_bytes`", found["scaling"], {"impl": "openssl"}),
+              ("libsodium `randombytes_buf`, its internal generator", found["scaling"],
+               {"impl": "libsodium-internal"})]
+    body = []
+    for heading, rows, match in lines:
+        ns = by_threads(rows, size, **match)
+        if ns:
+            body.append([heading, *("-" if n not in ns else digits(n * 1e3 / ns[n]) +
+                                    (" " + times(n * ns[1] / ns[n]) if n > 1 else "")
+                                    for n in counts)])
+    return (f"Millions of calls for {size} bytes a second, all threads together, each on a "
+            "processor of its own.\nIn brackets: how many times as many as one thread makes.\n\n" +
+            markdown(["threads", *map(str, counts)], body, 1))
+
+
+def bench(found):
+    """Our vDSO, and the system call; by size, and by threads."""
+    if not found["native"]:
+        return None
+    kernels = ("kernel-vdso", "that kernel's own vDSO")
+    syscall = ("syscall", "the system call")
+    parts = [_measured(found),
+             _vdso_table(found["native"], "Our vDSO image in a process of that kernel, with each "
+                         "core.", [kernels, syscall])]
+    if found["scaling"]:
+        parts.append(_threads_table(found))
+    if found["guest"]:
+        parts.append(_vdso_table(select(found["guest"], threads=1), "Our kernel, booted in QEMU "
+                                 "on the same machine.", [syscall]))
+    return "\n\n".join(parts)
+
+
+def lib(found):
+    """libvgetrandom, and what programs call today."""
+    if not found["libraries"]:
+        return None
+    known, core = _libraries(found), _chosen_core(found)
+    here = _libc(found)[1]
+    sizes = sorted(known["ours"])
+    rows = select(found["libraries"], where="native", call="vgetrandom")
+    parts = [
+        _measured(found),
+        f"A program on {here}, with libvgetrandom preloaded and without; programs on other\n"
+        "libraries; and a process without a vDSO, as before Linux 6.11. In brackets: speedup over\n"
+        f"{here}." + (f" libvgetrandom has chosen {core.log} here." if core else ""),
+        _by_size([("**libvgetrandom**", known["ours"], known["here"]),
+                  ("**libvgetrandom**, no vDSO", known["no-vdso"], known["here"]),
+                  (f"{here} `getrandom`", known["here"], None),
+                  ("glibc 2.41 `getrandom`", known["glibc-2.41"], None),
+                  ("musl `getrandom`", known["musl"], None),
+                  ("libbsd `arc4random_buf`", known["libbsd"], None),
+                  ("OpenSSL `RAND_bytes`", known["openssl"], None),
+                  ("libsodium `randombytes_buf`", known["libsodium"], None)], sizes)]
+    if known["glibc-2.41"]:
+        parts += ["libvgetrandom with each of its cores. In brackets: speedup over glibc 2.41 on "
+                  "the same\nkernel.",
+                  _by_size([*((core.log, by_size(rows, core=core.name), known["glibc-2.41"])
+                              for core in places.cores()),
+                            ("glibc 2.41 `getrandom`", known["glibc-2.41"], None)], sizes)]
+    return "\n\n".join(parts)
+
+
+def programs(found):
+    """Programs with libvgetrandom and without."""
+    if not found["programs"]:
+        return None
+
+    def asked(row):
+        return "-" if row["asked_without"] is None else \
+            f"{row['asked_without']:g} -> {row['asked_with']:g}"
+
+    return markdown(["package", "request", "without", "with libvgetrandom", "asked the kernel",
+                     "why"],
+                    [[f"{row['program']} {row['version']}", f"`{row['does']}`",
+                      duration(row["without"]), duration(row["with"]) + " " +
+                      times(row["without"] / row["with"]), asked(row), row["why"]]
+                     for row in found["programs"]], 2)
+
+
+SIBLING_SIZES = (16, 256, 4096, 65536)
+
+
+def siblings(found, before):
+    """Cores of the same instruction set, on each processor that has been measured: before are
+    the lines of the table so far, of which this processor's is replaced."""
+    pair = targets.siblings(found["native"], places.cores())
+    if not pair or not found["libraries"]:
+        return None
+    first, second, ratios = pair
+    chosen = _chosen_core(found)
+    cpu = found["host"]["cpu"]
+    lines = [line for line in before if line.startswith("| ")][1:]
+    kept = [line for line in lines if not line.startswith(f"| {cpu} |")]
+    table = markdown(["processor", *(f"{size} bytes" for size in SIBLING_SIZES), "used there"],
+                     [[cpu, *(number(ratios.get(size)) for size in SIBLING_SIZES),
+                       chosen.log if chosen else "-"]], 1)
+    return "\n".join([f"The time of {first.log} over that of {second.log}:", "", table, *kept])
+
+
+# Where each goes: between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
+PLACES = {"README.md": {"gain": gain},
+          "bench/README.md": {"bench": bench, "siblings": siblings, "lib": lib,
+                              "programs": programs}}
+
+
+def put(text, path, found):
+    """A README's text with new tables, and the names of those. What has not been measured stays
+    as it is."""
+    written = []
+    for name, make in PLACES[path].items():
+        begin, end = (f"<!-- {name}:{which} -->\n" for which in ("begin", "end"))
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise Missing(f"{path} needs the lines {begin.strip()} and {end.strip()}, once each "
+                          "and in this order")
+        head, _, rest = text.partition(begin)
+        old, _, tail = rest.partition(end)
+        new = make(found, old.splitlines()) if make is siblings else make(found)
+        if new:
+            text = head + begin + new + "\n" + end + tail
+            written.append(name)
+    return text, written

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""What the figures are to be. All targets are ratios of times of one run on one machine.
+
+The limit of our vDSO with a core is
+
+    the time of the rounds for the bytes of the call + the time of the least call
+
+Both are measured, see limit.c. A call for n bytes needs n / (iteration - 32) of the rounds of a
+core's iteration as long as the batch serves it, for 32 bytes of each are the next key; and
+(n + 32) / iteration if it takes more. The least call is one for as many bytes, but 16 at most:
+a processor moves more of them while it works on the next key stream, so a limit has no time for
+that.
+"""
+
+from results import by_size, select
+from show import number, terminal
+
+KEY_BYTES = 32
+BLOCK_BYTES = 64
+LEAST_BYTES = 16
+ROUNDS_BYTES = 65536
+
+OF_LIMIT = {4: 0.80}  # by bytes
+OF_LIMIT_FROM = (16, 0.88)
+OF_OPENSSL = (65536, 0.97)
+
+# Two measurements of the same code differ, even their minima: where code lies decides on a
+# nanosecond, and the time of a system call on more than that.
+NOISE_NS = 1.0
+NOISE_RATIO = 0.03
+
+
+def iterations(core, size):
+    """How many of a core's iterations a call needs, on average over many."""
+    whole = core.blocks * BLOCK_BYTES
+    if size <= whole - KEY_BYTES:
+        return size / (whole - KEY_BYTES)
+    return (size + KEY_BYTES) / whole
+
+
+def limits(rows, core):
+    """The limit of a core, in ns by size; {} if it has not been measured."""
+    rounds = by_size(rows, impl="rounds", core=core.name).get(ROUNDS_BYTES)
+    least = by_size(rows, impl="least-call")
+    if not rounds or LEAST_BYTES not in least:
+        return {}
+    iteration_ns = rounds * core.blocks * BLOCK_BYTES / ROUNDS_BYTES
+    return {size: iterations(core, size) * iteration_ns +
+            least.get(size, least[LEAST_BYTES]) for size in
+            by_size(rows, impl="vdso", core=core.name)}
+
+
+class Verdict:
+    """Counts targets, and keeps those that are missed."""
+
+    def __init__(self):
+        self.checked = 0
+        self.missed = []
+
+    def must(self, what, value, target):
+        """A target: value is to be target at least. Return the value as text."""
+        self.checked += 1
+        if value >= target:
+            return number(value)
+        self.missed.append(f"{what}: {value:.3f} of {target:.2f}")
+        return number(value) + "!"
+
+    def not_slower(self, what, ours, theirs):
+        """A target: ours takes no more time than theirs, but for noise. Return the ratio."""
+        self.checked += 1
+        if ours <= theirs * (1 + NOISE_RATIO) + NOISE_NS:
+            return number(theirs / ours)
+        self.missed.append(f"{what}: {ours:.1f} ns, not {theirs:.1f} ns")
+        return number(theirs / ours) + "!"
+
+    def at_most(self, what, value, target):
+        """A target: value ns are to be target ns at most. Return whether they are."""
+        self.checked += 1
+        if value > target:
+            self.missed.append(f"{what}: {value:.1f} ns, not {target:.1f} ns")
+        return value <= target
+
+    def print(self):
+        """The end of all."""
+        for missed in self.missed:
+            print(f"missed: {missed}")
+        print(f"{self.checked - len(self.missed)} of {self.checked} targets met")
+
+
+def _of_limit(rows, cores, verdict):
+    lines = []
+    all_limits = {core.name: limits(rows, core) for core in cores}
+    for size in sorted(by_size(rows, impl="syscall")):
+        line = [size]
+        for core in cores:
+            limit = all_limits[core.name].get(size)
+            if not limit:
+                line += ["-", "-"]
+                continue
+            ratio = limit / by_size(rows, impl="vdso", core=core.name)[size]
+            target = OF_LIMIT.get(size, OF_LIMIT_FROM[1] if size >= OF_LIMIT_FROM[0] else 0)
+            line += [number(limit), verdict.must(f"{core.name}, {size} bytes, of the limit", ratio,
+                                                 target) if target else number(ratio)]
+        lines.append(line)
+    terminal(f"native: the limit in ns, and how much of it is reached ({OF_LIMIT_FROM[1]:.2f} from "
+             f"{OF_LIMIT_FROM[0]} bytes on, " +
+             ", ".join(f"{target:.2f} at {size}" for size, target in OF_LIMIT.items()) + ")",
+             ["bytes"] + [cell for core in cores for cell in (core.name, "")], lines)
+
+
+def _against_others(rows, cores, verdict):
+    size, target = OF_OPENSSL
+    lines = [[f"OpenSSL's ChaCha20 / ours, {size} bytes ({target:.2f})"],
+             ["least of system call / ours (1)"]]
+    for core in cores:
+        ours = by_size(rows, impl="vdso", core=core.name)
+        theirs = by_size(rows, impl="openssl-chacha20", core=core.name).get(size)
+        lines[0].append(verdict.must(f"{core.name}, {size} bytes, of OpenSSL's ChaCha20",
+                                     theirs / ours[size], target) if theirs else "-")
+        syscall = by_size(rows, impl="syscall")
+        slowest = min(ours, key=lambda size, ours=ours: syscall[size] / ours[size])
+        lines[1].append(verdict.must(f"{core.name}, {slowest} bytes, of the system call",
+                                     syscall[slowest] / ours[slowest], 1))
+    terminal("native: others' time over ours", ["", *(core.name for core in cores)], lines)
+
+
+def siblings(rows, cores):
+    """Cores that run on the same processors, the first two: both, and the first one's time
+    over that of the second, by size. None if there are none."""
+    for first in cores:
+        for second in cores:
+            ours, theirs = (by_size(rows, impl="vdso", core=core.name)
+                            for core in (first, second))
+            if first != second and first.feature == second.feature and ours and theirs:
+                return first, second, {size: ours[size] / theirs[size] for size in ours}
+    return None
+
+
+def native(found, cores, verdict):
+    """Of our vDSO, hosted."""
+    rows = found["native"]
+    cores = [core for core in cores if select(rows, impl="vdso", core=core.name)]
+    if not cores:
+        return
+    _of_limit(rows, cores, verdict)
+    _against_others(rows, cores, verdict)
+    pair = siblings(rows, cores)
+    if pair:
+        first, second, ratios = pair
+        terminal(f"native: time of {first.name} over {second.name}, by bytes",
+                 ["", *ratios], [["", *map(number, ratios.values())]])
+
+
+def libraries(found, cores, verdict):
+    """Of libvgetrandom: with it no request takes longer than without, and a small one at most
+    the least call more than the vDSO function."""
+    rows = found["libraries"]
+    here = next((row["libc"] for row in rows), None)
+
+    def time(**match):
+        return by_size(rows, **{"where": "native", "libc": here, **match})
+
+    def line(name, ours, theirs):
+        return [name, *(verdict.not_slower(f"{name}, {size} bytes", ours[size], theirs[size])
+                        if size in ours and size in theirs else "-" for size in sizes)]
+
+    sizes = sorted(by_size(rows, where="native", impl="syscall"))
+    newer = time(impl="glibc-2.41", libc="glibc-2.41", call="getrandom")
+    lines = [line("system call: without a vDSO",
+                  time(where="no-vdso", impl="libvgetrandom"),
+                  time(where="no-vdso", impl="syscall"))]
+    if newer:
+        lines += [line("glibc 2.41: preloaded", time(impl="libvgetrandom", call="getrandom"),
+                       newer),
+                  line("glibc 2.41: preloaded on that",
+                       time(impl="libvgetrandom", libc="glibc-2.41"), newer)]
+        lines += [line(f"glibc 2.41: {core.name}", ours, newer) for core in cores
+                  for ours in [time(impl="libvgetrandom", call="vgetrandom", core=core.name)]
+                  if ours]
+    terminal("libraries: others' time over ours: nowhere less than 1 (but for "
+             f"{100 * NOISE_RATIO:.0f} % and {NOISE_NS:.0f} ns of noise)", ["", *sizes], lines)
+
+    least = time(impl="least-call").get(LEAST_BYTES)
+    lines = []
+    for name, ours, theirs in (
+            ("preloaded", time(impl="libvgetrandom", call="getrandom"), time(impl="kernel-vdso")),
+            ("on our vDSO", time(where="our-vdso", impl="libvgetrandom"),
+             time(where="our-vdso", impl="kernel-vdso")),
+            ("glibc 2.41", newer, time(impl="kernel-vdso"))):
+        small = [size for size in sizes if size <= LEAST_BYTES and size in ours and size in theirs]
+        cells = {size: number(ours[size] - theirs[size]) for size in small}
+        if least and name != "glibc 2.41":
+            for size in small:
+                cells[size] += "" if verdict.at_most(
+                    f"{name}, {size} bytes, more than the vDSO function",
+                    ours[size] - theirs[size], least + NOISE_NS) else "!"
+        lines.append([name, *(cells.get(size, "-") for size in sizes if size <= LEAST_BYTES)])
+    if least:
+        terminal("libraries: ns more than a call of the vDSO function: at most the least call, "
+                 f"{least:.1f} ns (and {NOISE_NS:.0f} ns of noise)",
+                 ["", *(size for size in sizes if size <= LEAST_BYTES)], lines)

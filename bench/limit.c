@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How fast a generator could be. Two parts of a call are measured as contenders of their own;
+ * lib/targets.py adds them up.
+ *
+ * "rounds": the 20 rounds of ChaCha20 for the bytes of a call, rounds.S. One iteration starts
+ * from what the last has left, and the processor may overlap them where it can.
+ *
+ * "least-call": a call that has its bytes already. It does what no call of this ABI can leave
+ * out: check the arguments, see that no other call is using the state and mark it as used,
+ * compare the generation with the kernel's, move the bytes out of the batch and erase them
+ * there, and release the state. It does not know of dropped pages, forks and signals; and
+ * instead of a refill it takes the same bytes again.
+ */
+#include <string.h>
+
+#include <linux/types.h>
+
+#include "worker.h"
+
+#define BLOCK_BYTES	64
+#define DOUBLE_ROUNDS	10
+
+void rounds_sse2(unsigned long double_rounds);
+void rounds_avx2(unsigned long double_rounds);
+void rounds_avx512vl(unsigned long double_rounds);
+void rounds_avx512(unsigned long double_rounds);
+
+/* A core that has no loop here has no limit, and no target that comes from that. */
+static const struct loop {
+	const char	*core;
+	void		(*rounds)(unsigned long double_rounds);
+	unsigned int	blocks;		/* at a time */
+} loops[] = {
+	{ "sse2",	rounds_sse2,	 4 },
+	{ "avx2",	rounds_avx2,	 8 },
+	{ "avx512vl",	rounds_avx512vl, 16 },
+	{ "avx512",	rounds_avx512,	 16 },
+}, *loop;
+
+CALLS(run_rounds, (fn.rounds(len / BLOCK_BYTES * DOUBLE_ROUNDS / loop->blocks), true))
+
+static bool runs_here(const char *core)
+{
+	const struct {
+		const char	*name;
+		bool		runs;
+	} known[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+		{ #name, __builtin_cpu_supports(feature) },
+#include <asm/vdso/getrandom-cores.h>
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(known[i].name, core))
+			return known[i].runs;
+	return false;
+}
+
+static void open_rounds(const char *core)
+{
+	strcpy(hello.impl, "rounds");
+	strncpy(hello.core, core, sizeof(hello.core) - 1);
+	for (loop = loops; loop < loops + ARRAY_SIZE(loops); loop++) {
+		if (strcmp(loop->core, core))
+			continue;
+		fn.rounds = loop->rounds;
+		if (!runs_here(core))
+			absent("this processor, or its kernel, cannot run it");
+		return;
+	}
+	absent("bench/rounds.S has no loop for it");
+}
+
+CONTENDER(rounds, .name = "rounds", .open = open_rounds, .run = run_rounds);
+
+static struct least_state {
+	__u64	owner;
+	__u64	generation;
+	__u64	available;
+	__u8	unused[40];
+	__u8	batch[1024];
+} least_state __attribute__((aligned(PAGE_BYTES)));
+
+static volatile __u64 kernel_generation;
+
+/* At most 16 bytes, as the limit has it; of more, any number of times that. */
+static inline void move_and_erase(__u8 *to, __u8 *from, size_t len)
+{
+	static const __u8 zeros[16];
+
+	for (; len >= 16; len -= 16, to += 16, from += 16) {
+		memcpy(to, from, 16);
+		memcpy(from, zeros, 16);
+	}
+	if (len & 8) {
+		memcpy(to, from, 8);
+		memcpy(from, zeros, 8);
+		to += 8;
+		from += 8;
+	}
+	if (len & 4) {
+		memcpy(to, from, 4);
+		memcpy(from, zeros, 4);
+		to += 4;
+		from += 4;
+	}
+	for (len &= 3; len; len--) {
+		*to++ = *from;
+		*from++ = 0;
+	}
+}
+
+static ssize_t least_call(void *buffer, size_t len, unsigned int flags, void *opaque, size_t size)
+{
+	struct least_state *state = opaque;
+
+	if (flags || size != sizeof(*state) || len > sizeof(state->batch))
+		return -1;
+	if (state->owner)
+		return -1;
+	state->owner = (unsigned long)&len;
+	asm volatile("" : : : "memory");
+	if (state->generation != kernel_generation)
+		return -1;
+	if (state->available < len)
+		state->available = sizeof(state->batch);
+	state->available -= len;
+	move_and_erase(buffer, state->batch + state->available, len);
+	asm volatile("" : : : "memory");
+	state->owner = 0;
+	return len;
+}
+
+CALLS(run_least, fn.vdso(buffer, len, 0, &least_state, sizeof(least_state)) == (ssize_t)len)
+
+static void open_least(const char *argument)
+{
+	(void)argument;
+	strcpy(hello.impl, "least-call");
+	fn.vdso = least_call;
+}
+
+CONTENDER(least, .name = "least-call", .open = open_least, .run = run_least);

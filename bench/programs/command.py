@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A worker, as in bench/worker.h, whose calls are whole runs of a command, or requests to one.
+
+usage: command.py COMMAND [ARGUMENT]...
+       command.py --dialogue REQUEST COMMAND [ARGUMENT]...
+
+Of a dialogue, CALLS in the request is how many there are to be; the answer has "done:" in it.
+"""
+
+import subprocess
+import sys
+import time
+
+
+def run(calls):
+    """Start it so many times."""
+    for _ in range(calls):
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def talk(calls):
+    """Send it a request."""
+    process.stdin.write(request.replace("CALLS", str(calls)) + "\n")
+    process.stdin.flush()
+    while True:
+        line = process.stdout.readline()
+        if "done:" in line:
+            return
+        if not line:
+            sys.exit(f"{command[0]} has ended")
+
+
+command = sys.argv[1:]
+work = run
+if command[0] == "--dialogue":
+    request, command, work = command[1], command[2:], talk
+    # It lives as long as this program does.
+    # pylint: disable=consider-using-with
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+print("{}", flush=True)
+for line in sys.stdin:
+    count = int(line.split()[2])
+    start = time.perf_counter_ns()
+    work(count)
+    ns = time.perf_counter_ns() - start
+    print(ns, ns, 0, flush=True)

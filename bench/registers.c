@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What calls that use wide registers cost others than the caller of the moment.
+ *
+ * Code that leaves the upper halves of vector registers in use makes all SSE code after it
+ * slower: each instruction has to wait for the register that it overwrites, to keep its upper
+ * half. So the SSE code here overwrites registers all the time, and takes several times as
+ * long when that happens; the contender "left-dirty" shows that it would be seen. Wide
+ * registers may also slow down the clock, for AVX code as well; which on the other hand may
+ * be slower when nothing else keeps the upper halves awake.
+ *
+ * And registers in use have to be saved when the kernel switches to another thread.
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <err.h>
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+#define TURNS		500	/* of code and call */
+#define CALLS_FIRST	100	/* of each thread, before they switch */
+#define ROUND_TRIPS	1000
+
+#define REPEAT4(x)	x x x x
+#define REPEAT16(x)	REPEAT4(REPEAT4(x))
+
+#define SSE_CHAIN						\
+	"movaps	%%xmm1, %%xmm0\n\t"				\
+	REPEAT4("mulps	%%xmm1, %%xmm0\n\t")
+
+#define AVX_CHAIN						\
+	"vmovaps %%ymm1, %%ymm0\n\t"				\
+	REPEAT4("vmulps	%%ymm1, %%ymm0, %%ymm0\n\t")
+
+static const float ones[8] __attribute__((aligned(32))) = { 1, 1, 1, 1, 1, 1, 1, 1 };
+
+/* Ticks of the time-stamp counter, read when all before is done, and all after is not. */
+static unsigned long ticks(void)
+{
+	unsigned long low, high;
+
+	asm volatile("lfence\n\t"
+		     "rdtsc\n\t"
+		     "lfence"
+		     : "=a" (low), "=d" (high) : : "memory");
+	return high << 32 | low;
+}
+
+static void no_code(void)
+{
+}
+
+static void sse_code(void)
+{
+	asm volatile("movaps %0, %%xmm1\n\t"
+		     REPEAT16(SSE_CHAIN)
+		     : : "m" (ones) : "xmm0", "xmm1");
+}
+
+/* As a compiler ends a function that uses ymm registers. */
+static void avx_code(void)
+{
+	asm volatile("vmovaps %0, %%ymm1\n\t"
+		     REPEAT16(AVX_CHAIN)
+		     "vzeroupper"
+		     : : "m" (ones) : "xmm0", "xmm1");
+}
+
+static double ns_per_tick(void)
+{
+	static double scale;
+	unsigned long start_ticks;
+	double start, end;
+
+	if (scale)
+		return scale;
+	start_ticks = ticks();
+	start = now();
+	do
+		end = now();
+	while (end - start < 10e6);
+	scale = (end - start) / (ticks() - start_ticks);
+	return scale;
+}
+
+/*
+ * Code and call take turns, and the counter is read before and after the code alone: what a
+ * call takes when there is code in between is another matter. Fences keep one from overlapping
+ * with the other.
+ */
+static double ticks_of_code(void (*code)(void), const struct contender *contender, void *buffer,
+			    size_t bytes)
+{
+	unsigned long start, sum = 0;
+	int i;
+
+	for (i = 0; i < TURNS; i++) {
+		start = ticks();
+		code();
+		sum += ticks() - start;
+		contender->run(buffer, bytes, 1);
+	}
+	return (double)sum / TURNS;
+}
+
+/* Without what the fences cost; both times in turn, so that they are of the same moment. */
+static double ns_of_code(void (*code)(void), const struct contender *contender, void *buffer,
+			 size_t bytes)
+{
+	double without = ticks_of_code(no_code, contender, buffer, bytes);
+	double with = ticks_of_code(code, contender, buffer, bytes);
+
+	if (__builtin_cpu_supports("avx"))
+		asm volatile("vzeroupper" : : : "memory");
+	return (with - without) * ns_per_tick();
+}
+
+static double around_sse(const struct contender *contender, void *buffer, size_t bytes)
+{
+	return ns_of_code(sse_code, contender, buffer, bytes);
+}
+
+QUESTION(around_sse_code, .name = "sse-code", .ask = around_sse);
+
+static double around_avx(const struct contender *contender, void *buffer, size_t bytes)
+{
+	if (!__builtin_cpu_supports("avx"))
+		return NAN;
+	return ns_of_code(avx_code, contender, buffer, bytes);
+}
+
+QUESTION(around_avx_code, .name = "avx-code", .ask = around_avx);
+
+/* To compare with: no calls, and calls that are known to do harm. */
+
+static void leave_dirty(void)
+{
+	asm volatile("vmovaps %0, %%ymm0\n\t"
+		     "vmovaps %%ymm0, %%ymm1"
+		     : : "m" (ones) : "xmm0", "xmm1");
+}
+
+CALLS(run_nothing, true)
+CALLS(run_dirty, (leave_dirty(), true))
+
+static void open_nothing(const char *argument)
+{
+	(void)argument;
+	strcpy(hello.impl, "no-calls");
+}
+
+CONTENDER(nothing, .name = "no-calls", .open = open_nothing, .run = run_nothing);
+
+static void open_dirty(const char *argument)
+{
+	(void)argument;
+	strcpy(hello.impl, "left-dirty");
+	if (!__builtin_cpu_supports("avx"))
+		absent("this processor has no AVX");
+}
+
+CONTENDER(dirty, .name = "left-dirty", .open = open_dirty, .run = run_dirty);
+
+/* Which of the states of XSAVE are in use; 0 if the processor does not tell. */
+static unsigned long in_use(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+	unsigned long low, high;
+
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE) ||
+	    !__get_cpuid_count(13, 1, &eax, &ebx, &ecx, &edx) || !(eax & (1 << 2)))
+		return 0;
+	asm volatile("xgetbv" : "=a" (low), "=d" (high) : "c" (1));
+	return low & 0xffffffff;
+}
+
+/* One of two threads on one processor that pass a byte to and fro through pipes. */
+struct player {
+	const struct contender	*contender;
+	size_t			bytes;
+	int			in;
+	int			out;
+	unsigned long		used;
+};
+
+static void *play(void *arg)
+{
+	struct player *player = arg;
+	char byte = 0;
+	int i;
+
+	for (i = 0; i < ROUND_TRIPS; i++)
+		if (read(player->in, &byte, 1) != 1 || write(player->out, &byte, 1) != 1)
+			err(1, "pipe");
+	player->used = in_use();
+	return NULL;
+}
+
+static void *call_and_play(void *arg)
+{
+	struct player *player = arg;
+	unsigned char out[64];
+
+	if (player->contender->begin)
+		player->contender->begin(nr_threads());
+	player->contender->run(out, player->bytes, CALLS_FIRST);
+	return play(player);
+}
+
+/* Return: the time of a switch. used: the register sets in use after calls. */
+static double switches(const struct contender *contender, void *buffer, size_t bytes,
+		       unsigned long *used)
+{
+	struct player first = { .contender = contender }, second = { .contender = contender };
+	int there[2], back[2], error, i;
+	pthread_t thread;
+	double start, end;
+	char byte = 0;
+
+	if (pipe(there) || pipe(back))
+		err(1, "pipe");
+	first.in = back[0];
+	first.out = there[1];
+	second.in = there[0];
+	second.out = back[1];
+	second.bytes = bytes < 64 ? bytes : 64;
+	error = pthread_create(&thread, NULL, call_and_play, &second);
+	if (error)
+		errx(1, "cannot create a thread: %s", strerror(error));
+	contender->run(buffer, bytes, CALLS_FIRST);
+	/* To find the other one waiting. */
+	sched_yield();
+	start = now();
+	if (write(first.out, &byte, 1) != 1)
+		err(1, "pipe");
+	/* The last byte that comes back is not sent again: nobody would read it. */
+	play(&first);
+	pthread_join(thread, NULL);
+	end = now();
+	for (i = 0; i < 2; i++) {
+		close(there[i]);
+		close(back[i]);
+	}
+	*used = first.used | second.used;
+	return (end - start) / ROUND_TRIPS / 2;
+}
+
+static double switch_ns(const struct contender *contender, void *buffer, size_t bytes)
+{
+	unsigned long used;
+
+	return switches(contender, buffer, bytes, &used);
+}
+
+QUESTION(switching, .name = "switch", .ask = switch_ns);
+
+static double registers_used(const struct contender *contender, void *buffer, size_t bytes)
+{
+	unsigned long used;
+
+	switches(contender, buffer, bytes, &used);
+	return used;
+}
+
+QUESTION(registers, .name = "registers", .ask = registers_used);

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Makes the calls of one contender on request, and says how long they took: see worker.h.
+ *
+ * usage: worker CONTENDER [ARGUMENT]
+ *
+ * This file and libraries.c ask little of a libc: built once, they run on glibc 2.36 and
+ * on 2.41; and built for musl, on that.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <err.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+#define ROOM	(MAX_REQUEST + PAGE_BYTES)
+
+/* The linker's: where the sections that CONTENDER() and QUESTION() fill begin and end. */
+extern const struct contender *const __start_contenders[], *const __stop_contenders[];
+extern const struct question *const __start_questions[] __attribute__((weak));
+extern const struct question *const __stop_questions[] __attribute__((weak));
+
+/* One thread's part of a slice. */
+struct thread {
+	pthread_t	id;
+	int		cpu;
+	unsigned char	*buffer;
+	unsigned long	failed;
+	double		start;
+	double		end;
+};
+
+static struct {
+	size_t		bytes;
+	unsigned long	calls;
+	unsigned int	threads;
+	unsigned int	waiting;
+} slice;
+
+struct hello hello;
+union function fn;
+
+static const struct contender *contender;
+static struct thread *threads;
+static unsigned int nr;
+
+void absent(const char *why)
+{
+	if (!*hello.absent)
+		snprintf(hello.absent, sizeof(hello.absent), "%s", why);
+}
+
+void *symbol(const char *library, const char *name)
+{
+	void *handle = library ? dlopen(library, RTLD_NOW) : RTLD_DEFAULT;
+	void *found = handle || !library ? dlsym(handle, name) : NULL;
+
+	if (!found)
+		absent(dlerror());
+	return found;
+}
+
+unsigned int nr_threads(void)
+{
+	return nr;
+}
+
+/* Before bench.c keeps this process on one processor. */
+static void open_threads(void)
+{
+	unsigned char *buffers;
+	unsigned int i;
+	cpu_set_t cpus;
+	int cpu = -1;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		err(1, "sched_getaffinity");
+	nr = CPU_COUNT(&cpus);
+	threads = calloc(nr, sizeof(*threads));
+	/* The pages are there once a thread writes to them. */
+	buffers = mmap(NULL, nr * ROOM, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!threads || buffers == MAP_FAILED)
+		err(1, "no memory for the buffers of %u threads", nr);
+	for (i = 0; i < nr; i++) {
+		do
+			cpu++;
+		while (!CPU_ISSET(cpu, &cpus));
+		threads[i].cpu = cpu;
+		/*
+		 * Not at its page's start, as states are: at first a processor takes two
+		 * addresses that are a multiple of a page apart for the same one. Few
+		 * buffers of programs are.
+		 */
+		threads[i].buffer = buffers + i * ROOM + PAGE_BYTES / 2;
+	}
+}
+
+static void *work(void *arg)
+{
+	struct thread *thread = arg;
+	cpu_set_t cpus;
+
+	if (slice.threads > 1) {
+		CPU_ZERO(&cpus);
+		CPU_SET(thread->cpu, &cpus);
+		if (sched_setaffinity(0, sizeof(cpus), &cpus))
+			err(1, "cannot run on processor %d", thread->cpu);
+	}
+	/*
+	 * Other workers' calls are still in the caches; and a thread's first calls set up a
+	 * state.
+	 */
+	thread->failed = contender->run(thread->buffer, slice.bytes, slice.calls / 8 + 1);
+
+	/* A barrier that sleeps would have the last ones start late. */
+	__atomic_add_fetch(&slice.waiting, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(&slice.waiting, __ATOMIC_ACQUIRE) < slice.threads)
+		sched_yield();
+
+	thread->start = now();
+	thread->failed += contender->run(thread->buffer, slice.bytes, slice.calls);
+	thread->end = now();
+	return NULL;
+}
+
+/* The threads of a slice begin with that of a processor. */
+static struct thread *thread_of(int first_cpu, unsigned int number)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr - 1 && threads[i].cpu != first_cpu; i++)
+		;
+	return &threads[(i + number) % nr];
+}
+
+static void *begin_and_work(void *arg)
+{
+	struct thread *thread = arg;
+
+	if (contender->begin)
+		contender->begin(thread - threads);
+	return work(thread);
+}
+
+static void answer_time(int cpu)
+{
+	double start = 0, end = 0, least = 0, ns;
+	unsigned long failed = 0;
+	struct thread *thread;
+	unsigned int i;
+	int error;
+
+	if (slice.bytes > MAX_REQUEST || !slice.threads || slice.threads > nr)
+		errx(1, "%zu bytes, %u threads: more than there is room for", slice.bytes,
+		     slice.threads);
+	slice.waiting = 0;
+	for (i = 0; i < slice.threads; i++) {
+		thread = thread_of(cpu, i);
+		/* Alone in this process: no other thread is there, or has been. */
+		if (slice.threads == 1) {
+			work(thread);
+			continue;
+		}
+		error = pthread_create(&thread->id, NULL, begin_and_work, thread);
+		if (error)
+			errx(1, "cannot create thread %u: %s", i, strerror(error));
+	}
+	for (i = 0; i < slice.threads; i++) {
+		thread = thread_of(cpu, i);
+		if (slice.threads > 1)
+			pthread_join(thread->id, NULL);
+		/* Without libm, so that any libc will do. */
+		ns = thread->end - thread->start;
+		if (!i || thread->start < start)
+			start = thread->start;
+		if (thread->end > end)
+			end = thread->end;
+		if (!i || ns < least)
+			least = ns;
+		failed += thread->failed;
+	}
+	printf("%.1f %.1f %lu\n", end - start, least, failed);
+}
+
+static void answer_question(const char *name, size_t bytes)
+{
+	const struct question *const *question = __start_questions;
+
+	for (; question < __stop_questions; question++) {
+		if (!strcmp((*question)->name, name)) {
+			printf("%.3f\n", (*question)->ask(contender, threads[0].buffer, bytes));
+			return;
+		}
+	}
+	errx(2, "%s: there is no question of this name", name);
+}
+
+static bool is_zero(const unsigned char *p, size_t len)
+{
+	while (len--)
+		if (*p++)
+			return false;
+	return true;
+}
+
+/* That bytes come, and not the same ones twice: other tests show that they are good. */
+static void check(unsigned char *out)
+{
+	enum { BYTES = 4096, CHUNK = 16 };
+	size_t i, j;
+
+	if (contender->run(out, BYTES, 1))
+		errx(1, "%s: a call for %d bytes falls short", contender->name, BYTES);
+	for (i = 0; i < BYTES; i += CHUNK) {
+		if (is_zero(out + i, CHUNK))
+			errx(1, "%s: a call leaves %d bytes zero", contender->name, CHUNK);
+		for (j = 0; j < i; j += CHUNK)
+			if (!memcmp(out + i, out + j, CHUNK))
+				errx(1, "%s: the same %d bytes come twice", contender->name, CHUNK);
+	}
+	/* Byte by byte takes another way through a generator. */
+	memset(out, 0, 2 * CHUNK);
+	for (i = 0; i < 2 * CHUNK; i++)
+		if (contender->run(out + i, 1, 1))
+			errx(1, "%s: a call for a byte falls short", contender->name);
+	if (is_zero(out, CHUNK) || is_zero(out + CHUNK, CHUNK) ||
+	    !memcmp(out, out + CHUNK, CHUNK))
+		errx(1, "%s: calls for a byte give zeros, or the same twice", contender->name);
+}
+
+/* The loader's messages have quotes in them. */
+static void say_hello(void)
+{
+	char *p;
+
+	for (p = hello.absent; *p; p++)
+		if (*p == '"' || *p == '\\' || (unsigned char)*p < ' ')
+			*p = '\'';
+	printf("{\"impl\": \"%s\", \"core\": \"%s\", \"libc\": \"%s\", ", hello.impl, hello.core,
+	       hello.libc);
+	if (*hello.absent)
+		printf("\"absent\": \"%s\", ", hello.absent);
+	printf("\"large_from\": %zu, \"state_size\": %zu}\n", hello.large_from, hello.state_size);
+}
+
+static void find_libc(void)
+{
+	const char *(*version)(void) = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
+
+	snprintf(hello.libc, sizeof(hello.libc), version ? "glibc-%s" : "musl",
+		 version ? version() : "");
+}
+
+static const struct contender *find_contender(const char *name)
+{
+	const struct contender *const *entry = __start_contenders;
+
+	for (; entry < __stop_contenders; entry++)
+		if (!strcmp((*entry)->name, name))
+			return *entry;
+	errx(2, "%s: there is no contender of this name", name);
+}
+
+int main(int argc, char **argv)
+{
+	char line[128], name[64];
+	size_t bytes;
+	int cpu;
+
+	if (argc < 2 || argc > 3)
+		errx(2, "usage: worker CONTENDER [ARGUMENT]; bench/run starts it");
+	setlinebuf(stdout);
+	contender = find_contender(argv[1]);
+	find_libc();
+	open_threads();
+	/* Their pages are there from now on. */
+	memset(threads[0].buffer, 1, MAX_REQUEST);
+	contender->open(argc > 2 ? argv[2] : "");
+	if (!*hello.absent && contender->begin)
+		contender->begin(0);
+	if (!*hello.absent && contender->is_random)
+		check(threads[0].buffer);
+	say_hello();
+
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "time %zu %lu %u %d", &slice.bytes, &slice.calls, &slice.threads,
+			   &cpu) == 4)
+			answer_time(cpu);
+		else if (sscanf(line, "ask %63s %zu", name, &bytes) == 2 && bytes <= MAX_REQUEST)
+			answer_question(name, bytes);
+		else
+			errx(2, "this is no request: %s", line);
+	}
+	return 0;
+}
