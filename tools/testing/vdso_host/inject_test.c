@@ -43,7 +43,7 @@ FIXTURE_SETUP(inject)
 
 	if (only && strcmp(only, _metadata->name))
 		SKIP(_exit(255), "only %s", only);
-	ASSERT_TRUE(world_open());
+	ASSERT_TRUE(world_open() && step_open(world.host));
 	inject.subject = (struct subject) {
 		.fn = world.fn,
 		.state = world.state,

@@ -115,7 +115,7 @@ static void add_key(const uint8_t *key, size_t len)
 	/* A pass has the registers of the one before it: so first and last, for all. */
 	secrets_add_rounds(key, 0, PASS);
 	secrets_add_rounds(key, blocks_made(len) - PASS, PASS);
-	oracle_stream(stream, sizeof(stream), key);
+	oracle_stream(stream, sizeof(stream), key, 0);
 	/* The next one, used up at once, if the rest of the last block asks for it. */
 	if (len % VGETRANDOM_BLOCK_SIZE > VGETRANDOM_KEY_SIZE)
 		secrets_add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE,
@@ -395,7 +395,8 @@ TEST_F(process, what_is_no_secret_is_not_found)
 
 	ASSERT_TRUE(start_from(&tracee, FULL_BATCH));
 	ASSERT_TRUE(leaves_nothing(world.fn, 33, NOTHING, NULL, 0));
-	oracle_stream(other, sizeof(other), (const uint8_t *)"another key, of nobody's at all.");
+	oracle_stream(other, sizeof(other), (const uint8_t *)"another key, of nobody's at all.",
+		      0);
 	EXPECT_FALSE(secrets_found(other, sizeof(other), &where));
 	for (size_t i = 0; i + 8 <= VGETRANDOM_KEY_SIZE; i++) {
 		memset(other, 0xaa, 24);

@@ -238,7 +238,7 @@ FIXTURE_SETUP(step)
 
 	if (only && strcmp(only, _metadata->name))
 		SKIP(_exit(255), "only %s", only);
-	ASSERT_TRUE(world_open());
+	ASSERT_TRUE(world_open() && step_open(world.host));
 	lens[n++] = 1;
 	lens[n++] = 32;
 	lens[n++] = 33;
@@ -384,7 +384,7 @@ static size_t matching_key(const uint8_t *out, size_t len, const uint8_t *key,
 	uint8_t stream[MAX_CALL + VGETRANDOM_RUN_SIZE];
 	size_t n, best, made = x.len + PASS_SIZE;
 
-	oracle_stream(stream, made, key);
+	oracle_stream(stream, made, key, 0);
 	best = matching(out, len, stream, made);
 	for (size_t run = 0; replacements && run <= x.len; run += VGETRANDOM_BLOCK_SIZE) {
 		n = matching_key(out, len, stream + run, replacements - 1);

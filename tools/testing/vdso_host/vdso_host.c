@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include <linux/elf.h>
 
+#include "machine/machine.h"
 #include "vdso_host.h"
 
 #define PAGE_BYTES		4096L
@@ -141,8 +142,8 @@ static bool parse_header(struct vdso_host *host)
 	if (!eh || memcmp(eh->e_ident, ELFMAG, SELFMAG))
 		return fail(host, "not an ELF file");
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    eh->e_machine != EM_X86_64 || eh->e_type != ET_DYN)
-		return fail(host, "not a shared object for x86-64");
+	    eh->e_machine != MACHINE_ELF || eh->e_type != ET_DYN)
+		return fail(host, "not a shared object for this machine");
 	if (eh->e_phentsize != sizeof(struct elf64_phdr) ||
 	    eh->e_shentsize != sizeof(struct elf64_shdr))
 		return fail(host, "broken ELF file: its tables have entries of odd sizes");
@@ -461,15 +462,11 @@ const struct vdso_host_core vdso_host_cores[] = {
 	{ NULL, 0 }
 };
 
-/*
- * The compiler's runtime asks the processor, and XGETBV for what the kernel lets
- * programs use.
- */
 static bool runs_here(size_t core)
 {
 	const bool runs[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-		__builtin_cpu_supports(feature),
+		machine_has(feature),
 #include <asm/vdso/getrandom-cores.h>
 	};
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,10 +57,6 @@ bool world_open_page(size_t state_size)
 {
 	uint8_t *p;
 
-	if (sodium_init() < 0) {
-		fprintf(stderr, "libsodium does not initialize\n");
-		return false;
-	}
 	p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE)) {
 		fprintf(stderr, "mapping a page for states: %s\n", strerror(errno));
@@ -94,8 +89,7 @@ bool world_open(void)
 		return false;
 	}
 
-	return world_open_page(STATE_SIZE) &&
-	       gate_open(world.host, world.page, PAGE) && step_open(world.host);
+	return world_open_page(STATE_SIZE) && gate_open(world.host, world.page, PAGE);
 }
 
 void world_place(enum place place)
