@@ -15,7 +15,7 @@ ARCH_FILE=$ROOT/scripts/arch/${VGETRANDOM_ARCH:-x86}
 # shellcheck source=scripts/arch/x86
 . "$ARCH_FILE"
 
-# Folders of the repository that are folders of the kernel...
+# Directories of the repository that are directories of the kernel...
 KERNEL_TOPS=(arch drivers fs include kernel lib mm tools Documentation)
 # ...except these, which are about the project and stay out of the kernel.
 PROJECT_DIRS=(tools/testing/vdso_host tools/testing/guest
@@ -117,7 +117,7 @@ step()
 			$((SECONDS - begin))
 		log_tail "$log"
 		! disk_full "$log" || warn "the disk is full: $(rel "$BUILD") needs 5 GiB for all that" \
-			"'make test' builds; make room, or name another folder: VGETRANDOM_BUILD=FOLDER"
+			"'make test' builds; make room, or name another directory: VGETRANDOM_BUILD=DIRECTORY"
 		return "$rc"
 	fi
 	printf '  %s: done (%d s)\n' "$title" $((SECONDS - begin))
@@ -163,9 +163,9 @@ differences_dir()
 #   EDIT	a patch in the repository for SOURCE, a file of ours; or "-"
 #   HOW		"replace": Linux has such a file, and ours takes its place; or "-"
 #
-# linux-X.Y/differences has rules, a line each: "omit SOURCE", "move SOURCE-OR-FOLDER TO"
-# and "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". Beside it linux-X.Y/KERNEL.patch takes the place of ours, or
-# edits it if that is a whole file.
+# linux-X.Y/differences has rules, a line each: "omit SOURCE", "move SOURCE-OR-DIRECTORY TO"
+# and "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". Beside it
+# linux-X.Y/KERNEL.patch takes the place of ours, or edits it if that is a whole file.
 our_sources()
 {
 	local dir rules=/dev/null

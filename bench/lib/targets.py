@@ -7,9 +7,9 @@ The limit of our vDSO with a core is
 
 Both are measured, see limit.c. A call for n bytes needs n / (iteration - 32) of the rounds of a
 core's iteration as long as the batch serves it, for 32 bytes of each are the next key; and
-(n + 32) / iteration if it takes more. The least call is one for as many bytes, but 16 at most:
-a processor moves more of them while it works on the next key stream, so a limit has no time for
-that.
+(n + 32) / iteration if it takes more. The least call is the fastest for as many bytes out of the
+batch, or for more bytes; of what the batch cannot serve, for 16 bytes, since that key stream can
+go to the buffer at once.
 """
 
 from results import by_size, select
@@ -44,10 +44,15 @@ def limits(rows, core):
     least = by_size(rows, impl="least-call")
     if not rounds or LEAST_BYTES not in least:
         return {}
-    iteration_ns = rounds * core.blocks * BLOCK_BYTES / ROUNDS_BYTES
-    return {size: iterations(core, size) * iteration_ns +
-            least.get(size, least[LEAST_BYTES]) for size in
-            by_size(rows, impl="vdso", core=core.name)}
+    whole = core.blocks * BLOCK_BYTES
+
+    def least_ns(size):
+        if size > whole - KEY_BYTES or size > max(least):
+            size = LEAST_BYTES
+        return min(ns for other, ns in least.items() if other >= size)
+
+    return {size: iterations(core, size) * rounds * whole / ROUNDS_BYTES + least_ns(size)
+            for size in by_size(rows, impl="vdso", core=core.name)}
 
 
 class Verdict:
@@ -144,6 +149,12 @@ def native(found, cores, verdict):
         return
     _of_limit(rows, cores, verdict)
     _against_others(rows, cores, verdict)
+    for image in dict.fromkeys(row["impl"] for row in rows if row["impl"].startswith("image")):
+        lines = [(core.name, by_size(rows, impl="vdso", core=core.name),
+                  by_size(rows, impl=image, core=core.name)) for core in cores]
+        terminal(f"native: time of ours over that of {image}, by bytes", ["", *lines[0][1]],
+                 [[name, *(number(ns / theirs[size] if size in theirs else None)
+                           for size, ns in ours.items())] for name, ours, theirs in lines])
     pair = siblings(rows, cores)
     if pair:
         first, second, ratios = pair

@@ -10,13 +10,8 @@
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "../vdso_host/trap_flag.h"
 #include "guest.h"
@@ -78,14 +73,6 @@ static struct {
 	bool xmm, ymm, zmm;		/* has seen such registers that are not zero */
 } seen;
 
-static bool any(const uint8_t *p, size_t len)
-{
-	while (len--)
-		if (*p++)
-			return true;
-	return false;
-}
-
 /* A component of XSAVE that the frame has, and in which there is something. */
 static bool any_of_component(const uint8_t *frame, unsigned int number)
 {
@@ -96,7 +83,7 @@ static bool any_of_component(const uint8_t *frame, unsigned int number)
 	if (!(in_use >> number & 1))
 		return false;
 	__cpuid_count(0xd, number, size, offset, c, d);
-	return any(frame + offset, size);
+	return !is_zero(frame + offset, size);
 }
 
 static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
@@ -107,7 +94,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	(void)sig;
 	(void)info;
 	seen.steps++;
-	seen.xmm |= any(frame + XMM_OFFSET, XMM_SIZE);
+	seen.xmm |= !is_zero(frame + XMM_OFFSET, XMM_SIZE);
 	memcpy(&magic, frame + SW_MAGIC_OFFSET, sizeof(magic));
 	if (magic != SW_MAGIC)
 		return;		/* without XSAVE there is no more */
@@ -148,7 +135,7 @@ static void check_bytes(struct vgetrandom_state *state)
 
 		check(guest_getrandom(state, all[i], len, 0) == (ssize_t)len, "no bytes");
 		for (size_t at = 0; at + 16 <= len; at += 16)
-			check(any(all[i] + at, 16), "zeros at byte %zu of %zu", at, len);
+			check(!is_zero(all[i] + at, 16), "zeros at byte %zu of %zu", at, len);
 	}
 	check(memcmp(all[0], all[1], 64) && memcmp(all[1], all[2], 64), "the same bytes twice");
 }

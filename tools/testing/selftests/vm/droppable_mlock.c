@@ -124,9 +124,8 @@ TEST_F(mlock, mlockall_future_does_not_count)
 
 	ASSERT_TRUE(limit_locked(LIMIT));
 	ASSERT_EQ(0, mlockall(MCL_FUTURE));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_ERROR(EAGAIN, mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	later = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
 	skip_if_counted(_metadata, later == MAP_FAILED, EAGAIN);
 	EXPECT_NE(MAP_FAILED, mremap(later, SIZE, 2 * SIZE, MREMAP_MAYMOVE));
@@ -136,8 +135,7 @@ TEST_F(mlock, mlockall_future_does_not_count)
 TEST_F(mlock, mlock_does_not_count)
 {
 	ASSERT_TRUE(limit_locked(LIMIT));
-	EXPECT_EQ(-1, mlock(map_pages(MAP_PRIVATE, SIZE), SIZE));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mlock(map_pages(MAP_PRIVATE, SIZE), SIZE));
 	skip_if_counted(_metadata, mlock(self->p, SIZE), ENOMEM);
 	EXPECT_EQ(0, mlock2(self->p, SIZE, MLOCK_ONFAULT));
 	EXPECT_EQ(0, locked_kb());
@@ -157,8 +155,7 @@ TEST_F(mlock, mlock_counts_the_ordinary_part)
 	EXPECT_TRUE(smaps_flag(both, " lo"));
 	EXPECT_FALSE(smaps_flag(both + LIMIT, " lo"));
 	/* There is no room for a page more. */
-	EXPECT_EQ(-1, mlock(self->ordinary, page));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mlock(self->ordinary, page));
 }
 
 /* A limit that the ordinary memory fits into, but not with the droppable one. */
@@ -173,8 +170,7 @@ TEST_F(mlock, mlockall_current_does_not_count)
 	EXPECT_EQ(0, munlockall());
 	/* And do not fit if there is more of them. */
 	map_pages(MAP_PRIVATE, SIZE);
-	EXPECT_EQ(-1, mlockall(MCL_CURRENT));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mlockall(MCL_CURRENT));
 }
 
 TEST_HARNESS_MAIN

@@ -197,6 +197,9 @@ bool hold_pages(int ends[2], void *p, size_t len);
 		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));	\
 } while (0)
 
+/* A call that must fail: it returns -1, which MAP_FAILED is too, and sets errno. */
+#define EXPECT_ERROR(error, call)	EXPECT_EQ(error, (long)(call) == -1 ? errno : 0)
+
 /* Write @text to a file of /proc or /sys: false and errno if that fails. */
 bool write_to_file(const char *file, const char *text);
 bool write_number(const char *file, long number);

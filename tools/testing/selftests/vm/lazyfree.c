@@ -376,12 +376,10 @@ TEST_F(pages, of_files_and_locked_ones_are_refused)
 	ASSERT_EQ(0, ftruncate(fd, LEN));
 	file = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, file);
-	EXPECT_EQ(-1, madvise(file, LEN, MADV_FREE));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_ERROR(EINVAL, madvise(file, LEN, MADV_FREE));
 
 	ASSERT_EQ(0, mlock(self->p, LEN));
-	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_FREE));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_FREE));
 	pressure();
 	EXPECT_TRUE(is_kept(self->p, LEN));
 }
