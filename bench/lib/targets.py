@@ -89,7 +89,8 @@ class Verdict:
         """The end of all."""
         for missed in self.missed:
             print(f"missed: {missed}")
-        print(f"{self.checked - len(self.missed)} of {self.checked} targets met")
+        if self.checked:
+            print(f"{self.checked - len(self.missed)} of {self.checked} targets met")
 
 
 def _of_limit(rows, cores, verdict):
