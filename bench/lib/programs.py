@@ -22,6 +22,8 @@ from places import LIBRARY
 HERE = os.path.join(places.TOP, "bench/programs")
 NEVER = 0.001
 PATIENCE = 120
+# As many times as long: a request's way to the program and back takes its time.
+DIALOGUE_SLICES = 20
 
 
 class Program(NamedTuple):
@@ -232,6 +234,21 @@ def _ready(program, directory):
     return None
 
 
+def _is_dialogue(program):
+    return "--dialogue" in program.command
+
+
+def _time(chosen, library, rounds, slice_ms):
+    """Without the library and with it, in turns."""
+    plan = Plan()
+    for program in chosen:
+        for preload in (False, True):
+            worker = plan.worker(_command(program, preload),
+                                 {"LD_PRELOAD": library} if preload else {})
+            plan.time(worker, 0)
+    return plan.run(rounds, slice_ms) if chosen else []
+
+
 def packages():
     """All that is needed to measure them all."""
     return sorted({program.package for program in PROGRAMS} | {"strace"})
@@ -245,13 +262,11 @@ def measure(rounds, slice_ms):
         # Programs that run as another user can read it there.
         library = shutil.copy(LIBRARY, directory)
         there = [ready for program in PROGRAMS for ready in [_ready(program, directory)] if ready]
-        plan = Plan()
-        for program in there:
-            for preload in (False, True):
-                worker = plan.worker(_command(program, preload),
-                                     {"LD_PRELOAD": library} if preload else {})
-                plan.time(worker, 0, preload=preload)
-        found = plan.run(rounds, slice_ms)
+        there.sort(key=_is_dialogue)
+        found = [row for dialogues in (False, True)
+                 for row in _time([program for program in there
+                                   if _is_dialogue(program) == dialogues], library, rounds,
+                                  slice_ms * (DIALOGUE_SLICES if dialogues else 1))]
         if len(found) != 2 * len(there):
             places.die("a program that has worked does not work any more")
         rows = []
