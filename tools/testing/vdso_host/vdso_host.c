@@ -462,7 +462,16 @@ const struct vdso_host_core vdso_host_cores[] = {
 	{ NULL, 0 }
 };
 
-static bool runs_here(size_t core)
+/* An image may be of another table. */
+static bool has_core(const struct vdso_host *host, const char *name)
+{
+	char symbol[64];
+
+	snprintf(symbol, sizeof(symbol), "vgetrandom_chacha20_%s", name);
+	return find_symbol(host, symbol);
+}
+
+bool vdso_host_runs_here(size_t core)
 {
 	const bool runs[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
@@ -478,14 +487,17 @@ const char *vdso_host_set_core(struct vdso_host *host, const char *name)
 	size_t core = ARRAY_SIZE(vdso_host_cores) - 1;
 
 	while (core--) {
-		if (name ? strcmp(name, vdso_host_cores[core].name) : !runs_here(core))
+		if (name && strcmp(name, vdso_host_cores[core].name))
 			continue;
-		if (!runs_here(core))
-			return "this processor, or its kernel, cannot run it";
-		__atomic_store_n(&vdso_host_rng(host)->core, core, __ATOMIC_RELAXED);
-		return NULL;
+		if (vdso_host_runs_here(core) && has_core(host, vdso_host_cores[core].name)) {
+			__atomic_store_n(&vdso_host_rng(host)->core, core, __ATOMIC_RELAXED);
+			return NULL;
+		}
+		if (name)
+			return vdso_host_runs_here(core) ? "the image does not have it" :
+			       "this processor, or its kernel, cannot run it";
 	}
-	return "there is no core of this name";
+	return name ? "there is no core of this name" : "the image has other cores";
 }
 
 const char *vdso_host_core(struct vdso_host *host)
