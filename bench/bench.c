@@ -249,7 +249,7 @@ static double time_slice(const struct figure *figure, int cpu, double *thread_ns
 	return ns / figure->calls;
 }
 
-/* In strides: the first calls take longer than those to come. */
+/* In strides: the first calls take longer than those to come, the very first much longer. */
 static void calibrate(struct figure *figure, double slice_ns, int cpu)
 {
 	double ns = INFINITY, thread_ns;
@@ -259,7 +259,9 @@ static void calibrate(struct figure *figure, double slice_ns, int cpu)
 	 * By the time of a thread, not by that of all: when they do not start together, that
 	 * of a few calls says nothing about that of many.
 	 */
-	for (figure->calls = 1; ; figure->calls *= 4) {
+	figure->calls = 1;
+	time_slice(figure, cpu, &thread_ns);
+	for (; ; figure->calls *= 4) {
 		time_slice(figure, cpu, &thread_ns);
 		ns = fmin(ns, thread_ns);
 		wanted = fmax(slice_ns / ns, 1);

@@ -2,7 +2,7 @@
 /*
  * The rules of the generator, one call at a time, on the hosted vDSO. What can
  * happen in the middle of a call is in rules_step_test.c, and what a call leaves
- * behind in rules_residue_test.c.
+ * behind in process_residue_test.c.
  *
  * VDSO_IMAGE in the environment names the image to test, VDSO_CORE the core.
  */
