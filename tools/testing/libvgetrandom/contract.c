@@ -513,9 +513,10 @@ static bool is_core(const char *name)
 	static const char cores[][16] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	{ #name },
 #include <asm/vdso/getrandom-cores.h>
+		{ "" }
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cores); i++)
+	for (size_t i = 0; *cores[i]; i++)
 		if (!strcmp(name, cores[i]))
 			return true;
 	return false;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -233,7 +232,7 @@ TEST(a_child_inherits_no_secrets)
 
 	test_draw(16);
 	test_draw(65536);
-	pid = syscall(SYS_fork);
+	pid = test_clone();
 	if (!pid) {
 		count = bytes_in_secret_memory();
 		check(!count, "%zu bytes that are not 0", count);
