@@ -80,7 +80,9 @@ bench-lib: lib	## libvgetrandom against other libraries, and programs with it an
 	@bench/run programs
 
 bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
-	@bench/lazyfree-run
+	@scripts/build kernel-plain
+	@scripts/build kernel
+	@bench/run lazyfree
 
 test: deps	## the tests that a change needs: a quarter of an hour
 	@scripts/run-tests $(TESTS)
