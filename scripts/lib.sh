@@ -15,7 +15,7 @@ ARCH_FILE=$ROOT/scripts/arch/${VGETRANDOM_ARCH:-x86}
 # shellcheck source=scripts/arch/x86
 . "$ARCH_FILE"
 
-# Folders of the repository that are folders of the kernel...
+# Directories of the repository that are directories of the kernel...
 KERNEL_TOPS=(arch drivers fs include kernel lib mm tools Documentation)
 # ...except these, which are about the project and stay out of the kernel.
 PROJECT_DIRS=(tools/testing/vdso_host tools/testing/guest
@@ -73,20 +73,6 @@ log_tail()
 	fi
 }
 
-# step_far LOG: how far a step is, for its progress line.
-step_far()
-{
-	local lines
-
-	lines=$(wc -l <"$1")
-	if [[ -n ${STEP_LINES:-} ]]; then
-		((lines < STEP_LINES)) || lines=$((STEP_LINES - 1))
-		printf ', about %d %% of a whole run' $((lines * 100 / STEP_LINES))
-	else
-		printf ', %d lines of log' "$lines"
-	fi
-}
-
 # disk_full LOG: does a step that has failed look as if there were no room?
 disk_full()
 {
@@ -97,13 +83,12 @@ disk_full()
 }
 
 # step TITLE LOG COMMAND...: run a long command with its output in LOG. Says what
-# is running, keeps saying how long so far and how far it is (the log's last
-# line on a terminal, a sign of life every 30 s elsewhere), and how long it
-# took. On failure the end of LOG, and the command's exit status. STEP_LINES is
-# about how many lines a whole run writes, if that is known.
+# is running, keeps saying how long so far (with the log's last line on a terminal, every
+# 30 s elsewhere), and how long it took. On failure the end of LOG, and the command's exit
+# status.
 step()
 {
-	local title=$1 log=$2 pid begin=$SECONDS told=$SECONDS rc=0 far
+	local title=$1 log=$2 pid begin=$SECONDS told=$SECONDS rc=0 last
 
 	shift 2
 	mkdir -p "$(dirname "$log")"
@@ -114,13 +99,12 @@ step()
 	[[ -t 1 ]] || printf '  %s ... (log: %s)\n' "$title" "$(rel "$log")"
 	while kill -0 "$pid" 2>/dev/null; do
 		if [[ -t 1 ]]; then
-			far=$(tail -n 1 "$log" | tr -dc '[:print:]' | cut -c1-48)
-			printf '\r\033[K  %s ... %d s%s  %s' "$title" \
-				$((SECONDS - begin)) "$(step_far "$log")" "$far"
+			last=$(tail -n 1 "$log" | tr -dc '[:print:]' | cut -c1-48)
+			printf '\r\033[K  %s ... %d s  %s' "$title" $((SECONDS - begin)) "$last"
 		elif ((SECONDS - told >= 30)); then
 			told=$SECONDS
-			printf '  %s ... %d s so far%s\n' "$title" \
-				$((SECONDS - begin)) "$(step_far "$log")"
+			printf '  %s ... %d s so far, %d lines of log\n' "$title" \
+				$((SECONDS - begin)) "$(wc -l <"$log")"
 		fi
 		# Poll fast at first, so that short steps stay short.
 		if ((SECONDS - begin < 2)); then sleep 0.05; else sleep 0.5; fi
@@ -133,7 +117,7 @@ step()
 			$((SECONDS - begin))
 		log_tail "$log"
 		! disk_full "$log" || warn "the disk is full: $(rel "$BUILD") needs 5 GiB for all that" \
-			"'make test' builds; make room, or name another folder: VGETRANDOM_BUILD=FOLDER"
+			"'make test' builds; make room, or name another directory: VGETRANDOM_BUILD=DIRECTORY"
 		return "$rc"
 	fi
 	printf '  %s: done (%d s)\n' "$title" $((SECONDS - begin))
@@ -179,9 +163,9 @@ differences_dir()
 #   EDIT	a patch in the repository for SOURCE, a file of ours; or "-"
 #   HOW		"replace": Linux has such a file, and ours takes its place; or "-"
 #
-# linux-X.Y/differences has rules, a line each: "omit SOURCE", "move SOURCE-OR-FOLDER TO"
-# and "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". Beside it linux-X.Y/KERNEL.patch takes the place of ours, or
-# edits it if that is a whole file.
+# linux-X.Y/differences has rules, a line each: "omit SOURCE", "move SOURCE-OR-DIRECTORY TO"
+# and "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". Beside it
+# linux-X.Y/KERNEL.patch takes the place of ours, or edits it if that is a whole file.
 our_sources()
 {
 	local dir rules=/dev/null

@@ -21,6 +21,8 @@
  *    nothing overwrites it there: key stream that has been returned, not what follows.
  *  - A core in C leaves words of its last block in registers, and may have had the key
  *    and blocks on the stack.
+ *  - __arch_vgetrandom_take() is a place that writes of six instructions a word: longer than
+ *    the two hundred that lib/vdso/getrandom.c counts on, if a batch has more than 256 bytes.
  *
  * So a key can outlive its use: an architecture needs at least a core in assembly, and
  * __arch_vgetrandom_take() too, for what Documentation/vdso/getrandom-security.rst
@@ -95,12 +97,20 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 						   const struct vdso_rng_data *rng)
 {
-	size_t i;
+	u64 word;
 
-	/* Volatile, or compilers make calls of memcpy() and memset() of it. */
-	for (i = 0; i < len; i++) {
-		WRITE_ONCE(dst[i], READ_ONCE(src[i]));
-		WRITE_ONCE(src[i], 0);
+	/* With the barrier, or compilers make calls of memcpy() and memset() of it. */
+	for (; len >= sizeof(word); len -= sizeof(word)) {
+		__builtin_memcpy(&word, src, sizeof(word));
+		__builtin_memcpy(dst, &word, sizeof(word));
+		__builtin_memset(src, 0, sizeof(word));
+		barrier();
+		dst += sizeof(word);
+		src += sizeof(word);
+	}
+	while (len--) {
+		WRITE_ONCE(*dst++, READ_ONCE(*src));
+		WRITE_ONCE(*src++, 0);
 	}
 }
 #endif

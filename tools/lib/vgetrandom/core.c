@@ -14,11 +14,10 @@ static const struct core cores[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 	{ #name, blocks, vgetrandom_chacha20_##name, PAYS_##name },
 #include <asm/vdso/getrandom-cores.h>
+	{ }
 };
 
-#define NR_CORES	(sizeof(cores) / sizeof(*cores))
-
-static bool runs_here(size_t core)
+static bool runs_here(const struct core *core)
 {
 	const bool has[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
@@ -26,7 +25,7 @@ static bool runs_here(size_t core)
 #include <asm/vdso/getrandom-cores.h>
 	};
 
-	return has[core];
+	return has[core - cores];
 }
 
 /*
@@ -35,18 +34,18 @@ static bool runs_here(size_t core)
  */
 const struct core *core_best(void)
 {
-	size_t core = NR_CORES;
+	const struct core *best = NULL;
 
-	while (--core > 0)
-		if (runs_here(core) && !arch_slowed_by(cores[core].name))
-			break;
-	return &cores[core];
+	for (const struct core *core = cores; core->name; core++)
+		if (runs_here(core) && !arch_slowed_by(core->name))
+			best = core;
+	return best;
 }
 
 const struct core *core_named(const char *name)
 {
-	for (size_t i = 0; i < NR_CORES; i++)
-		if (!strcmp(name, cores[i].name))
-			return runs_here(i) ? &cores[i] : NULL;
+	for (const struct core *core = cores; core->name; core++)
+		if (!strcmp(name, core->name))
+			return runs_here(core) ? core : NULL;
 	return NULL;
 }

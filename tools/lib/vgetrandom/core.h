@@ -30,6 +30,8 @@ struct core {
 
 /**
  * core_best - the core that this machine wants to be used
+ *
+ * Return: NULL if the architecture has none.
  */
 const struct core *core_best(void);
 

@@ -43,7 +43,7 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 		full.small_why = "there is no memory for states";
 	}
 	describe_large(&full);
-	if (!effect.core) {
+	if (!effect.small_why) {
 		full.small_why = "the library has not started yet";
 		full.large_why = full.small_why;
 	}

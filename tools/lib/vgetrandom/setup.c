@@ -116,6 +116,10 @@ static void decide_large(const char *why_no_threads)
 	size_t from;
 
 	decide_core();
+	if (!effect.core) {
+		effect.large_why = "the library has no ChaCha20 core for this architecture";
+		return;
+	}
 	from = where_the_user_wants();
 	why = effect.large_why;
 	if (!from)

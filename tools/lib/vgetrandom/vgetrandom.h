@@ -104,7 +104,8 @@ enum vgetrandom_way {
  * @large: how requests from @large_from bytes on are served
  * @large_why: the reason, for people
  * @large_from: in bytes; 0 where large requests are served like small ones
- * @core: the ChaCha20 core that VGETRANDOM_EXPAND uses here, such as "avx2"
+ * @core: the ChaCha20 core that VGETRANDOM_EXPAND uses here, such as "avx2"; NULL if the
+ *	  library has none for the architecture
  *
  * Strings are constants. New members come at the end.
  */

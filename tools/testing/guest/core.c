@@ -10,13 +10,8 @@
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "../vdso_host/trap_flag.h"
 #include "guest.h"
@@ -24,8 +19,7 @@
 #define LINES		10000		/* more than a boot logs */
 
 /* Of a frame as the kernel makes it: struct _fpx_sw_bytes, and XSAVE's area. */
-#define SW_MAGIC_OFFSET	464
-#define SW_MAGIC	0x46505853u	/* FP_XSTATE_MAGIC1 */
+#define SW_BYTES_OFFSET	464
 #define XMM_OFFSET	160
 #define XMM_SIZE	256
 #define IN_USE_OFFSET	512		/* XSTATE_BV */
@@ -78,14 +72,6 @@ static struct {
 	bool xmm, ymm, zmm;		/* has seen such registers that are not zero */
 } seen;
 
-static bool any(const uint8_t *p, size_t len)
-{
-	while (len--)
-		if (*p++)
-			return true;
-	return false;
-}
-
 /* A component of XSAVE that the frame has, and in which there is something. */
 static bool any_of_component(const uint8_t *frame, unsigned int number)
 {
@@ -96,21 +82,22 @@ static bool any_of_component(const uint8_t *frame, unsigned int number)
 	if (!(in_use >> number & 1))
 		return false;
 	__cpuid_count(0xd, number, size, offset, c, d);
-	return any(frame + offset, size);
+	return !is_zero(frame + offset, size);
 }
 
 static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 {
 	const uint8_t *frame = (uint8_t *)((ucontext_t *)ucontext)->uc_mcontext.fpregs;
-	uint32_t magic;
+	struct _fpx_sw_bytes sw;
 
 	(void)sig;
 	(void)info;
 	seen.steps++;
-	seen.xmm |= any(frame + XMM_OFFSET, XMM_SIZE);
-	memcpy(&magic, frame + SW_MAGIC_OFFSET, sizeof(magic));
-	if (magic != SW_MAGIC)
-		return;		/* without XSAVE there is no more */
+	seen.xmm |= !is_zero(frame + XMM_OFFSET, XMM_SIZE);
+	memcpy(&sw, frame + SW_BYTES_OFFSET, sizeof(sw));
+	/* Without XSAVE there is no more: what follows is old stack. */
+	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size <= IN_USE_OFFSET)
+		return;
 	seen.ymm |= any_of_component(frame, 2);
 	seen.zmm |= any_of_component(frame, 6);
 }
@@ -148,7 +135,7 @@ static void check_bytes(struct vgetrandom_state *state)
 
 		check(guest_getrandom(state, all[i], len, 0) == (ssize_t)len, "no bytes");
 		for (size_t at = 0; at + 16 <= len; at += 16)
-			check(any(all[i] + at, 16), "zeros at byte %zu of %zu", at, len);
+			check(!is_zero(all[i] + at, 16), "zeros at byte %zu of %zu", at, len);
 	}
 	check(memcmp(all[0], all[1], 64) && memcmp(all[1], all[2], 64), "the same bytes twice");
 }

@@ -90,7 +90,7 @@ static bool record(enum snapshot_caller caller, const struct snapshot_call *call
 	return calls->n_after < AFTER_CALLS;
 }
 
-/* @state is for the vDSO's. */
+/* Only the callers of the vDSO use @state. */
 static struct snapshot_call make_call(enum snapshot_caller caller, struct vgetrandom_state *state)
 {
 	struct snapshot_call call = { .begin = now() };

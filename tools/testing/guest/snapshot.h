@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What snapshot.c, in the guest, and snapshot_compare.c, outside of it, share: the log
+ * What snapshot.c, in the guest, and snapshot_compare, outside of it, share: the log
  * of all calls, in memory that is a file of the host.
  */
 #ifndef _SNAPSHOT_H

@@ -45,9 +45,9 @@ static long number_in(const char *file, const char *key)
 }
 
 /*
- * What each is called, and how much more of it is no leak; exact: less is one as well.
+ * How much more of each is no leak; exact: less of it is a failure too.
  *
- * A page here and there is none: each drop, fork or signal that loses one is. And libc
+ * A page here and there is no leak: each drop, fork or signal that loses one is. And libc
  * keeps stacks, as many as there have been at once, and arenas. What the kernel has free
  * varies by 15 MiB; in half a minute it drops many times that.
  */

@@ -148,14 +148,11 @@ static void *allocate(void *arg)
 
 TEST(first_requests_may_be_in_handlers_that_interrupt_malloc)
 {
-	struct sigaction sa = { .sa_handler = draw_in_handler, .sa_flags = SA_RESTART };
-	struct itimerval timer = { { 0, 300 }, { 0, 300 } };
 	double until = test_now();
 
 	test_unseen_init();
 	open_it();
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	test_storm(300, draw_in_handler);
 	for (int i = 0; i < 300 || test_goes_on(until, atomic_load(&handled), 50); i++) {
 		sigset_t set;
 		pthread_t thread;

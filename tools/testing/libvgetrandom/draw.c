@@ -32,6 +32,12 @@ void test_draw(size_t len)
 		munmap(out, TEST_MAX);
 }
 
+void test_draw_both(void)
+{
+	test_draw(16);
+	test_draw(1024);
+}
+
 struct vgetrandom_info test_info(void)
 {
 	struct vgetrandom_info info;
@@ -39,6 +45,13 @@ struct vgetrandom_info test_info(void)
 	memset(&info, 0xa5, sizeof(info));
 	vgetrandom_info(&info, sizeof(info));
 	return info;
+}
+
+void test_states_are(size_t states)
+{
+	struct vgetrandom_info info = test_info();
+
+	check(info.states == states, "%zu states have become %zu", states, info.states);
 }
 
 struct fake_vdso *test_fake(void)

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,11 +32,6 @@ static void draw_some(void)
 		test_draw(sizes[i]);
 }
 
-static pid_t by_fork(void)
-{
-	return fork();
-}
-
 #ifdef __GLIBC__
 static pid_t by_underscore_fork(void)
 {
@@ -45,15 +39,9 @@ static pid_t by_underscore_fork(void)
 }
 #endif
 
-static pid_t by_clone(void)
-{
-	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
-
 /* Three generations, and all of them go on. */
 static void generations(pid_t (*make)(void), int depth)
 {
-	int status;
 	pid_t pid;
 
 	for (int i = 0; i < 3; i++) {
@@ -68,7 +56,7 @@ static void generations(pid_t (*make)(void), int depth)
 			_exit(0);
 		}
 		draw_some();
-		check(waitpid(pid, &status, 0) == pid && !status, "status %#x", status);
+		test_passes(pid);
 	}
 	draw_some();
 }
@@ -77,7 +65,7 @@ TEST(children_of_fork_get_bytes_of_their_own)
 {
 	test_unseen_init();
 	draw_some();
-	generations(by_fork, 2);
+	generations(fork, 2);
 }
 
 #ifdef __GLIBC__
@@ -93,7 +81,7 @@ TEST(children_of_clone_get_bytes_of_their_own)
 {
 	test_unseen_init();
 	draw_some();
-	generations(by_clone, 2);
+	generations(test_clone, 2);
 }
 
 /* Who has not asked for anything before has nothing that could be wiped. */
@@ -101,7 +89,7 @@ TEST(children_of_one_who_never_asked_get_bytes_of_their_own)
 {
 	test_unseen_init();
 	for (int i = 0; i < 3; i++) {
-		generations(i == 0 ? by_clone : by_fork, 0);
+		generations(i == 0 ? test_clone : fork, 0);
 		test_in_child(draw_some);
 	}
 }
@@ -134,7 +122,6 @@ TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
 	draw_some();
 	for (int i = 0; i < 20; i++) {
 		volatile bool was_child = false;
-		int status;
 		pid_t pid;
 
 		draw_some();
@@ -150,7 +137,7 @@ TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
 		check(was_child);
 		test_draw(16);
 		test_draw(4096);
-		check(waitpid(pid, &status, 0) == pid && !status);
+		test_passes(pid);
 	}
 }
 
@@ -164,7 +151,7 @@ TEST(a_spawned_program_starts_as_any_other)
 {
 	static char *const argv[] = { "test", "be_spawned", NULL };
 	posix_spawn_file_actions_t actions;
-	int fds[2], status;
+	int fds[2];
 	char byte;
 	pid_t pid;
 
@@ -175,7 +162,7 @@ TEST(a_spawned_program_starts_as_any_other)
 	posix_spawn_file_actions_adddup2(&actions, fds[1], 3);
 	check(!posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, environ));
 	test_draw(16);
-	check(waitpid(pid, &status, 0) == pid && !status, "status %#x", status);
+	test_passes(pid);
 	check(read(fds[0], &byte, 1) == 1);
 }
 
@@ -226,7 +213,7 @@ static int most_forks;
 
 static void fork_in_handler(int sig)
 {
-	int saved = errno, status;
+	int saved = errno;
 	bool over;
 	pid_t pid;
 
@@ -249,28 +236,19 @@ static void fork_in_handler(int sig)
 	}
 	check(pid > 0);
 	test_draw(16);
-	check(waitpid(pid, &status, 0) == pid && !status, "the child: status %#x", status);
+	test_passes(pid);
 	errno = saved;
-}
-
-static void storm(int usec)
-{
-	struct itimerval timer = { { 0, usec }, { 0, usec } };
-
-	check(!setitimer(ITIMER_REAL, &timer, NULL));
 }
 
 static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
 {
-	struct sigaction sa = { .sa_handler = fork_in_handler, .sa_flags = SA_RESTART };
 	double until = test_now() + 10;
 
 	test_unseen_init();
 	make = how;
 	most_forks = test_rounds(times);
-	sigaction(SIGALRM, &sa, NULL);
 	test_draw(16);
-	storm(500);
+	test_storm(500, fork_in_handler);
 	while (!is_child && forks < most_forks && test_now() < until) {
 		ssize_t got;
 
@@ -286,7 +264,7 @@ static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
 	test_draw(16);
 	if (is_child)
 		_exit(0);
-	storm(0);
+	test_storm(0, SIG_DFL);
 	check(forks >= most_forks / 4, "only %d forks", forks);
 	if (test_info().large == VGETRANDOM_EXPAND && len >= 4096)
 		check(forks_inside, "none of %d forks was in the middle of a call", forks);
@@ -294,22 +272,22 @@ static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
 
 TEST(a_handler_may_fork_in_a_small_call)
 {
-	fork_from_handlers(by_fork, 128, 300);
+	fork_from_handlers(fork, 128, 300);
 }
 
 TEST(a_handler_may_clone_in_a_small_call)
 {
-	fork_from_handlers(by_clone, 128, 300);
+	fork_from_handlers(test_clone, 128, 300);
 }
 
 TEST(a_handler_may_fork_in_the_middle_of_a_large_call)
 {
-	fork_from_handlers(by_fork, TEST_MAX, 300);
+	fork_from_handlers(fork, TEST_MAX, 300);
 }
 
 TEST(a_handler_may_clone_in_the_middle_of_a_large_call)
 {
-	fork_from_handlers(by_clone, TEST_MAX, 300);
+	fork_from_handlers(test_clone, TEST_MAX, 300);
 }
 
 /*
@@ -319,8 +297,7 @@ static atomic_bool stop;
 
 static void *take_once(void *arg)
 {
-	test_draw(16);
-	test_draw(1024);
+	test_draw_both();
 	return arg;
 }
 
@@ -448,8 +425,7 @@ TEST(states_do_not_get_lost_over_generations)
 			return;
 		}
 	}
-	check(test_info().states == states, "%zu states have become %zu", states,
-	      test_info().states);
+	test_states_are(states);
 	check(wiped_memory() == memory, "%zu bytes have become %zu", memory, wiped_memory());
 	check(write(fds[1], "", 1) == 1);
 	_exit(0);

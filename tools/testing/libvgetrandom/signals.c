@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,23 +41,6 @@ static void ask_in_handler(int sig)
 	errno = saved;
 }
 
-/* Handlers of these may be interrupted by each other. */
-static void handle_signals(void (*handler)(int sig))
-{
-	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
-
-	check(!sigaction(SIGALRM, &sa, NULL));
-	check(!sigaction(SIGUSR1, &sa, NULL));
-	check(!sigaction(SIGUSR2, &sa, NULL));
-}
-
-static void storm(int usec)
-{
-	struct itimerval timer = { { 0, usec }, { 0, usec } };
-
-	check(!setitimer(ITIMER_REAL, &timer, NULL));
-}
-
 static pthread_t target;
 
 static void *bombard(void *arg)
@@ -74,24 +56,26 @@ static void *bombard(void *arg)
 
 static void requests_in_requests(size_t outer, size_t inner)
 {
+	/* Handlers of these, and of SIGALRM, may be interrupted by each other. */
+	struct sigaction sa = { .sa_handler = ask_in_handler, .sa_flags = SA_RESTART };
 	double until = test_seconds(0.4);
 	sigset_t set;
 	pthread_t bomber;
 
 	test_unseen_init();
 	handler_len = inner;
-	handle_signals(ask_in_handler);
+	check(!sigaction(SIGUSR1, &sa, NULL) && !sigaction(SIGUSR2, &sa, NULL));
 	target = pthread_self();
 	sigfillset(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	bomber = test_thread(bombard, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	storm(150);
+	test_storm(150, ask_in_handler);
 	do {
 		for (int i = 0; i < 20; i++)
 			test_draw(outer);
 	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	storm(0);
+	test_storm(0, SIG_DFL);
 	atomic_store(&stop, true);
 	test_join(bomber);
 	check_handled();
@@ -154,10 +138,9 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 	test_unseen_init();
 	handler_len = len;
 	pthread_key_create(&key, ask_at_the_end);
-	handle_signals(ask_in_handler);
 	sigfillset(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	storm(60);
+	test_storm(60, ask_in_handler);
 	while (test_goes_on(until, atomic_load(&handled), FEW)) {
 		pthread_t thread[4];
 
@@ -167,7 +150,7 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 			test_join(thread[i]);
 		threads += 4;
 	}
-	storm(0);
+	test_storm(0, SIG_DFL);
 	check_handled();
 	check(test_info().states == states, "%d threads, and %zu states have become %zu",
 	      threads, states, test_info().states);
@@ -206,8 +189,7 @@ static void leave_calls(size_t len)
 	volatile int left = 0;
 
 	test_unseen_init();
-	handle_signals(jump_out);
-	storm(200);
+	test_storm(200, jump_out);
 	while (test_goes_on(until, left, FEW)) {
 		static uint8_t buffer[TEST_MAX];
 
@@ -223,7 +205,7 @@ static void leave_calls(size_t len)
 			check(vgetrandom(buffer, len, 0) > 0 || (len > 256 && errno == EINTR));
 		may_jump = false;
 	}
-	storm(0);
+	test_storm(0, SIG_DFL);
 	check(left > FEW, "left only %d calls", left);
 }
 
@@ -263,15 +245,14 @@ TEST(signals_do_not_cut_256_bytes_short)
 {
 	double until = test_seconds(0.5);
 
-	handle_signals(do_nothing);
-	storm(50);
+	test_storm(50, do_nothing);
 	do {
 		for (size_t len = 1; len <= 256; len++) {
 			check(vgetrandom(large, len, 0) == (ssize_t)len);
 			check(!getentropy(large, len));
 		}
 	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	storm(0);
+	test_storm(0, SIG_DFL);
 	check_handled();
 }
 
@@ -279,14 +260,13 @@ TEST(arc4random_buf_is_never_cut_short)
 {
 	double until = test_seconds(0.7);
 
-	handle_signals(do_nothing);
-	storm(100);
+	test_storm(100, do_nothing);
 	do {
 		memset(large, 0, sizeof(large));
 		arc4random_buf(large, sizeof(large));
 		check(is_full(large, sizeof(large)));
 	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	storm(0);
+	test_storm(0, SIG_DFL);
 	check_handled();
 }
 
@@ -294,8 +274,7 @@ TEST(what_a_cut_request_says_it_gave_it_gave)
 {
 	double until = test_seconds(0.7);
 
-	handle_signals(do_nothing);
-	storm(100);
+	test_storm(100, do_nothing);
 	do {
 		ssize_t got;
 
@@ -305,7 +284,7 @@ TEST(what_a_cut_request_says_it_gave_it_gave)
 		check((got > 0 && got <= (ssize_t)sizeof(large)) || (got == -1 && errno == EINTR));
 		check(got < 0 || is_full(large, got / 64 * 64));
 	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	storm(0);
+	test_storm(0, SIG_DFL);
 	check_handled();
 }
 

@@ -4,14 +4,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -133,8 +131,7 @@ TEST(freed_states_come_again)
 			vgetrandom_free(states[i]);
 		alloc_many();
 	}
-	check(test_info().states == before, "%zu states have become %zu", before,
-	      test_info().states);
+	test_states_are(before);
 }
 
 TEST(states_work_with_the_vDSO_function)
@@ -281,13 +278,10 @@ static void in_handler(int sig)
 
 TEST(no_two_ever_have_the_same_state)
 {
-	struct sigaction sa = { .sa_handler = in_handler, .sa_flags = SA_RESTART };
-	struct itimerval timer = { { 0, 200 }, { 0, 200 } };
 	pthread_t thread[4];
 
 	need_states();
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	test_storm(200, in_handler);
 	for (int i = 0; i < 4; i++)
 		thread[i] = test_thread(take_and_give_on, NULL);
 	for (double until = test_seconds(0.7); test_now() < until;)

@@ -176,7 +176,6 @@ static pid_t (*make)(void);
 static void fork_and_ask(void)
 {
 	bool over = test_is_over(out, out_len);
-	int status;
 	pid_t pid;
 
 	pid = make();
@@ -188,18 +187,7 @@ static void fork_and_ask(void)
 	}
 	check(pid > 0);
 	ask();
-	check(waitpid(pid, &status, 0) == pid && !status, "the child's status: %#x, step %ld",
-	      status, at);
-}
-
-static pid_t by_fork(void)
-{
-	return fork();
-}
-
-static pid_t by_clone(void)
-{
-	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	test_passes(pid);
 }
 
 static void forks(pid_t (*how)(void), void (*run)(void), long stride)
@@ -212,27 +200,27 @@ static void forks(pid_t (*how)(void), void (*run)(void), long stride)
 
 TEST(handlers_may_fork_at_any_instruction_of_a_small_request)
 {
-	forks(by_fork, small_request, 3);
+	forks(fork, small_request, 3);
 }
 
 TEST(handlers_may_fork_at_any_instruction_of_a_large_request)
 {
-	forks(by_fork, large_request, 7);
+	forks(fork, large_request, 7);
 }
 
 TEST(handlers_may_fork_at_any_instruction_of_a_thread_s_first_request)
 {
-	forks(by_fork, first_large_request, 7);
+	forks(fork, first_large_request, 7);
 }
 
 TEST(handlers_may_clone_at_any_instruction_of_a_small_request)
 {
-	forks(by_clone, small_request, 3);
+	forks(test_clone, small_request, 3);
 }
 
 TEST(handlers_may_clone_at_any_instruction_of_a_large_request)
 {
-	forks(by_clone, large_request, 7);
+	forks(test_clone, large_request, 7);
 }
 
 /*
@@ -263,12 +251,6 @@ static void end_of_a_thread(void)
 	test_join(test_thread(end_stepped, NULL));
 }
 
-static void few_states(size_t states)
-{
-	check(test_info().states == states, "%zu states have become %zu", states,
-	      test_info().states);
-}
-
 TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
 {
 	size_t states;
@@ -279,7 +261,7 @@ TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
 	check(!pthread_key_create(&key, step_destructors));
 	for (int i = 0; i < 3; i++)
 		at_any_instruction(end_of_a_thread, ask, 3);
-	few_states(states);
+	test_states_are(states);
 }
 
 /*
@@ -360,7 +342,7 @@ static void states_at_any_instruction(void (*run)(void))
 		vgetrandom_free(some[i]);
 	for (int i = 0; i < 10; i++)
 		at_any_instruction(run, take_some, 1);
-	few_states(states);
+	test_states_are(states);
 }
 
 TEST(handlers_may_take_states_at_any_instruction_of_taking_one)

@@ -69,8 +69,7 @@ static unsigned int pieces_out(struct pool *pool)
 
 static void ask(void)
 {
-	test_draw(16);
-	test_draw(1024);
+	test_draw_both();
 }
 
 static void ask_and_tell(const char *who)

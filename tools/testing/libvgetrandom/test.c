@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <fcntl.h>
 #include <time.h>
@@ -217,6 +218,21 @@ void test_join(pthread_t thread)
 	int err = pthread_join(thread, NULL);
 
 	check(!err, "pthread_join: %s", strerror(err));
+}
+
+pid_t test_clone(void)
+{
+	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+void test_storm(int usec, void (*handler)(int sig))
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	struct itimerval timer = { { 0, usec }, { 0, usec } };
+
+	if (usec)
+		check(!sigaction(SIGALRM, &sa, NULL));
+	check(!setitimer(ITIMER_REAL, &timer, NULL));
 }
 
 double test_now(void)

@@ -114,6 +114,12 @@ void test_aborts(void (*fn)(void), const char *message);
 pthread_t test_thread(void *(*fn)(void *arg), void *arg);
 void test_join(pthread_t thread);
 
+/* As fork(), of which libc does not hear. */
+pid_t test_clone(void);
+
+/* SIGALRM for @handler, each @usec microseconds; 0 is the end of it. */
+void test_storm(int usec, void (*handler)(int sig));
+
 /* A clock, in seconds. */
 double test_now(void);
 
@@ -137,8 +143,14 @@ void test_unseen(const void *out, size_t len);
 #define TEST_MAX	(64 << 10)
 void test_draw(size_t len);
 
+/* Ask for little, and for much. */
+void test_draw_both(void);
+
 /* What is in effect. */
 struct vgetrandom_info test_info(void);
+
+/* There is memory for @states states. */
+void test_states_are(size_t states);
 
 /* Lines of /proc/self/smaps: of the mapping with @address. */
 struct test_mapping {

@@ -29,8 +29,7 @@ static void *ask_small(void *arg)
 
 static void *ask_both(void *arg)
 {
-	test_draw(16);
-	test_draw(1024);
+	test_draw_both();
 	return arg;
 }
 
@@ -57,8 +56,7 @@ TEST(memory_is_bounded_by_the_peak_of_100000_threads)
 	mappings = test_count_mappings();
 	rss = test_rss_kb();
 	churn(test_rounds(CHURN), ask_both);
-	check(test_info().states == info.states, "%zu states have become %zu", info.states,
-	      test_info().states);
+	test_states_are(info.states);
 	check(test_count_mappings() <= mappings + AT_ONCE, "%u mappings have become %u", mappings,
 	      test_count_mappings());
 	check(test_rss_kb() < rss + 2048, "%ld KiB have become %ld", rss, test_rss_kb());
@@ -74,8 +72,7 @@ TEST(threads_that_come_and_go_never_get_the_same)
 static void *ask_and_stay(void *arg)
 {
 	pthread_barrier_wait(&all_there);
-	test_draw(16);
-	test_draw(1024);
+	test_draw_both();
 	pthread_barrier_wait(&all_there);
 	pthread_barrier_wait(&go_home);
 	test_draw(16);
@@ -114,8 +111,7 @@ TEST(there_may_be_1000_threads_at_once)
 		check(states >= 900 && states < 2500, "%zu states for 1000 threads", states);
 	at_once(1000);
 	churn(2000, ask_small);
-	check(test_info().states == states, "%zu states have become %zu", states,
-	      test_info().states);
+	test_states_are(states);
 }
 
 /*
@@ -130,8 +126,7 @@ static void ask_in_destructor(void *arg)
 	uintptr_t round = (uintptr_t)arg;
 
 	if ((int)round >= from_round) {
-		test_draw(16);
-		test_draw(1024);
+		test_draw_both();
 		atomic_fetch_add(&asked, 1);
 	}
 	if ((int)round < most_rounds)
@@ -160,8 +155,7 @@ static void destructors(int from, bool bounded)
 	churn(threads, end_with_destructors);
 	check(atomic_load(&asked) >= threads);
 	if (bounded)
-		check(test_info().states == states, "%zu states have become %zu", states,
-		      test_info().states);
+		test_states_are(states);
 }
 
 TEST(destructors_may_ask_in_every_round)
@@ -209,8 +203,7 @@ static void *ask_until_cancelled_anywhere(void *arg)
 	size_t len = (uintptr_t)arg;
 	int old;
 
-	test_draw(16);
-	test_draw(1024);
+	test_draw_both();
 	atomic_store(&ready, true);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
 	for (;;)
@@ -240,11 +233,9 @@ static void cancel(void *(*fn)(void *arg), unsigned long times)
 		check(!pthread_join(thread, &result) && result == PTHREAD_CANCELED);
 		/* The next one has what the cancelled one had. */
 		test_join(test_thread(ask_both, NULL));
-		test_draw(16);
-		test_draw(1024);
+		test_draw_both();
 	}
-	check(test_info().states == states, "%zu states have become %zu", states,
-	      test_info().states);
+	test_states_are(states);
 }
 
 TEST(threads_may_be_cancelled_between_requests)
@@ -289,8 +280,7 @@ static void ask_at_exit(void)
 
 __attribute__((destructor)) static void ask_in_fini(void)
 {
-	test_draw(16);
-	test_draw(1024);
+	test_draw_both();
 }
 
 static void *ask_forever(void *arg)

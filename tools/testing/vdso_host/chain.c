@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chain.h"
+#include "oracle.h"
 
 #define BLOCK	VGETRANDOM_BLOCK_SIZE
 #define KEY	VGETRANDOM_KEY_SIZE
-
-static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
 
 size_t layout_batch(const struct layout *layout)
 {
@@ -77,7 +75,7 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 {
 	for (;;) {
 		size_t part = len < c->left ? len : c->left;
-		uint8_t run[VGETRANDOM_RUN_SIZE] = { 0 };
+		uint8_t run[VGETRANDOM_RUN_SIZE];
 		size_t blocks, kept;
 
 		take_from_batch(c, layout, out, part, spans);
@@ -88,10 +86,8 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 
 		blocks = len / BLOCK;
 		kept = layout->kept ? layout->kept : layout->pass - blocks % layout->pass;
-		memset(out, 0, blocks * BLOCK);
-		crypto_stream_chacha20_xor_ic(out, out, blocks * BLOCK, nonce, c->counter, c->key);
-		crypto_stream_chacha20_xor_ic(run, run, kept * BLOCK, nonce,
-					      c->counter + blocks, c->key);
+		oracle_stream(out, blocks * BLOCK, c->key, c->counter);
+		oracle_stream(run, kept * BLOCK, c->key, c->counter + blocks);
 		c->id = id_of(c->key);
 		c->left = kept * BLOCK - KEY;
 		c->at = (c->counter + blocks) * BLOCK + (layout->kept ? 0 : KEY);

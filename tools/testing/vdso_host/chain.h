@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a key makes: the bytes that a generator has to hand out one after the other,
- * computed with libsodium, and for each of them where it comes from.
+ * computed by the oracle, and for each of them where it comes from.
  */
 #ifndef _CHAIN_H
 #define _CHAIN_H

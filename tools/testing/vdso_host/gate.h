@@ -3,8 +3,8 @@
  * Between the hosted vDSO and the kernel: answers every getrandom system call
  * that its text makes, in the kernel's place, and keeps a record of them.
  *
- * A seccomp filter turns those calls, and no others, into SIGSYS, and the signal
- * handler answers. So tests know every key, see which calls fall back to the
+ * Those calls, and no others, raise a signal (machine/machine.h), whose handler answers.
+ * So tests know every key, see which calls fall back to the
  * system call and with what arguments, and can fail it.
  */
 #ifndef _GATE_H

@@ -23,9 +23,22 @@ const struct event drop_handler = { "drop, then handler", "dc" };
 
 const char * const start_names[] = { "empty state", "part-used batch", "full batch" };
 
+size_t lens[MAX_LENS], nlens;
+
 struct explored explored;
 
 static unsigned long thin = 1;
+
+void explore_len(size_t len)
+{
+	for (size_t i = 0; i < nlens; i++)
+		if (lens[i] == len)
+			return;
+	/* Not to be forgotten: a test that does so has to be changed. */
+	if (nlens == MAX_LENS || len > MAX_LEN)
+		abort();
+	lens[nlens++] = len;
+}
 
 void explore_reset(void)
 {

@@ -13,6 +13,12 @@ extern const struct event nothing, drop, reseed, drop_and_reseed, not_ready, for
 
 extern const char * const start_names[];
 
+#define MAX_LENS	16
+
+/* The lengths of requests that are tried; and one more, if it is not among them. */
+extern size_t lens[MAX_LENS], nlens;
+void explore_len(size_t len);
+
 #define MAX_REASONS	16
 #define MAX_WHY		96
 

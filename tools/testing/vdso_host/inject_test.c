@@ -25,8 +25,6 @@ static const struct event * const events[] = {
 	&drop, &reseed, &drop_and_reseed, &not_ready, &forks, &handler, &handler_forks,
 };
 
-static size_t lens[12];
-
 __attribute__((constructor))
 static void before_main(void)
 {
@@ -39,11 +37,10 @@ FIXTURE(inject) {
 FIXTURE_SETUP(inject)
 {
 	const char *only = getenv("ONLY");
-	size_t n = 0;
 
 	if (only && strcmp(only, _metadata->name))
 		SKIP(_exit(255), "only %s", only);
-	ASSERT_TRUE(world_open());
+	ASSERT_TRUE(world_open() && step_open(world.host));
 	inject.subject = (struct subject) {
 		.fn = world.fn,
 		.state = world.state,
@@ -55,20 +52,14 @@ FIXTURE_SETUP(inject)
 		.part_left = PART_LEFT,
 	};
 	ASSERT_GE(MAX_STATE, STATE_SIZE);
-	lens[n++] = 1;
-	lens[n++] = 4;
-	lens[n++] = 31;
-	lens[n++] = 32;
-	lens[n++] = 33;
-	lens[n++] = 96;
-	lens[n++] = 128;
-	lens[n++] = BATCH - 1;
-	lens[n++] = BATCH;
-	lens[n++] = BATCH + 1;
-	lens[n++] = SECOND_KEY;
-	lens[n++] = 3 * PASS_SIZE + 17;
-	ASSERT_EQ(n, ARRAY_SIZE(lens));
-	ASSERT_GE(MAX_LEN, lens[n - 1]);
+
+	const size_t all[] = {
+		1, 4, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1, SECOND_KEY,
+		3 * PASS_SIZE + 17,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		explore_len(all[i]);
 	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY")));
 }
 
@@ -79,7 +70,7 @@ FIXTURE_TEARDOWN(inject)
 /* @how is one of the ways to explore a call: of @len bytes, from @start. */
 #define EXPLORE_ALL(how) do {							\
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {			\
-		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {			\
+		for (size_t i = 0; i < nlens; i++) {			\
 			const size_t len = lens[i];				\
 										\
 			explore_reset();					\
@@ -184,7 +175,7 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 	explore_seed(random);
 	for (unsigned long i = 0; i < n; i++) {
 		enum start start = explore_draw(3);
-		size_t len = lens[explore_draw(ARRAY_SIZE(lens))];
+		size_t len = lens[explore_draw(nlens)];
 
 		explore_pairs(events, ARRAY_SIZE(events), events, ARRAY_SIZE(events),
 			      start, len);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <sodium.h>
 #include <string.h>
 
 #include "oracle.h"
 
-static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
 static size_t pass;
 
 void oracle_set_pass(size_t blocks)
@@ -35,9 +33,10 @@ static void take_from_batch(struct oracle *o, uint8_t *out, size_t len)
 
 void oracle_take(struct oracle *o, uint8_t *out, size_t len)
 {
+	uint8_t run[VGETRANDOM_RUN_SIZE];
+
 	for (;;) {
 		size_t part = len < o->available ? len : o->available;
-		uint8_t run[VGETRANDOM_RUN_SIZE] = { 0 };
 		size_t blocks, kept;
 
 		take_from_batch(o, out, part);
@@ -48,8 +47,9 @@ void oracle_take(struct oracle *o, uint8_t *out, size_t len)
 
 		blocks = len / VGETRANDOM_BLOCK_SIZE;
 		kept = (pass - blocks % pass) * VGETRANDOM_BLOCK_SIZE;
-		oracle_stream(out, blocks * VGETRANDOM_BLOCK_SIZE, o->key);
-		crypto_stream_chacha20_xor_ic(run, run, kept, nonce, blocks, o->key);
+		oracle_stream(out, blocks * VGETRANDOM_BLOCK_SIZE, o->key, 0);
+		memset(run, 0, sizeof(run));
+		oracle_stream(run, kept, o->key, blocks);
 		memcpy(o->key, run, sizeof(o->key));
 		memcpy(o->batch, run + sizeof(o->key), sizeof(o->batch));
 		o->available = kept - sizeof(o->key);
@@ -68,7 +68,52 @@ bool oracle_agrees(const struct oracle *o, const struct vgetrandom_state *state)
 	       !memcmp(state->key, o->key, sizeof(o->key));
 }
 
-void oracle_stream(uint8_t *out, size_t len, const uint8_t *key)
+/* RFC 8439 section 2.3, with a nonce of zeros. */
+void oracle_begin(uint32_t *s, const uint8_t *key, uint32_t block)
 {
-	crypto_stream_chacha20(out, len, nonce, key);
+	memset(s, 0, VGETRANDOM_BLOCK_SIZE);
+	memcpy(s, "expand 32-byte k", 16);
+	memcpy(s + 4, key, VGETRANDOM_KEY_SIZE);
+	s[12] = block;
+}
+
+static void add_multiply(uint32_t *a, const uint32_t *b, uint32_t *d, unsigned int rotation)
+{
+	*a += *b;
+	*d ^= *a;
+	*d = *d << rotation | *d >> (32 - rotation);
+}
+
+/* RFC 8439 section 2.1. */
+static void quarter_round(uint32_t *s, int a, int b, int c, int d)
+{
+	add_multiply(&s[a], &s[b], &s[d], 16);
+	add_multiply(&s[c], &s[d], &s[b], 12);
+	add_multiply(&s[a], &s[b], &s[d], 8);
+	add_multiply(&s[c], &s[d], &s[b], 7);
+}
+
+void oracle_round(uint32_t *s, unsigned int round)
+{
+	const int turn = round & 1;
+
+	for (int i = 0; i < 4; i++)
+		quarter_round(s, i, 4 + (i + turn) % 4, 8 + (i + 2 * turn) % 4,
+			      12 + (i + 3 * turn) % 4);
+}
+
+void oracle_stream(uint8_t *out, size_t len, const uint8_t *key, uint32_t block)
+{
+	uint32_t start[ORACLE_WORDS], s[ORACLE_WORDS];
+
+	oracle_begin(start, key, block);
+	for (size_t done = 0; done < len; done += sizeof(s)) {
+		memcpy(s, start, sizeof(s));
+		for (unsigned int round = 0; round < ORACLE_ROUNDS; round++)
+			oracle_round(s, round);
+		for (size_t w = 0; w < ORACLE_WORDS; w++)
+			s[w] += start[w];
+		memcpy(out + done, s, len - done < sizeof(s) ? len - done : sizeof(s));
+		start[12]++;
+	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a generator has to hand out, computed from its keys with libsodium.
+ * What a generator has to return, computed from its keys. The ChaCha20 here is in plain C,
+ * for any machine; rules_test compares it with RFC 8439, process_residue_test with libsodium.
  */
 #ifndef _ORACLE_H
 #define _ORACLE_H
@@ -9,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <vdso/getrandom.h>
+
+#define ORACLE_WORDS	16	/* of a block */
+#define ORACLE_ROUNDS	20
 
 struct oracle {
 	uint8_t batch[VGETRANDOM_BATCH_SIZE];
@@ -34,7 +38,11 @@ void oracle_take(struct oracle *o, uint8_t *out, size_t len);
  */
 bool oracle_agrees(const struct oracle *o, const struct vgetrandom_state *state);
 
-/* @len bytes of the key stream of @key, from block 0 on. */
-void oracle_stream(uint8_t *out, size_t len, const uint8_t *key);
+/* The working state of block number @block, before its first round; and one round. */
+void oracle_begin(uint32_t *s, const uint8_t *key, uint32_t block);
+void oracle_round(uint32_t *s, unsigned int round);
+
+/* @len bytes of the key stream of @key, from block number @block on. */
+void oracle_stream(uint8_t *out, size_t len, const uint8_t *key, uint32_t block);
 
 #endif /* _ORACLE_H */

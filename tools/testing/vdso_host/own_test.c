@@ -25,8 +25,6 @@
 #define LIMIT		7200	/* seconds, of a test */
 #define ALL_CALLS	1000	/* with pairs, where nothing is thinned out */
 
-static size_t lens[16], nlens;
-
 __attribute__((constructor))
 static void before_main(void)
 {
@@ -38,14 +36,6 @@ static void before_main(void)
 	}
 	inject_count_cases("cases of the kernel's own",
 			   "instruction, event, request, start");
-}
-
-static void add_len(size_t len)
-{
-	for (size_t i = 0; i < nlens; i++)
-		if (lens[i] == len)
-			return;
-	lens[nlens++] = len;
 }
 
 static bool is_layout(size_t pass, size_t kept)
@@ -98,12 +88,11 @@ FIXTURE_SETUP(own)
 	inject.shared->cases = cases;
 	batch = layout_batch(&inject.subject.layout);
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
-		add_len(some[i]);
-	add_len(batch - 1);
-	add_len(batch);
-	add_len(batch + 1);
-	add_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
-	ASSERT_GE(MAX_LEN, lens[nlens - 1]);
+		explore_len(some[i]);
+	explore_len(batch - 1);
+	explore_len(batch);
+	explore_len(batch + 1);
+	explore_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
 	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY") ?: "1"));
 }
 

@@ -116,51 +116,22 @@ static void add_pair(uint32_t word, uint32_t next)
 	add_word(word | (uint64_t)next << 32);
 }
 
-static void add_multiply(uint32_t *a, const uint32_t *b, uint32_t *d, unsigned int rotation)
-{
-	*a += *b;
-	*d ^= *a;
-	*d = *d << rotation | *d >> (32 - rotation);
-}
-
-/* RFC 8439 section 2.1. */
-static void quarter_round(uint32_t *s, int a, int b, int c, int d)
-{
-	add_multiply(&s[a], &s[b], &s[d], 16);
-	add_multiply(&s[c], &s[d], &s[b], 12);
-	add_multiply(&s[a], &s[b], &s[d], 8);
-	add_multiply(&s[c], &s[d], &s[b], 7);
-}
-
-void secrets_round(uint32_t *s, unsigned int round)
-{
-	const int turn = round & 1;
-
-	for (int i = 0; i < 4; i++)
-		quarter_round(s, i, 4 + (i + turn) % 4, 8 + (i + 2 * turn) % 4,
-			      12 + (i + 3 * turn) % 4);
-}
-
 /* The working state of each block after each round: row by row, and word by word. */
 void secrets_add_rounds(const uint8_t *key, size_t first, size_t blocks)
 {
-	uint32_t s[SECRET_BLOCKS][SECRET_WORDS];
+	uint32_t s[SECRET_BLOCKS][ORACLE_WORDS];
 
 	if (blocks > SECRET_BLOCKS) {
 		too_many = true;
 		return;
 	}
-	for (uint32_t i = 0; i < blocks; i++) {
-		memset(s[i], 0, sizeof(s[i]));
-		memcpy(s[i], "expand 32-byte k", 16);
-		memcpy(s[i] + 4, key, VGETRANDOM_KEY_SIZE);
-		s[i][12] = first + i;
-	}
-	for (unsigned int round = 0; round < SECRET_ROUNDS; round++) {
+	for (size_t i = 0; i < blocks; i++)
+		oracle_begin(s[i], key, first + i);
+	for (unsigned int round = 0; round < ORACLE_ROUNDS; round++) {
 		for (size_t i = 0; i < blocks; i++)
-			secrets_round(s[i], round);
+			oracle_round(s[i], round);
 		for (size_t i = 0; i < blocks; i++) {
-			for (size_t w = 0; w < SECRET_WORDS; w++) {
+			for (size_t w = 0; w < ORACLE_WORDS; w++) {
 				if (i)
 					add_pair(s[i - 1][w], s[i][w]);
 				if (w % 2 == 0)
@@ -183,16 +154,16 @@ void secrets_add_key(const uint8_t *key)
 
 void secrets_add_output(const uint8_t *key, size_t blocks)
 {
-	uint32_t stream[SECRET_BLOCKS][SECRET_WORDS];
+	uint32_t stream[SECRET_BLOCKS][ORACLE_WORDS];
 
 	if (blocks > SECRET_BLOCKS) {
 		too_many = true;
 		return;
 	}
-	oracle_stream((uint8_t *)stream, blocks * VGETRANDOM_BLOCK_SIZE, key);
+	oracle_stream((uint8_t *)stream, blocks * VGETRANDOM_BLOCK_SIZE, key, 0);
 	secrets_add(stream, blocks * VGETRANDOM_BLOCK_SIZE);
 	for (size_t i = 1; i < blocks; i++)
-		for (size_t w = 0; w < SECRET_WORDS; w++)
+		for (size_t w = 0; w < ORACLE_WORDS; w++)
 			add_pair(stream[i - 1][w], stream[i][w]);
 	secrets_add_key(key);
 }

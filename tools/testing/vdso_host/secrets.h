@@ -14,9 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SECRET_WORDS	16	/* of a block */
-#define SECRET_ROUNDS	20
-
 /* The most blocks that a call here makes of one key. */
 #define SECRET_BLOCKS	128
 
@@ -43,8 +40,5 @@ bool secrets_complete(void);
 
 /* Is any of them in @area? Then @where is how far from its start the first one is. */
 bool secrets_found(const void *area, size_t len, size_t *where);
-
-/* A round of ChaCha20, to be compared with the real one. */
-void secrets_round(uint32_t *state, unsigned int round);
 
 #endif /* _SECRETS_H */

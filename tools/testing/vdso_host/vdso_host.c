@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include <linux/elf.h>
 
+#include "machine/machine.h"
 #include "vdso_host.h"
 
 #define PAGE_BYTES		4096L
@@ -141,8 +142,8 @@ static bool parse_header(struct vdso_host *host)
 	if (!eh || memcmp(eh->e_ident, ELFMAG, SELFMAG))
 		return fail(host, "not an ELF file");
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    eh->e_machine != EM_X86_64 || eh->e_type != ET_DYN)
-		return fail(host, "not a shared object for x86-64");
+	    eh->e_machine != MACHINE_ELF || eh->e_type != ET_DYN)
+		return fail(host, "not a shared object for this machine");
 	if (eh->e_phentsize != sizeof(struct elf64_phdr) ||
 	    eh->e_shentsize != sizeof(struct elf64_shdr))
 		return fail(host, "broken ELF file: its tables have entries of odd sizes");
@@ -461,15 +462,20 @@ const struct vdso_host_core vdso_host_cores[] = {
 	{ NULL, 0 }
 };
 
-/*
- * The compiler's runtime asks the processor, and XGETBV for what the kernel lets
- * programs use.
- */
-static bool runs_here(size_t core)
+/* An image may be of another table. */
+static bool has_core(const struct vdso_host *host, const char *name)
+{
+	char symbol[64];
+
+	snprintf(symbol, sizeof(symbol), "vgetrandom_chacha20_%s", name);
+	return find_symbol(host, symbol);
+}
+
+bool vdso_host_runs_here(size_t core)
 {
 	const bool runs[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-		__builtin_cpu_supports(feature),
+		machine_has(feature),
 #include <asm/vdso/getrandom-cores.h>
 	};
 
@@ -481,14 +487,17 @@ const char *vdso_host_set_core(struct vdso_host *host, const char *name)
 	size_t core = ARRAY_SIZE(vdso_host_cores) - 1;
 
 	while (core--) {
-		if (name ? strcmp(name, vdso_host_cores[core].name) : !runs_here(core))
+		if (name && strcmp(name, vdso_host_cores[core].name))
 			continue;
-		if (!runs_here(core))
-			return "this processor, or its kernel, cannot run it";
-		__atomic_store_n(&vdso_host_rng(host)->core, core, __ATOMIC_RELAXED);
-		return NULL;
+		if (vdso_host_runs_here(core) && has_core(host, vdso_host_cores[core].name)) {
+			__atomic_store_n(&vdso_host_rng(host)->core, core, __ATOMIC_RELAXED);
+			return NULL;
+		}
+		if (name)
+			return vdso_host_runs_here(core) ? "the image does not have it" :
+			       "this processor, or its kernel, cannot run it";
 	}
-	return "there is no core of this name";
+	return name ? "there is no core of this name" : "the image has other cores";
 }
 
 const char *vdso_host_core(struct vdso_host *host)

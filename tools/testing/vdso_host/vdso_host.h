@@ -126,6 +126,12 @@ struct vdso_host_core {
 extern const struct vdso_host_core vdso_host_cores[];
 
 /**
+ * vdso_host_runs_here - can this processor, and its kernel, run a core?
+ * @core: its number
+ */
+bool vdso_host_runs_here(size_t core);
+
+/**
  * vdso_host_set_core - choose the ChaCha20 core that the image uses
  * @host: the hosted image
  * @name: of one of vdso_host_cores, or NULL for the last that this processor can run

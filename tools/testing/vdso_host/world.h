@@ -48,7 +48,7 @@ enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
  */
 bool world_open(void);
 
-/* Part of it, for states that no hosted vDSO uses: a page for them, and libsodium. */
+/* Part of it, for states that no hosted vDSO uses: a page for them. */
 bool world_open_page(size_t state_size);
 
 /* Take this place for the state, all zeros. */
@@ -63,10 +63,10 @@ bool world_set_core(const char *name);
 /* Is this instruction of the hosted vDSO one of a core? */
 bool world_in_core(const void *ip);
 
-/* The state as it is before a call; partly used, there are 179 bytes left. */
+/* The state as it is before a call. */
 enum start { EMPTY, PARTLY_USED, FULL_BATCH };
 
-#define PART_LEFT	179
+#define PART_LEFT	(BATCH > 179 ? 179 : BATCH / 2 + 3)	/* partly used */
 
 void world_start(enum start start);
 

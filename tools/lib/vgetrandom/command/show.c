@@ -14,9 +14,9 @@
 
 #include "command.h"
 
-/* ", sse2, avx2" and so on. */
-#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	", " #name
-static const char CORES[] =
+/* A row, with all of them. */
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	" " #name
+static const char cores[] = "ChaCha20 cores "
 #include <asm/vdso/getrandom-cores.h>
 	;
 
@@ -87,7 +87,8 @@ static void show_environment(const struct vgetrandom_info *info)
 	if (large)
 		row("environment", "VGETRANDOM_LARGE=%s", large);
 	if (core)
-		row("environment", "VGETRANDOM_CORE=%s%s", core, !strcmp(core, info->core) ? "" :
+		row("environment", "VGETRANDOM_CORE=%s%s", core,
+		    info->core && !strcmp(core, info->core) ? "" :
 		    " (ignored: no core of that name, or not for this processor)");
 }
 
@@ -116,7 +117,8 @@ static void show_text(const struct answers *a)
 		row("large requests", "like small ones");
 		why(info->large_why);
 	}
-	row("ChaCha20 cores", "%s", CORES + strlen(", "));
+	if (info->core)
+		puts(cores);
 	row("libc", "%s: its getrandom() is %s", a->libc, a->libc_uses_vdso ?
 	    "the kernel's vDSO function" : "the system call");
 	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso) {

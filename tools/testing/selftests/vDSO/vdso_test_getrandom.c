@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * getrandom() in the running kernel's vDSO: what the ABI promises (without
- * arguments, as TAP), and how fast it is (see explain_usage()).
+ * getrandom() in the running kernel's vDSO: what the ABI promises.
  *
  * The ABI is that of Linux 6.11 and later, so nothing here knows the size or
  * the rules of one kernel's states.
@@ -9,14 +8,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -65,15 +62,14 @@ static struct {
 
 static __thread void *my_state;
 
-static bool find_vdso(void)
+static void find_vdso(void)
 {
 	unsigned long base = getauxval(AT_SYSINFO_EHDR);
 
 	if (!base)
-		return false;
+		return;
 	vdso_init_from_sysinfo_ehdr(base);
 	vgetrandom = (vgetrandom_fn)vdso_sym("LINUX_2.6", "__vdso_getrandom");
-	return vgetrandom;
 }
 
 static bool query_params(void)
@@ -136,16 +132,6 @@ static ssize_t vdso_getrandom(void *buffer, size_t len, unsigned int flags)
 		my_state = state_get();
 	return vgetrandom(buffer, len, flags, my_state,
 			  params.size_of_opaque_state);
-}
-
-static ssize_t libc_getrandom(void *buffer, size_t len, unsigned int flags)
-{
-	return getrandom(buffer, len, flags);
-}
-
-static ssize_t syscall_getrandom(void *buffer, size_t len, unsigned int flags)
-{
-	return syscall(SYS_getrandom, buffer, len, flags);
 }
 
 /*
@@ -555,8 +541,9 @@ static const struct {
 	{ "bad buffers", test_bad_buffer },
 };
 
-static void run_tests(void)
+int main(void)
 {
+	find_vdso();
 	ksft_print_header();
 	if (!vgetrandom)
 		ksft_exit_skip("no __vdso_getrandom in this kernel's vDSO\n");
@@ -566,268 +553,4 @@ static void run_tests(void)
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
 		ksft_test_result(tests[i].fn(), "%s\n", tests[i].name);
 	ksft_finished();
-}
-
-/*
- * The benchmark. Trials of the three ways take turns, so that whatever disturbs
- * the machine disturbs all of them; each one's best trial counts.
- */
-static const struct impl {
-	const char *name;
-	ssize_t (*fn)(void *buffer, size_t len, unsigned int flags);
-} impls[] = {
-	{ "vdso", vdso_getrandom },
-	{ "libc", libc_getrandom },
-	{ "syscall", syscall_getrandom },
-};
-
-static const size_t all_sizes[] = {
-	1, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 65536, 1 << 20,
-};
-
-#define TRIAL_NS 2000000ULL	/* how long a trial is meant to take */
-
-static unsigned int trials = 10;
-static unsigned int threads;	/* 0: one for each CPU */
-static size_t only_size;	/* 0: all_sizes */
-
-struct job {
-	pthread_barrier_t *barrier;
-	const struct impl *impl;
-	size_t len;
-	unsigned long calls;
-	uint64_t ns;
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void call_or_die(const struct impl *impl, uint8_t *buffer, size_t len)
-{
-	ssize_t ret = impl->fn(buffer, len, 0);
-
-	if (ret != (ssize_t)len) {
-		fprintf(stderr, "getrandom by %s for %zu bytes returned %zd\n",
-			impl->name, len, ret);
-		exit(1);
-	}
-}
-
-static void *bench_thread(void *arg)
-{
-	struct job *job = arg;
-	uint8_t *buffer = malloc(job->len);
-	uint64_t start;
-
-	if (!buffer) {
-		fprintf(stderr, "no memory for %zu bytes\n", job->len);
-		exit(1);
-	}
-	call_or_die(job->impl, buffer, job->len);
-	if (job->barrier)
-		pthread_barrier_wait(job->barrier);
-	start = now_ns();
-	for (unsigned long i = 0; i < job->calls; i++)
-		call_or_die(job->impl, buffer, job->len);
-	job->ns = now_ns() - start;
-	if (job->barrier && my_state)
-		state_put(my_state);
-	free(buffer);
-	return NULL;
-}
-
-/* Nanoseconds of a call, of the slowest thread. */
-static double bench_trial(const struct impl *impl, size_t len,
-			  unsigned long calls, unsigned int n)
-{
-	struct job jobs[n];
-	pthread_barrier_t barrier;
-	pthread_t ids[n];
-	uint64_t worst = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		jobs[i] = (struct job){ &barrier, impl, len, calls, 0 };
-	if (n == 1) {
-		jobs[0].barrier = NULL;
-		bench_thread(&jobs[0]);
-		return (double)jobs[0].ns / calls;
-	}
-	pthread_barrier_init(&barrier, NULL, n);
-	for (unsigned int i = 0; i < n; i++) {
-		int err = pthread_create(&ids[i], NULL, bench_thread, &jobs[i]);
-
-		if (err) {
-			fprintf(stderr, "thread %u of %u: %s\n", i + 1, n,
-				strerror(err));
-			exit(1);
-		}
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		pthread_join(ids[i], NULL);
-		if (jobs[i].ns > worst)
-			worst = jobs[i].ns;
-	}
-	pthread_barrier_destroy(&barrier);
-	return (double)worst / calls;
-}
-
-static void bench_size(size_t len, unsigned int n)
-{
-	size_t first = vgetrandom ? 0 : 1;
-	double best[ARRAY_SIZE(impls)];
-
-	for (unsigned int t = 0; t <= trials; t++) {
-		for (size_t i = first; i < ARRAY_SIZE(impls); i++) {
-			/* Trial 0 finds how many calls make up a trial. */
-			double ns = t ? TRIAL_NS / best[i] : 2;
-			unsigned long calls = ns < 1 ? 1 : ns;
-
-			ns = bench_trial(&impls[i], len, calls, n);
-			if (t < 2 || ns < best[i])
-				best[i] = ns < 1 ? 1 : ns;
-		}
-	}
-	for (size_t i = first; i < ARRAY_SIZE(impls); i++) {
-		double ns = best[i], syscall_ns = best[ARRAY_SIZE(impls) - 1];
-
-		printf("%-8s %8zu %7u %12.1f %10.1f %8.2f\n", impls[i].name, len,
-		       n, ns, len * n / ns * 1e3, syscall_ns / ns);
-	}
-	fflush(stdout);
-}
-
-static void bench(unsigned int n)
-{
-	if (only_size) {
-		bench_size(only_size, n);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(all_sizes); i++)
-		bench_size(all_sizes[i], n);
-}
-
-static int run_bench(bool single, bool multi)
-{
-	if (!vgetrandom)
-		fprintf(stderr,
-			"this kernel's vDSO has no __vdso_getrandom, so there is no row for it\n");
-	printf("%-8s %8s %7s %12s %10s %8s\n", "impl", "bytes", "threads",
-	       "ns_per_call", "mb_per_s", "speedup");
-	if (single)
-		bench(1);
-	if (multi)
-		bench(threads ? threads : (unsigned int)sysconf(_SC_NPROCESSORS_ONLN));
-	return 0;
-}
-
-static void *fill_thread(void *arg)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-	(void)arg;
-	for (unsigned int i = 0; i < trials; i++) {
-		uint8_t mine[65536];
-
-		call_or_die(&impls[0], mine, sizeof(mine));
-		pthread_mutex_lock(&lock);
-		if (fwrite(mine, sizeof(mine), 1, stdout) != 1) {
-			fprintf(stderr, "standard output: %s\n", strerror(errno));
-			exit(1);
-		}
-		pthread_mutex_unlock(&lock);
-	}
-	return NULL;
-}
-
-static int run_fill(void)
-{
-	unsigned int n = threads ? threads : 1;
-	pthread_t ids[n];
-
-	if (!vgetrandom) {
-		fprintf(stderr, "this kernel's vDSO has no __vdso_getrandom\n");
-		return KSFT_SKIP;
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		int err = pthread_create(&ids[i], NULL, fill_thread, NULL);
-
-		if (err) {
-			fprintf(stderr, "thread %u of %u: %s\n", i + 1, n,
-				strerror(err));
-			return 1;
-		}
-	}
-	for (unsigned int i = 0; i < n; i++)
-		pthread_join(ids[i], NULL);
-	if (fflush(stdout)) {
-		fprintf(stderr, "standard output: %s\n", strerror(errno));
-		return 1;
-	}
-	return 0;
-}
-
-static int explain_usage(const char *name)
-{
-	fprintf(stderr,
-		"usage: %s\n"
-		"          test the running kernel's vDSO getrandom, as TAP\n"
-		"       %s bench|bench-single|bench-multi [-n TRIALS] [-t THREADS] [-s BYTES]\n"
-		"          time it against libc and the system call: one thread, many, or both\n"
-		"       %s fill [-n TRIALS] [-t THREADS]\n"
-		"          TRIALS times 64 KiB from each thread to standard output,\n"
-		"          for suites of statistical tests\n",
-		name, name, name);
-	return 2;
-}
-
-static bool number(const char *arg, unsigned long max, unsigned long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoul(arg, &end, 10);
-	return !errno && *arg >= '0' && *arg <= '9' && !*end && *value &&
-	       *value <= max;
-}
-
-int main(int argc, char *argv[])
-{
-	unsigned long value;
-	int opt;
-
-	find_vdso();
-	if (argc < 2)
-		run_tests();	/* exits */
-
-	while ((opt = getopt(argc, argv, "n:t:s:")) != -1) {
-		if (opt == '?' || !number(optarg, opt == 't' ? 1024 : 1 << 30,
-					  &value))
-			return explain_usage(argv[0]);
-		if (opt == 'n')
-			trials = value;
-		else if (opt == 't')
-			threads = value;
-		else
-			only_size = value;
-	}
-	if (optind != argc - 1)
-		return explain_usage(argv[0]);
-	if (vgetrandom && !query_params()) {
-		fprintf(stderr, "the vDSO's query for parameters failed\n");
-		return 1;
-	}
-	if (!strcmp(argv[optind], "bench"))
-		return run_bench(true, true);
-	if (!strcmp(argv[optind], "bench-single"))
-		return run_bench(true, false);
-	if (!strcmp(argv[optind], "bench-multi"))
-		return run_bench(false, true);
-	if (!strcmp(argv[optind], "fill"))
-		return run_fill();
-	return explain_usage(argv[0]);
 }

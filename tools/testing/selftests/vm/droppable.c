@@ -110,8 +110,7 @@ TEST_F(droppable, mmap_accepts_what_goes_with_it)
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_TRUE(smaps_flag(p, " dp"));
 	EXPECT_EQ(p, mmap(p, LEN, PROT_READ, base | MAP_FIXED, -1, 0));
-	EXPECT_EQ(MAP_FAILED, mmap(p, LEN, PROT_READ, base | MAP_FIXED_NOREPLACE, -1, 0));
-	EXPECT_EQ(EEXIST, errno);
+	EXPECT_ERROR(EEXIST, mmap(p, LEN, PROT_READ, base | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
 TEST_F(droppable, reserves_no_memory)
@@ -138,10 +137,8 @@ TEST_F(droppable, reserves_no_memory)
 
 TEST_F(droppable, madvise_cannot_lift_the_rules)
 {
-	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_KEEPONFORK));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_DODUMP));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_KEEPONFORK));
+	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_DODUMP));
 	EXPECT_TRUE(smaps_flag(self->p, " wf"));
 	EXPECT_TRUE(smaps_flag(self->p, " dd"));
 

@@ -166,6 +166,16 @@ static struct usage usage(void)
 
 #define EXPECT_NEAR(a, b)	EXPECT_GE(SLACK_PAGES, labs((a) - (b)))
 
+static void expect_less(struct __test_metadata *_metadata, const struct usage *before,
+			const struct usage *after, long pages)
+{
+	EXPECT_NEAR(pages, before->current - after->current);
+	EXPECT_NEAR(pages, before->anon - after->anon);
+	/* Reclaim finds it among what needs no swap. */
+	EXPECT_NEAR(pages, before->file_lists - after->file_lists);
+	EXPECT_NEAR(0, before->anon_lists - after->anon_lists);
+}
+
 TEST_F(account, cgroup_usage_follows)
 {
 	long pages = LEN / page, left;
@@ -176,20 +186,13 @@ TEST_F(account, cgroup_usage_follows)
 	ASSERT_TRUE(pageout(self->p));
 	empty = usage();
 	left = smaps_kb(self->p, "Rss:") / KB(page);
-	EXPECT_NEAR(pages - left, full.current - empty.current);
-	EXPECT_NEAR(pages - left, full.anon - empty.anon);
-	/* Reclaim finds it among what needs no swap. */
-	EXPECT_NEAR(pages - left, full.file_lists - empty.file_lists);
-	EXPECT_NEAR(0, full.anon_lists - empty.anon_lists);
+	expect_less(_metadata, &full, &empty, pages - left);
 	EXPECT_NEAR(variant->huge ? pages : 0, full.huge - empty.huge);
 
 	fill_pages(self->p, LEN);
 	ASSERT_EQ(0, munmap(self->p, LEN));
 	gone = usage();
-	EXPECT_NEAR(pages, full.current - gone.current);
-	EXPECT_NEAR(pages, full.anon - gone.anon);
-	EXPECT_NEAR(pages, full.file_lists - gone.file_lists);
-	EXPECT_NEAR(0, full.anon_lists - gone.anon_lists);
+	expect_less(_metadata, &full, &gone, pages);
 	EXPECT_NEAR(variant->huge ? pages : 0, full.huge - gone.huge);
 }
 
@@ -308,10 +311,7 @@ static void expect_as_before(struct __test_metadata *_metadata, const long befor
 		EXPECT_GE(SLACK_PAGES, changed(i, before, after))
 			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
 	}
-	EXPECT_NEAR(was->current, is->current);
-	EXPECT_NEAR(was->anon, is->anon);
-	EXPECT_NEAR(was->file_lists, is->file_lists);
-	EXPECT_NEAR(was->anon_lists, is->anon_lists);
+	expect_less(_metadata, was, is, 0);
 }
 
 FIXTURE(cycles) {
@@ -344,7 +344,7 @@ TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 480)
 	expect_as_before(_metadata, before, &was, &is);
 }
 
-/* What a process may do, and leave behind for its exit to clear up. */
+/* The steps of a process to a state that its exit has to clear up. */
 enum {
 	TOUCH = 't', READ = 'r', DROP = 'd', DROP_HALF = 'D', CLEAN = 'c', CLEAN_HALF = 'C',
 	PROTECT_HALF = 'p', UNMAP_HALF = 'u', MOVE = 'm'

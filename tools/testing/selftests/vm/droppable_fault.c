@@ -68,11 +68,14 @@ static bool is_set(int *flag)
 	return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
 }
 
+/* Of the child that has ended. */
+static int status = -1;
+
 /* Has @pid ended, or @flag been set, within @ms? */
-static bool ends_within(pid_t pid, int *flag, int ms, int *status)
+static bool ends_within(pid_t pid, int *flag, int ms)
 {
 	for (; ms > 0; ms -= 10) {
-		if (waitpid(pid, status, WNOHANG) == pid)
+		if (waitpid(pid, &status, WNOHANG) == pid)
 			return true;
 		if (flag && is_set(flag))
 			return true;
@@ -98,7 +101,7 @@ static bool kernel_said(const char *what)
 	return strstr(log, what);
 }
 
-/* Nobody, since @killed were, and the log is quiet. */
+/* The OOM killer has not run since the count was @killed, and no allocation failed. */
 static void expect_none_killed(struct __test_metadata *_metadata, long killed)
 {
 	EXPECT_EQ(killed, vm_counter("oom_kill"));
@@ -153,9 +156,7 @@ static void start(struct __test_metadata *_metadata, struct _test_data_no_memory
 /* The child gets to its end; and nobody has been killed. */
 static void expect_goes_on(struct __test_metadata *_metadata, struct _test_data_no_memory *self)
 {
-	int status;
-
-	EXPECT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS, &status));
+	EXPECT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS));
 	EXPECT_TRUE(is_set(&self->shared->done));
 	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
 	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom_kill "));
@@ -165,9 +166,7 @@ static void expect_goes_on(struct __test_metadata *_metadata, struct _test_data_
 /* The child waits, and goes on as soon as there is memory. */
 static void expect_waits(struct __test_metadata *_metadata, struct _test_data_no_memory *self)
 {
-	int status;
-
-	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS, &status));
+	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS));
 	ASSERT_TRUE(set_cgroup(GROUP, "memory.max", "max"));
 	expect_goes_on(_metadata, self);
 }
@@ -204,10 +203,8 @@ static void populate(uint8_t *p)
 /* That this is what gets a process killed. */
 TEST_F(no_memory, ordinary_memory_is_killed_for)
 {
-	int status = 0;
-
 	start(_metadata, self, write_page, MAP_PRIVATE);
-	ASSERT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS, &status));
+	ASSERT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS));
 	EXPECT_FALSE(is_set(&self->shared->done));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
@@ -249,12 +246,10 @@ TEST_F(no_memory, populate_fails)
 
 TEST_F(no_memory, who_waits_can_be_killed)
 {
-	int status;
-
 	start(_metadata, self, write_page, MAP_DROPPABLE);
-	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS, &status));
+	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS));
 	kill(self->child, SIGTERM);
-	ASSERT_TRUE(ends_within(self->child, NULL, PATIENCE_MS, &status));
+	ASSERT_TRUE(ends_within(self->child, NULL, PATIENCE_MS));
 	EXPECT_EQ(SIGTERM, WTERMSIG(status));
 	EXPECT_FALSE(is_set(&self->shared->done));
 	self->child = 0;
@@ -272,13 +267,11 @@ static void exit_with_list_of_futexes(uint8_t *p)
 
 TEST_F(no_memory, who_exits_does_not_wait)
 {
-	int status = -1;
-
 	start(_metadata, self, exit_with_list_of_futexes, MAP_DROPPABLE);
-	EXPECT_TRUE(ends_within(self->child, NULL, 10 * WAIT_MS, &status)) {
+	EXPECT_TRUE(ends_within(self->child, NULL, 10 * WAIT_MS)) {
 		/* Or nothing could end it. */
 		set_cgroup(GROUP, "memory.max", "max");
-		ends_within(self->child, NULL, PATIENCE_MS, &status);
+		ends_within(self->child, NULL, PATIENCE_MS);
 	}
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
@@ -306,7 +299,7 @@ static void fill_node(struct shared *shared)
 	long free_kb = file_number(NODE_FILES "/meminfo", "Node 1 MemFree:", NULL);
 	size_t pages = free_kb * 1024 / page + 4096;
 	uint8_t *p = map_pages(MAP_PRIVATE, pages * page);
-	int node = NODE, status;
+	int node = NODE, moved;
 
 	if (!bind_to_node(MPOL_PREFERRED) || mlock(p, pages * page))
 		die("filling the node: %s", strerror(errno));
@@ -314,7 +307,7 @@ static void fill_node(struct shared *shared)
 	for (size_t i = pages, failed = 0; i-- && failed < 64;) {
 		void *address = p + i * page;
 
-		if (syscall(SYS_move_pages, 0, 1UL, &address, &node, &status, 0) || status < 0)
+		if (syscall(SYS_move_pages, 0, 1UL, &address, &node, &moved, 0) || moved < 0)
 			failed++;
 	}
 	set(&shared->ready);
@@ -380,14 +373,12 @@ FIXTURE_TEARDOWN(full_node)
 static void use_full_node(struct __test_metadata *_metadata, struct _test_data_full_node *self,
 			  int type)
 {
-	int status;
-
 	self->using = fork();
 	ASSERT_LE(0, self->using);
 	if (!self->using)
 		use_node(self->user, type);
 	while (!is_set(&self->user->ready) || !is_set(&self->filler->ready))
-		ASSERT_EQ(0, waitpid(-1, &status, WNOHANG));
+		ASSERT_EQ(0, waitpid(-1, NULL, WNOHANG));
 	/* The kernel warns once in ten seconds, and has while the node was filled. */
 	sleep(11);
 	klogctl(KLOG_CLEAR, NULL, 0);
@@ -396,24 +387,20 @@ static void use_full_node(struct __test_metadata *_metadata, struct _test_data_f
 
 TEST_F(full_node, ordinary_memory_is_killed_for)
 {
-	int status;
-
 	use_full_node(_metadata, self, MAP_PRIVATE);
 	for (int i = 0; i < PATIENCE_MS / 10 && vm_counter("oom_kill") == self->killed; i++)
 		usleep(10000);
 	EXPECT_LT(self->killed, vm_counter("oom_kill"));
 	EXPECT_TRUE(kernel_said("oom-killer"));
-	waitpid(-1, &status, WNOHANG);
+	waitpid(-1, NULL, WNOHANG);
 }
 
 TEST_F(full_node, write_waits)
 {
-	int status;
-
 	use_full_node(_metadata, self, MAP_DROPPABLE);
-	EXPECT_FALSE(ends_within(self->using, &self->user->done, 2 * WAIT_MS, &status));
+	EXPECT_FALSE(ends_within(self->using, &self->user->done, 2 * WAIT_MS));
 	set(&self->filler->go);
-	EXPECT_TRUE(ends_within(self->using, &self->user->done, PATIENCE_MS, &status));
+	EXPECT_TRUE(ends_within(self->using, &self->user->done, PATIENCE_MS));
 	EXPECT_TRUE(is_set(&self->user->done));
 	expect_none_killed(_metadata, self->killed);
 }

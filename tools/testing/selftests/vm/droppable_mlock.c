@@ -35,7 +35,7 @@ static bool limit_locked(size_t bytes)
  * Linux 6.11 and later look at the limit before they look at what is to be locked,
  * and refuse: then errno is @error.
  */
-static void skip_if(struct __test_metadata *_metadata, bool refused, int error)
+static void skip_if_counted(struct __test_metadata *_metadata, bool refused, int error)
 {
 	if (!refused)
 		return;
@@ -124,11 +124,10 @@ TEST_F(mlock, mlockall_future_does_not_count)
 
 	ASSERT_TRUE(limit_locked(LIMIT));
 	ASSERT_EQ(0, mlockall(MCL_FUTURE));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_ERROR(EAGAIN, mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	later = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
-	skip_if(_metadata, later == MAP_FAILED, EAGAIN);
+	skip_if_counted(_metadata, later == MAP_FAILED, EAGAIN);
 	EXPECT_NE(MAP_FAILED, mremap(later, SIZE, 2 * SIZE, MREMAP_MAYMOVE));
 	EXPECT_EQ(0, locked_kb());
 }
@@ -136,9 +135,8 @@ TEST_F(mlock, mlockall_future_does_not_count)
 TEST_F(mlock, mlock_does_not_count)
 {
 	ASSERT_TRUE(limit_locked(LIMIT));
-	EXPECT_EQ(-1, mlock(map_pages(MAP_PRIVATE, SIZE), SIZE));
-	EXPECT_EQ(ENOMEM, errno);
-	skip_if(_metadata, mlock(self->p, SIZE), ENOMEM);
+	EXPECT_ERROR(ENOMEM, mlock(map_pages(MAP_PRIVATE, SIZE), SIZE));
+	skip_if_counted(_metadata, mlock(self->p, SIZE), ENOMEM);
 	EXPECT_EQ(0, mlock2(self->p, SIZE, MLOCK_ONFAULT));
 	EXPECT_EQ(0, locked_kb());
 }
@@ -151,14 +149,13 @@ TEST_F(mlock, mlock_counts_the_ordinary_part)
 	ASSERT_EQ(both, mmap(both, LIMIT, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	ASSERT_TRUE(limit_locked(LIMIT));
-	skip_if(_metadata, mlock(p, SIZE), ENOMEM);
+	skip_if_counted(_metadata, mlock(p, SIZE), ENOMEM);
 	EXPECT_EQ((long)LIMIT / 1024, locked_kb());
 	EXPECT_FALSE(smaps_flag(p, " lo"));
 	EXPECT_TRUE(smaps_flag(both, " lo"));
 	EXPECT_FALSE(smaps_flag(both + LIMIT, " lo"));
 	/* There is no room for a page more. */
-	EXPECT_EQ(-1, mlock(self->ordinary, page));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mlock(self->ordinary, page));
 }
 
 /* A limit that the ordinary memory fits into, but not with the droppable one. */
@@ -167,14 +164,13 @@ TEST_F(mlock, mlockall_current_does_not_count)
 	size_t all = file_number("/proc/self/status", "VmSize:", NULL) * 1024;
 
 	ASSERT_TRUE(limit_locked(all - SIZE / 2));
-	skip_if(_metadata, mlockall(MCL_CURRENT), ENOMEM);
+	skip_if_counted(_metadata, mlockall(MCL_CURRENT), ENOMEM);
 	EXPECT_FALSE(smaps_flag(self->p, " lo"));
 	EXPECT_TRUE(smaps_flag(self->ordinary, " lo"));
 	EXPECT_EQ(0, munlockall());
 	/* And do not fit if there is more of them. */
 	map_pages(MAP_PRIVATE, SIZE);
-	EXPECT_EQ(-1, mlockall(MCL_CURRENT));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mlockall(MCL_CURRENT));
 }
 
 TEST_HARNESS_MAIN

@@ -57,7 +57,7 @@ static void map_model(struct range r, unsigned int attr)
 	}
 }
 
-/* What there is to advise, how often, and with what attributes it is refused. */
+/* Each advice, its weight, the attributes with which it is refused, and its effects. */
 static const struct advice {
 	int advice;
 	const char *name;

@@ -34,9 +34,8 @@ FIXTURE_TEARDOWN(never_overcommit)
 
 TEST_F(never_overcommit, mmap_reserves_nothing)
 {
-	EXPECT_EQ(MAP_FAILED, map(MAP_PRIVATE | MAP_NORESERVE, PROT_READ | PROT_WRITE,
-				  self->limit));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, map(MAP_PRIVATE | MAP_NORESERVE, PROT_READ | PROT_WRITE,
+				 self->limit));
 	EXPECT_NE(MAP_FAILED, map(MAP_DROPPABLE, PROT_READ | PROT_WRITE, self->limit));
 }
 
@@ -45,8 +44,7 @@ TEST_F(never_overcommit, mprotect_reserves_nothing)
 	void *p = map(MAP_PRIVATE, PROT_NONE, self->limit);
 
 	ASSERT_NE(MAP_FAILED, p);
-	EXPECT_EQ(-1, mprotect(p, self->limit, PROT_READ | PROT_WRITE));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mprotect(p, self->limit, PROT_READ | PROT_WRITE));
 	p = map(MAP_DROPPABLE, PROT_NONE, self->limit);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(0, mprotect(p, self->limit, PROT_READ | PROT_WRITE));
@@ -55,9 +53,8 @@ TEST_F(never_overcommit, mprotect_reserves_nothing)
 
 TEST_F(never_overcommit, mremap_reserves_nothing)
 {
-	EXPECT_EQ(MAP_FAILED, mremap(map_pages(MAP_PRIVATE, page), page, self->limit,
-				     MREMAP_MAYMOVE));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_ERROR(ENOMEM, mremap(map_pages(MAP_PRIVATE, page), page, self->limit,
+				    MREMAP_MAYMOVE));
 	EXPECT_NE(MAP_FAILED, mremap(map_pages(MAP_DROPPABLE, page), page, self->limit,
 				     MREMAP_MAYMOVE));
 }

@@ -22,6 +22,7 @@
 
 #define CGROUP		"droppable_reclaim"
 #define LEN		(4UL << 20)
+#define PAGES		((long)(LEN / page))
 /*
  * A page now and then is in somebody's hands, most often in a per-CPU list: what is
  * asked for, and how many of so many pages may be left for that to be true.
@@ -60,23 +61,21 @@ static uint8_t *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(in
 	p = map(MAP_DROPPABLE, LEN);
 	fill_pages(p, LEN);
 	/* Nothing presses any more, but kswapd may not be done with the test before. */
-	for (long end = 0; resident(p) < NEARLY(LEN / page) && patience(&end);)
+	for (long end = 0; resident(p) < NEARLY(PAGES) && patience(&end);)
 		fill_pages(p, LEN);
-	EXPECT_LE(NEARLY(LEN / page), resident(p));
+	EXPECT_LE(NEARLY(PAGES), resident(p));
 	drain_lists();
 	return p;
 }
 
 FIXTURE(reclaim) {
 	uint8_t *p;
-	long pages;
 	long swapped;
 };
 
 FIXTURE_SETUP(reclaim)
 {
 	self->p = start_test(_metadata, map_pages);
-	self->pages = LEN / page;
 	self->swapped = vm_counter("pswpout");
 }
 
@@ -89,19 +88,19 @@ FIXTURE_TEARDOWN(reclaim)
 /* Other pages of this process are few. */
 static bool hardly_swapped(long before)
 {
-	return vm_counter("pswpout") - before < (long)(LEN / page / 16);
+	return vm_counter("pswpout") - before < PAGES / 16;
 }
 
 static void expect_nearly_dropped(struct __test_metadata *_metadata,
 				  struct _test_data_reclaim *self)
 {
 	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 static void expect_reclaimed(struct __test_metadata *_metadata, struct _test_data_reclaim *self)
 {
-	reclaim_until(CGROUP, self->p, FEW(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
 	expect_nearly_dropped(_metadata, self);
 }
 
@@ -112,7 +111,7 @@ TEST_F(reclaim, lower_cgroup_limit_drops)
 	ASSERT_TRUE(limit_cgroup(CGROUP, now - LEN * 3 / 4));
 	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
 	EXPECT_TRUE(hardly_swapped(self->swapped));
-	expect_dropped(_metadata, self->p, LEN, self->pages / 2);
+	expect_dropped(_metadata, self->p, LEN, PAGES / 2);
 }
 
 TEST_F(reclaim, ordinary_memory_at_the_cgroup_limit_drops)
@@ -125,13 +124,13 @@ TEST_F(reclaim, ordinary_memory_at_the_cgroup_limit_drops)
 	/* Without swap all of it has to go, or somebody is killed. */
 	ASSERT_TRUE(limit_cgroup(CGROUP, now + LEN + LEN / 4));
 	for (size_t at = 0; at < most; at += LEN / 4) {
-		if (at >= 2 * LEN && resident(self->p) < self->pages / 2)
+		if (at >= 2 * LEN && resident(self->p) < PAGES / 2)
 			break;
 		memset(other + at, 1, LEN / 4);
 	}
 	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
 	EXPECT_LT(0, cgroup_number(CGROUP, "memory.events", "max "));
-	expect_dropped(_metadata, self->p, LEN, self->pages / 2);
+	expect_dropped(_metadata, self->p, LEN, PAGES / 2);
 }
 
 TEST_F(reclaim, memory_reclaim_drops)
@@ -141,7 +140,7 @@ TEST_F(reclaim, memory_reclaim_drops)
 
 TEST_F(reclaim, madvise_pageout_drops)
 {
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
 	expect_nearly_dropped(_metadata, self);
 }
 
@@ -152,7 +151,7 @@ TEST_F(reclaim, process_madvise_by_another_drops)
 	pid_t pid;
 
 	ASSERT_LE(0, pidfd);
-	for (long end = 0; resident(self->p) > FEW(self->pages) && patience(&end);) {
+	for (long end = 0; resident(self->p) > FEW(PAGES) && patience(&end);) {
 		drain_lists();
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -176,7 +175,7 @@ TEST_F(reclaim, clean_pages_are_dropped)
 {
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
 	EXPECT_TRUE(all_droppable(self->p, LEN));
-	EXPECT_LE(NEARLY(self->pages), resident(self->p));
+	EXPECT_LE(NEARLY(PAGES), resident(self->p));
 	expect_reclaimed(_metadata, self);
 }
 
@@ -193,20 +192,20 @@ TEST_F(reclaim, pages_read_after_a_drop_stay_zeros)
 {
 	long kept;
 
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	kept = self->pages - count_dropped(self->p, LEN);
-	EXPECT_GE(self->pages - NEARLY(self->pages), kept);
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	kept = PAGES - count_dropped(self->p, LEN);
+	EXPECT_GE(PAGES - NEARLY(PAGES), kept);
 	EXPECT_EQ(kept, resident(self->p));
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_PAGEOUT));
 	reclaim_until(CGROUP, self->p, 0);
 	EXPECT_EQ(0, found_on_swap());
-	EXPECT_LE(self->pages - kept, count_dropped(self->p, LEN));
+	EXPECT_LE(PAGES - kept, count_dropped(self->p, LEN));
 
 	/* And it can be written, and dropped again. */
 	fill_pages(self->p, LEN);
-	EXPECT_LE(NEARLY(self->pages), resident(self->p));
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	EXPECT_LE(NEARLY(PAGES), resident(self->p));
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(reclaim, read_only_pages_are_dropped)
@@ -220,12 +219,12 @@ TEST_F(reclaim, inaccessible_pages_are_dropped)
 {
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_NONE));
 	ASSERT_EQ(0, madvise(self->p, LEN / 2, MADV_PAGEOUT));
-	reclaim_until(CGROUP, self->p, FEW(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
 	EXPECT_TRUE(hardly_swapped(self->swapped));
 	EXPECT_EQ(0, found_on_swap());
 	EXPECT_TRUE(all_droppable(self->p, LEN));
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ));
-	EXPECT_LE(NEARLY(self->pages), count_dropped(self->p, LEN));
+	EXPECT_LE(NEARLY(PAGES), count_dropped(self->p, LEN));
 }
 
 #define HELD	8
@@ -243,7 +242,7 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 	ASSERT_NE(0UL, frame);
 
 	for (int i = 0; i < 3; i++) {
-		ASSERT_TRUE(pageout_until(self->p, LEN, HELD + FEW(self->pages)));
+		ASSERT_TRUE(pageout_until(self->p, LEN, HELD + FEW(PAGES)));
 		reclaim_cgroup(CGROUP, LEN);
 		EXPECT_EQ(0, found_on_swap());
 		for (size_t at = 0; at < len; at += page)
@@ -251,7 +250,7 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 	}
 	EXPECT_EQ(frame, page_frame(self->p));
 	EXPECT_EQ(0, count_dropped(self->p, len));
-	EXPECT_LE(NEARLY(self->pages - HELD), count_dropped(self->p + len, LEN - len));
+	EXPECT_LE(NEARLY(PAGES - HELD), count_dropped(self->p + len, LEN - len));
 	/* It is the same page still: what is written is seen at both ends. */
 	fill_pages(got, len);
 	self->p[page - 1] = 'x';
@@ -262,7 +261,7 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 
 	fill_pages(self->p, LEN);
 	ASSERT_TRUE(pageout_until(self->p, LEN, 0));
-	expect_dropped(_metadata, self->p, LEN, self->pages);
+	expect_dropped(_metadata, self->p, LEN, PAGES);
 	EXPECT_EQ(HELD, count_dropped(self->p, len));
 }
 
@@ -275,17 +274,17 @@ TEST_F(reclaim, ordinary_memory_is_kept)
 	uint8_t *other = map_pages(MAP_PRIVATE, LEN);
 
 	fill_pages(other, LEN);
-	reclaim_until(CGROUP, self->p, FEW(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
 	for (int i = 0; i < 10; i++)
 		reclaim_cgroup(CGROUP, LEN);
 	if (swap_is_on()) {
-		reclaim_until(CGROUP, other, self->pages / 2 - 1);
-		EXPECT_LT(self->pages / 2, smaps_kb(other, "Swap:") * 1024 / (long)page);
-		EXPECT_LT(self->pages / 2, count_on_swap());
-		EXPECT_LT(self->pages / 2, vm_counter("pswpout") - self->swapped);
+		reclaim_until(CGROUP, other, PAGES / 2 - 1);
+		EXPECT_LT(PAGES / 2, smaps_kb(other, "Swap:") * 1024 / (long)page);
+		EXPECT_LT(PAGES / 2, count_on_swap());
+		EXPECT_LT(PAGES / 2, vm_counter("pswpout") - self->swapped);
 	}
 	EXPECT_EQ(0, count_dropped(other, LEN));
-	EXPECT_LE(NEARLY(self->pages), count_dropped(self->p, LEN));
+	EXPECT_LE(NEARLY(PAGES), count_dropped(self->p, LEN));
 
 	munmap(other, LEN);
 	EXPECT_TRUE(renew_swap());
@@ -296,7 +295,6 @@ TEST_F(reclaim, ordinary_memory_is_kept)
 
 FIXTURE(huge) {
 	uint8_t *p;
-	long pages;
 };
 
 FIXTURE_VARIANT(huge) {
@@ -317,7 +315,6 @@ static bool all_huge(const uint8_t *p, size_t len)
 FIXTURE_SETUP(huge)
 {
 	self->p = start_test(_metadata, map_huge);
-	self->pages = LEN / page;
 	/* Free memory may be in small pieces, for a while. */
 	for (int i = 0; i < 5 && smaps_kb(self->p, "AnonHugePages:") != LEN / 1024; i++) {
 		madvise(self->p, LEN, MADV_DONTNEED);
@@ -345,21 +342,21 @@ FIXTURE_TEARDOWN(huge)
 
 TEST_F(huge, madvise_pageout_drops)
 {
-	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(self->pages)));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(huge, memory_reclaim_drops)
 {
-	reclaim_until(CGROUP, self->p, FEW(self->pages));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(huge, clean_pages_are_dropped)
 {
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
-	reclaim_until(CGROUP, self->p, FEW(self->pages));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 /* This splits the huge page; the parts that stay are what it was. */
@@ -377,8 +374,8 @@ TEST_F(huge, pageout_of_a_half_drops_that_half)
 		EXPECT_EQ(0, count_dropped(self->p + i + half, half));
 	}
 	fill_pages(self->p, LEN);
-	reclaim_until(CGROUP, self->p, FEW(self->pages));
-	expect_dropped(_metadata, self->p, LEN, NEARLY(self->pages));
+	reclaim_until(CGROUP, self->p, FEW(PAGES));
+	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
 TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
@@ -397,7 +394,7 @@ TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 	}
 	EXPECT_EQ(0, count_dropped(held, page));
 	EXPECT_TRUE(all_droppable(self->p, LEN));
-	EXPECT_LE(NEARLY(self->pages - HUGE_SIZE / page),
+	EXPECT_LE(NEARLY(PAGES - HUGE_SIZE / page),
 		  count_dropped(self->p + HUGE_SIZE, LEN - HUGE_SIZE));
 
 	close(fds[0]);
@@ -419,7 +416,6 @@ enum hog { GREEDY, PLAIN, POLITE };
 
 FIXTURE(pressure) {
 	uint8_t *p;
-	long pages;
 	long direct, kswapd, stalls, swapped;
 };
 
@@ -443,14 +439,9 @@ static void place_kswapd(bool alone)
 	for (int cpu = 0; cpu < (alone ? 1 : CPU_SETSIZE); cpu++)
 		CPU_SET(cpu, &set);
 	while (proc && (entry = readdir(proc))) {
-		FILE *f;
-
 		snprintf(file, sizeof(file), "/proc/%s/comm", entry->d_name);
-		f = fopen(file, "re");
-		if (f && fgets(name, sizeof(name), f) && !strncmp(name, "kswapd", 6))
+		if (file_line(file, "kswapd", NULL, name, sizeof(name)))
 			sched_setaffinity(atoi(entry->d_name), sizeof(set), &set);
-		if (f)
-			fclose(f);
 	}
 	if (proc)
 		closedir(proc);
@@ -459,7 +450,6 @@ static void place_kswapd(bool alone)
 FIXTURE_SETUP(pressure)
 {
 	self->p = start_test(_metadata, map_pages);
-	self->pages = LEN / page;
 	self->direct = vm_counter("pgsteal_direct");
 	self->kswapd = vm_counter("pgsteal_kswapd");
 	self->stalls = stalls();
@@ -539,14 +529,14 @@ TEST_F(pressure, direct_reclaim_drops)
 	place_kswapd(true);
 	EXPECT_TRUE(press(self->p, GREEDY));
 	/* Now and then kswapd is the one that drops the pages all the same. */
-	for (long end = 0; vm_counter("pgsteal_direct") - self->direct <= self->pages / 16 &&
+	for (long end = 0; vm_counter("pgsteal_direct") - self->direct <= PAGES / 16 &&
 	     patience(&end);) {
 		fill_pages(self->p, LEN);
 		ASSERT_TRUE(press(self->p, GREEDY));
 	}
 	EXPECT_LT(0, stalls() - self->stalls);
-	EXPECT_LT(self->pages / 16, vm_counter("pgsteal_direct") - self->direct);
-	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+	EXPECT_LT(PAGES / 16, vm_counter("pgsteal_direct") - self->direct);
+	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 TEST_F(pressure, kswapd_drops)
@@ -559,9 +549,9 @@ TEST_F(pressure, kswapd_drops)
 	 */
 	ASSERT_TRUE(change_setting(MIN_FREE, free_kb * 3 / 4));
 	EXPECT_TRUE(press(self->p, POLITE));
-	EXPECT_GT(self->pages / 3, vm_counter("pgsteal_direct") - self->direct);
-	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_kswapd") - self->kswapd);
-	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+	EXPECT_GT(PAGES / 3, vm_counter("pgsteal_direct") - self->direct);
+	EXPECT_LT(PAGES / 2, vm_counter("pgsteal_kswapd") - self->kswapd);
+	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 /*
@@ -588,7 +578,7 @@ TEST_F(pressure, node_reclaim_drops)
 	/* RECLAIM_ZONE and RECLAIM_UNMAP, but not RECLAIM_WRITE. */
 	ASSERT_TRUE(change_setting(NODE_RECLAIM, 1 | 4));
 	EXPECT_TRUE(press(self->p, PLAIN));
-	EXPECT_LT(self->pages / 2, vm_counter("pgsteal_direct") - self->direct);
+	EXPECT_LT(PAGES / 2, vm_counter("pgsteal_direct") - self->direct);
 	if (node_reclaim_looks_first()) {
 		EXPECT_EQ(0, stalls() - self->stalls);
 		EXPECT_TRUE(hardly_swapped(self->swapped));
@@ -596,7 +586,7 @@ TEST_F(pressure, node_reclaim_drops)
 		TH_LOG("ordinary pages may be swapped by this Linux: %ld were",
 		       vm_counter("pswpout") - self->swapped);
 	}
-	expect_dropped(_metadata, self->p, LEN, self->pages * 3 / 4);
+	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 /*

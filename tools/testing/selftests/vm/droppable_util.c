@@ -67,7 +67,7 @@ static void allow_huge_pages(void)
 	done = true;
 }
 
-/* Its tests are children of it. */
+/* Tests run in children, which may end by exit() too. */
 static __attribute__((destructor)) void end_program(void)
 {
 	if (getpid() != program)
@@ -101,8 +101,8 @@ static uint8_t pattern_byte(size_t i)
 }
 
 /*
- * A page of it, to copy and compare. It does not start where a page of this program
- * does, which would look the same on the swap.
+ * A page of the pattern, to copy and compare. It does not start where a page of this
+ * program does, which would look the same on the swap.
  */
 const uint8_t *pattern_page(void)
 {
@@ -406,7 +406,7 @@ long count_droppable(const uint8_t *p, size_t len)
 		first = frame;
 		if (are_droppable(flags))
 			found++;
-		/* To look takes memory too, which may have dropped it meanwhile. */
+		/* To look allocates memory, which may have dropped the page meanwhile. */
 		else if ((flags & KPF_ANON) && page_frame(p + at) == frame)
 			return -1;
 	}

@@ -7,7 +7,7 @@
  * program with a message; what depends on the kernel or on rights is told by the
  * return value.
  *
- * Includes what about all of them need of libc.
+ * It also includes the headers of libc that nearly all of them need.
  */
 #ifndef _DROPPABLE_UTIL_H
 #define _DROPPABLE_UTIL_H
@@ -94,9 +94,10 @@ bool is_zero(const void *p, size_t len);
 long count_dropped(const uint8_t *p, size_t len);
 
 /*
- * How many pages of the swap devices that are in use @is_one says yes to; or start with
- * the pattern. found_on_swap() looks, which takes its time, only if anything has been
- * swapped since the program began, or since it was found to be none of those.
+ * read_swap() reads the swap devices in use, and returns for how many pages @is_one is
+ * true. count_on_swap() counts the pages that start with the pattern. So does
+ * found_on_swap(), but it reads, which takes its time, only if anything has been swapped
+ * since the program began or since no such page was found.
  */
 long read_swap(bool (*is_one)(const void *page));
 long count_on_swap(void);
@@ -138,7 +139,7 @@ bool are_droppable(uint64_t flags);
 bool is_droppable_page(const void *p);
 
 /*
- * How many pages are mapped that are droppable; -1 if one is anonymous and not. Does not
+ * How many droppable pages are mapped; -1 if an anonymous page is not droppable. Does not
  * touch them.
  */
 long count_droppable(const uint8_t *p, size_t len);
@@ -155,7 +156,7 @@ bool pin_to_cpu(int cpu);
  */
 void drain_lists(void);
 
-/* MADV_PAGEOUT, at least once, until so many droppable pages are left. */
+/* MADV_PAGEOUT, at least once, until at most @pages are left; false if more are. */
 bool pageout_until(uint8_t *p, size_t len, long pages);
 
 /*
@@ -165,8 +166,8 @@ bool pageout_until(uint8_t *p, size_t len, long pages);
 const char *trouble_with(uint8_t *p, size_t len, long present);
 
 /*
- * Have a pipe refer to pages, of which nothing is copied, until that end is read or both
- * are closed.
+ * Make a pipe that refers to the pages, without a copy, until they are read from it or
+ * both of its ends are closed.
  */
 bool hold_pages(int ends[2], void *p, size_t len);
 
@@ -190,17 +191,20 @@ bool hold_pages(int ends[2], void *p, size_t len);
 		SKIP(_exit(255), "only %s", only);			\
 } while (0)
 
-/* In a fixture's setup: be in a memory cgroup of that name, without a limit. */
+/* In a fixture's setup: enter a memory cgroup without a limit, or skip the test. */
 #define ENTER_CGROUP(name) do {						\
 	if (!enter_cgroup(name, "max"))					\
 		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));	\
 } while (0)
 
+/* A call that must fail: it returns -1, which MAP_FAILED is too, and sets errno. */
+#define EXPECT_ERROR(error, call)	EXPECT_EQ(error, (long)(call) == -1 ? errno : 0)
+
 /* Write @text to a file of /proc or /sys: false and errno if that fails. */
 bool write_to_file(const char *file, const char *text);
 bool write_number(const char *file, long number);
 
-/* The same, and what it was is written back by restore_settings(). */
+/* The same, but restore_settings() writes the old numbers back. */
 bool change_setting(const char *file, long number);
 bool restore_settings(void);
 
@@ -218,7 +222,7 @@ bool set_cgroup(const char *name, const char *file, const char *value);
 bool limit_cgroup(const char *name, long max);
 long cgroup_number(const char *name, const char *file, const char *key);
 void reclaim_cgroup(const char *name, size_t bytes);
-/* Until so many pages are left of a mapping. How often it has to be asked is not promised. */
+/* Until at most @pages are left of a mapping. How often to ask is not promised. */
 void reclaim_until(const char *name, const uint8_t *p, long pages);
 long resident(const uint8_t *p);				/* pages of a mapping */
 void leave_cgroup(const char *name);

@@ -66,9 +66,13 @@ static bool free_pages(uint8_t *p, long len)
 	return advised;
 }
 
-/* Memory that is touched from now on counts for the cgroup. */
+/*
+ * Memory that is touched from now on counts for the cgroup. And what the test before
+ * left in the lists of a CPU is marked, and counted, before this one reads the counters.
+ */
 static bool begin(void)
 {
+	drain_lists();
 	return pin_to_cpu(0) && enter_cgroup(CGROUP, "max");
 }
 
@@ -102,7 +106,7 @@ static bool is_gone(const uint8_t *p, long len)
 	return !smaps_kb(p, "Rss:") && !smaps_kb(p, "Swap:") && is_freed(p, len);
 }
 
-/* And all of it is counted. */
+/* All of it is freed under pressure, and counted. */
 static void expect_freed(struct __test_metadata *_metadata, uint8_t *p, long len)
 {
 	long freed = vm_counter("pglazyfreed"), freed_here = memcg_event("pglazyfreed ");
@@ -115,11 +119,11 @@ static void expect_freed(struct __test_metadata *_metadata, uint8_t *p, long len
 	EXPECT_TRUE(is_gone(p, len));
 }
 
-/* Parts of memory that a child shares, from @start to @end: what it does, and then has. */
 struct part {
 	long start, end;
 };
 
+/* A child that shares the memory: what it advises, unmaps, and has to keep to the end. */
 struct child {
 	struct part advises, unmaps, keeps;
 	pid_t pid;
@@ -150,7 +154,7 @@ static bool start_child(struct child *child, uint8_t *p)
 	return child->pid > 0 && read(from[0], &byte, 1) == 1;
 }
 
-/* Has it kept what it has to? */
+/* Did it keep its part? */
 static bool end_child(struct child *child)
 {
 	int status;
@@ -159,7 +163,7 @@ static bool end_child(struct child *child)
 	return waitpid(child->pid, &status, 0) == child->pid && told && !status;
 }
 
-/* Then the parent keeps all, unless it is the one that advises. */
+/* Whatever the child advises, the parent keeps all; or the parent advises, if @advised. */
 static void share(struct __test_metadata *_metadata, uint8_t *p, long len, struct child *child,
 		  bool advised)
 {
@@ -372,12 +376,10 @@ TEST_F(pages, of_files_and_locked_ones_are_refused)
 	ASSERT_EQ(0, ftruncate(fd, LEN));
 	file = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, file);
-	EXPECT_EQ(-1, madvise(file, LEN, MADV_FREE));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_ERROR(EINVAL, madvise(file, LEN, MADV_FREE));
 
 	ASSERT_EQ(0, mlock(self->p, LEN));
-	EXPECT_EQ(-1, madvise(self->p, LEN, MADV_FREE));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_FREE));
 	pressure();
 	EXPECT_TRUE(is_kept(self->p, LEN));
 }
@@ -445,7 +447,7 @@ static uint8_t *make_huge(long len, long first)
 	return first > 0 ? move_to_entry(p, len, first) : p;
 }
 
-/* Instead of that which there may be. */
+/* It replaces the one that the test may have already. */
 static void make_another(struct __test_metadata *_metadata, struct _test_data_huge *self,
 			 long first)
 {

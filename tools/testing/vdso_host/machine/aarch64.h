@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define MACHINE_ELF		EM_AARCH64
+#define MACHINE_BASELINE	"asimd"
+#define MACHINE_STATE_ALIGN	8	/* of a word that is replaced in one go */
+#define MACHINE_CAUGHT		SIGILL
+
+#define machine_has(feature)	(!strcmp(feature, MACHINE_BASELINE))
+
+static const uint8_t machine_breakpoint[] = { 0x00, 0x00, 0x20, 0xd4 };	/* brk #0 */
+
+static inline uint64_t machine_argument(const ucontext_t *context, unsigned int n)
+{
+	return context->uc_mcontext.regs[n];
+}
+
+/* What was caught is an instruction of 4 bytes that has not been passed yet. */
+static inline void machine_return(ucontext_t *context, long value)
+{
+	context->uc_mcontext.regs[0] = value;
+	context->uc_mcontext.pc += 4;
+}
+
+static inline void machine_leave(ucontext_t *context)
+{
+	context->uc_mcontext.pc = context->uc_mcontext.regs[30];
+}
+
+static inline void *machine_ip(const ucontext_t *context)
+{
+	return (void *)context->uc_mcontext.pc;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <ucontext.h>
+
+#define MACHINE_ELF		EM_X86_64
+#define MACHINE_BASELINE	"sse2"
+#define MACHINE_STATE_ALIGN	1
+#define MACHINE_CAUGHT		SIGSYS
+
+/* The compiler's runtime asks the processor, and XGETBV for what the kernel lets programs use. */
+#define machine_has(feature)	__builtin_cpu_supports(feature)
+
+static const uint8_t machine_breakpoint[] = { 0xcc };
+
+static inline uint64_t machine_argument(const ucontext_t *context, unsigned int n)
+{
+	static const int registers[] = { REG_RDI, REG_RSI, REG_RDX };
+
+	return context->uc_mcontext.gregs[registers[n]];
+}
+
+static inline void machine_return(ucontext_t *context, long value)
+{
+	context->uc_mcontext.gregs[REG_RAX] = value;
+}
+
+/* From its breakpoint. */
+static inline void machine_leave(ucontext_t *context)
+{
+	greg_t *registers = context->uc_mcontext.gregs;
+
+	registers[REG_RIP] = *(greg_t *)registers[REG_RSP];
+	registers[REG_RSP] += sizeof(greg_t);
+}
+
+static inline void *machine_ip(const ucontext_t *context)
+{
+	return (void *)context->uc_mcontext.gregs[REG_RIP];
+}
