@@ -69,7 +69,7 @@ bench:		## measure, natively and in the guest: build/bench/results.json
 	@bench/run native
 	@bench/run libraries
 	$(if $(filter-out 0,$(QUICK)),,@bench/run programs)
-	@$(MAKE) kernel selftests
+	@$(MAKE) kernel
 	@bench/run guest
 
 report: bench	## measure, and draw it: build/report, README.md and bench/pictures
