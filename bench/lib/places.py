@@ -35,8 +35,8 @@ def cores():
     """All of them, each before those that it is faster than."""
     lines = subprocess.run([os.path.join(TOP, "scripts/cores")], check=True, text=True,
                            stdout=subprocess.PIPE).stdout.splitlines()
-    fields = [line.split("\t") for line in lines]
-    return [Core(name, int(blocks), feature, log) for name, blocks, feature, log in reversed(fields)]
+    fields = reversed([line.split("\t") for line in lines])
+    return [Core(name, int(blocks), feature, log) for name, blocks, feature, log in fields]
 
 
 def relative(path):
