@@ -15,7 +15,7 @@ def _of_architecture(name):
                            name], check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
-BUILD = os.environ.get("VGETRANDOM_BUILD", os.path.join(TOP, "build"))
+BUILD = os.path.abspath(os.environ.get("VGETRANDOM_BUILD", os.path.join(TOP, "build")))
 OUT = os.path.join(BUILD, "bench")
 KERNEL = os.path.join(BUILD, "kernel", _of_architecture("KERNEL_IMAGE"))
 IMAGE = os.path.join(BUILD, "kernel", _of_architecture("VDSO_IMAGE"))
