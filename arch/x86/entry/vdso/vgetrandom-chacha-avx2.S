@@ -23,68 +23,65 @@
 .text
 
 /*
- * A register for each word, but for two of row a: a rotation takes one besides, and
- * so does a word that is in the state. All four quarter rounds go side by side, or
- * the processor would wait for their results.
+ * Fourteen registers for words, two for rotations. Of row c half is in the state, and takes
+ * the place of the other half while that is not needed: so a double round moves each of
+ * them once. Two quarter rounds go side by side; the processor overlaps them with the next
+ * two, which need none of their results.
  */
-#define B0		%ymm0
-#define B1		%ymm1
-#define B2		%ymm2
-#define B3		%ymm3
-#define C0		%ymm4
-#define C1		%ymm5
-#define C2		%ymm6
-#define C3		%ymm7
+#define A0		%ymm0
+#define A1		%ymm1
+#define A2		%ymm2
+#define A3		%ymm3
+#define B0		%ymm4
+#define B1		%ymm5
+#define B2		%ymm6
+#define B3		%ymm7
 #define D0		%ymm8
 #define D1		%ymm9
 #define D2		%ymm10
 #define D3		%ymm11
-#define A0		%ymm12
-#define A1		%ymm13
-#define A2		SCRATCH(0)
-#define A3		SCRATCH(32)
-#define TX		%ymm14
-#define TY		%ymm15
+#define C0		%ymm12	/* and a rotation's, while C2 and C3 are in registers */
+#define C1		%ymm13
+#define C2		%ymm14	/* and a rotation's, while C0 and C1 are */
+#define C3		%ymm15
+#define TX		A2	/* when the rounds are done, and A2 and A3 are in the state */
+#define TY		A3
+#define AWAY0		SCRATCH(0)
+#define AWAY1		SCRATCH(32)
 
-.macro	rotate		n, x
-	vpslld	$\n, \x, TY
+.macro	rotate		n, x, t
+	vpslld	$\n, \x, \t
 	vpsrld	$(32 - \n), \x, \x
-	vpor	TY, \x, \x
+	vpor	\t, \x, \x
 .endm
 
-/* Half of four quarter rounds (RFC 8439 section 2.1). */
-.macro	half_rounds	b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, shuffle, n
-	vpaddd	\b0, A0, A0
-	vpaddd	\b1, A1, A1
-	vpaddd	A2, \b2, TX
-	vpaddd	A3, \b3, TY
-	vpxor	A0, \d0, \d0
-	vpxor	A1, \d1, \d1
-	vpxor	TX, \d2, \d2
-	vpxor	TY, \d3, \d3
-	vmovdqu	TX, A2
-	vmovdqu	TY, A3
+/* Half of two quarter rounds (RFC 8439 section 2.1). */
+.macro	half_rounds	a0, a1, b0, b1, c0, c1, d0, d1, t0, t1, shuffle, n
+	vpaddd	\b0, \a0, \a0
+	vpaddd	\b1, \a1, \a1
+	vpxor	\a0, \d0, \d0
+	vpxor	\a1, \d1, \d1
 	vpshufb	\shuffle, \d0, \d0
 	vpshufb	\shuffle, \d1, \d1
-	vpshufb	\shuffle, \d2, \d2
-	vpshufb	\shuffle, \d3, \d3
 	vpaddd	\d0, \c0, \c0
 	vpaddd	\d1, \c1, \c1
-	vpaddd	\d2, \c2, \c2
-	vpaddd	\d3, \c3, \c3
 	vpxor	\c0, \b0, \b0
-	rotate	\n, \b0
 	vpxor	\c1, \b1, \b1
-	rotate	\n, \b1
-	vpxor	\c2, \b2, \b2
-	rotate	\n, \b2
-	vpxor	\c3, \b3, \b3
-	rotate	\n, \b3
+	rotate	\n, \b0, \t0
+	rotate	\n, \b1, \t1
 .endm
 
-.macro	quarter_rounds	rows:vararg
-	half_rounds	\rows, .Lrotate16(%rip), 12
-	half_rounds	\rows, .Lrotate8(%rip), 7
+.macro	quarter_rounds	words:vararg
+	half_rounds	\words, .Lrotate16(%rip), 12
+	half_rounds	\words, .Lrotate8(%rip), 7
+.endm
+
+/* \x0 and \x1 go to the state, and what was there to \y0 and \y1. */
+.macro	exchange	x0, x1, y0, y1
+	vmovdqu	AWAY0, \y0
+	vmovdqu	AWAY1, \y1
+	vmovdqu	\x0, AWAY0
+	vmovdqu	\x1, AWAY1
 .endm
 
 /*
@@ -124,10 +121,8 @@ CORE_START(vgetrandom_chacha20_avx2)
 .Lpass:
 	vpbroadcastd .Lconstant+0x0(%rip), A0
 	vpbroadcastd .Lconstant+0x4(%rip), A1
-	vpbroadcastd .Lconstant+0x8(%rip), TX
-	vpbroadcastd .Lconstant+0xc(%rip), TY
-	vmovdqu	TX, A2
-	vmovdqu	TY, A3
+	vpbroadcastd .Lconstant+0x8(%rip), A2
+	vpbroadcastd .Lconstant+0xc(%rip), A3
 	vpbroadcastd KEY(0), B0
 	vpbroadcastd KEY(1), B1
 	vpbroadcastd KEY(2), B2
@@ -136,6 +131,8 @@ CORE_START(vgetrandom_chacha20_avx2)
 	vpbroadcastd KEY(5), C1
 	vpbroadcastd KEY(6), C2
 	vpbroadcastd KEY(7), C3
+	vmovdqu	C2, AWAY0
+	vmovdqu	C3, AWAY1
 	vmovd	COUNTER, %xmm8
 	vpbroadcastd %xmm8, D0
 	vpaddd	.Lnumbers(%rip), D0, D0
@@ -146,10 +143,16 @@ CORE_START(vgetrandom_chacha20_avx2)
 	mov	$10, ROUNDS
 	.balign	32
 .Ldouble_round:
-	quarter_rounds	B0, B1, B2, B3, C0, C1, C2, C3, D0, D1, D2, D3
-	quarter_rounds	B1, B2, B3, B0, C2, C3, C0, C1, D3, D0, D1, D2
+	quarter_rounds	A0, A1, B0, B1, C0, C1, D0, D1, C2, C3
+	exchange	C0, C1, C2, C3
+	quarter_rounds	A2, A3, B2, B3, C2, C3, D2, D3, C0, C1
+	quarter_rounds	A0, A1, B1, B2, C2, C3, D3, D0, C0, C1
+	exchange	C2, C3, C0, C1
+	quarter_rounds	A2, A3, B3, B0, C0, C1, D1, D2, C2, C3
 	dec	ROUNDS
 	jnz	.Ldouble_round
+
+	exchange	A2, A3, C2, C3
 
 	/* The key is read for the last time before it is overwritten. */
 	add_word	KEY(0), B0, TX
@@ -160,8 +163,8 @@ CORE_START(vgetrandom_chacha20_avx2)
 	add_word	KEY(5), C1, TY
 	add_word	KEY(6), C2, TX
 	add_word	KEY(7), C3, TY
-	vmovd		COUNTER, %xmm14
-	vpbroadcastd	%xmm14, TX
+	vmovd		COUNTER, %xmm2
+	vpbroadcastd	%xmm2, TX
 	vpaddd		.Lnumbers(%rip), TX, TX
 	vpaddd		TX, D0, D0
 
@@ -172,8 +175,8 @@ CORE_START(vgetrandom_chacha20_avx2)
 	store_halves	1, 32, TX, TY, C2
 	store_halves	2, 32, C1, D1, C2
 	store_halves	3, 32, C0, D0, C2
-	vmovdqu		A2, C2
-	vmovdqu		A3, C3
+	vmovdqu		AWAY0, C2
+	vmovdqu		AWAY1, C3
 	add_word	.Lconstant+0x0(%rip), A0, TX
 	add_word	.Lconstant+0x4(%rip), A1, TY
 	add_word	.Lconstant+0x8(%rip), C2, TX
@@ -187,7 +190,7 @@ CORE_START(vgetrandom_chacha20_avx2)
 	end_output	8, .Lpass
 
 	vpxor	B0, B0, B0
-	vmovdqu	B0, A2
-	vmovdqu	B0, A3
+	vmovdqu	B0, AWAY0
+	vmovdqu	B0, AWAY1
 	vzeroall
 CORE_END(vgetrandom_chacha20_avx2)

@@ -15,64 +15,43 @@
 
 .text
 
-/*
- * A register for each word, but for two of row a: a rotation takes one besides, and
- * so does a word that is in the state. All four quarter rounds go side by side, or
- * the processor would wait for their results.
- */
-#define B0		%xmm0
-#define B1		%xmm1
-#define B2		%xmm2
-#define B3		%xmm3
-#define C0		%xmm4
-#define C1		%xmm5
-#define C2		%xmm6
-#define C3		%xmm7
+/* As in the core for AVX2, which says how: half of row c is in the state. */
+#define A0		%xmm0
+#define A1		%xmm1
+#define A2		%xmm2
+#define A3		%xmm3
+#define B0		%xmm4
+#define B1		%xmm5
+#define B2		%xmm6
+#define B3		%xmm7
 #define D0		%xmm8
 #define D1		%xmm9
 #define D2		%xmm10
 #define D3		%xmm11
-#define A0		%xmm12
-#define A1		%xmm13
-#define A2		SCRATCH(0)
-#define A3		SCRATCH(16)
-#define KEYLO		SCRATCH(32)	/* the second pass needs it still */
+#define C0		%xmm12	/* and a rotation's, while C2 and C3 are in registers */
+#define C1		%xmm13
+#define C2		%xmm14	/* and a rotation's, while C0 and C1 are */
+#define C3		%xmm15
+#define TX		A2	/* when the rounds are done, and A2 and A3 are in the state */
+#define TY		A3
+#define AWAY0		SCRATCH(0)
+#define AWAY1		SCRATCH(16)
+#define KEYLO		SCRATCH(32)	/* the second group needs it still */
 #define KEYHI		SCRATCH(48)
-#define TX		%xmm14
-#define TY		%xmm15
 
-/* a += b and d ^= a, of which two words are in the state. */
-.macro	add_a		b0, b1, b2, b3, d0, d1, d2, d3
-	movdqu	A2, TX
-	movdqu	A3, TY
-	paddd	\b0, A0
-	paddd	\b1, A1
-	paddd	\b2, TX
-	paddd	\b3, TY
-	pxor	A0, \d0
-	pxor	A1, \d1
-	pxor	TX, \d2
-	pxor	TY, \d3
-	movdqu	TX, A2
-	movdqu	TY, A3
+/* a += b; d ^= a: of two quarter rounds. */
+.macro	add_xor		a0, a1, b0, b1, d0, d1
+	paddd	\b0, \a0
+	paddd	\b1, \a1
+	pxor	\a0, \d0
+	pxor	\a1, \d1
 .endm
 
-.macro	add_c		c0, c1, c2, c3, d0, d1, d2, d3, b0, b1, b2, b3
-	paddd	\d0, \c0
-	paddd	\d1, \c1
-	paddd	\d2, \c2
-	paddd	\d3, \c3
-	pxor	\c0, \b0
-	pxor	\c1, \b1
-	pxor	\c2, \b2
-	pxor	\c3, \b3
-.endm
-
-.macro	rotate		n, x
-	movdqa	\x, TY
+.macro	rotate		n, x, t
+	movdqa	\x, \t
 	pslld	$\n, \x
-	psrld	$(32 - \n), TY
-	por	TY, \x
+	psrld	$(32 - \n), \t
+	por	\t, \x
 .endm
 
 .macro	rotate_16	x
@@ -80,28 +59,28 @@
 	pshufhw	$0xb1, \x, \x
 .endm
 
-/* Four quarter rounds (RFC 8439 section 2.1). */
-.macro	quarter_rounds	b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3
-	add_a	\b0, \b1, \b2, \b3, \d0, \d1, \d2, \d3
+/* Two quarter rounds (RFC 8439 section 2.1). */
+.macro	quarter_rounds	a0, a1, b0, b1, c0, c1, d0, d1, t0, t1
+	add_xor	\a0, \a1, \b0, \b1, \d0, \d1
 	rotate_16 \d0
 	rotate_16 \d1
-	rotate_16 \d2
-	rotate_16 \d3
-	add_c	\c0, \c1, \c2, \c3, \d0, \d1, \d2, \d3, \b0, \b1, \b2, \b3
-	rotate	12, \b0
-	rotate	12, \b1
-	rotate	12, \b2
-	rotate	12, \b3
-	add_a	\b0, \b1, \b2, \b3, \d0, \d1, \d2, \d3
-	rotate	8, \d0
-	rotate	8, \d1
-	rotate	8, \d2
-	rotate	8, \d3
-	add_c	\c0, \c1, \c2, \c3, \d0, \d1, \d2, \d3, \b0, \b1, \b2, \b3
-	rotate	7, \b0
-	rotate	7, \b1
-	rotate	7, \b2
-	rotate	7, \b3
+	add_xor	\c0, \c1, \d0, \d1, \b0, \b1
+	rotate	12, \b0, \t0
+	rotate	12, \b1, \t1
+	add_xor	\a0, \a1, \b0, \b1, \d0, \d1
+	rotate	8, \d0, \t0
+	rotate	8, \d1, \t1
+	add_xor	\c0, \c1, \d0, \d1, \b0, \b1
+	rotate	7, \b0, \t0
+	rotate	7, \b1, \t1
+.endm
+
+/* \x0 and \x1 go to the state, and what was there to \y0 and \y1. */
+.macro	exchange	x0, x1, y0, y1
+	movdqu	AWAY0, \y0
+	movdqu	AWAY1, \y1
+	movdqu	\x0, AWAY0
+	movdqu	\x1, AWAY1
 .endm
 
 /* All blocks' words \w0 to \w3: then \w3, \t, \w1 and \w0 have those of a block. */
@@ -167,23 +146,29 @@ CORE_START(vgetrandom_chacha20_sse2)
 	movdqu	TY, KEYHI
 
 .Lpass:
-	spread	.Lconstant(%rip), A0, A1, TX, TY
-	movdqu	TX, A2
-	movdqu	TY, A3
+	spread	.Lconstant(%rip), A0, A1, A2, A3
 	spread	KEYLO, B0, B1, B2, B3
 	spread	KEYHI, C0, C1, C2, C3
+	movdqu	C2, AWAY0
+	movdqu	C3, AWAY1
 	numbers	D0
 	pxor	D1, D1
 	pxor	D2, D2
 	pxor	D3, D3
 
 	mov	$10, ROUNDS
-	.balign	16
+	.balign	32
 .Ldouble_round:
-	quarter_rounds	B0, B1, B2, B3, C0, C1, C2, C3, D0, D1, D2, D3
-	quarter_rounds	B1, B2, B3, B0, C2, C3, C0, C1, D3, D0, D1, D2
+	quarter_rounds	A0, A1, B0, B1, C0, C1, D0, D1, C2, C3
+	exchange	C0, C1, C2, C3
+	quarter_rounds	A2, A3, B2, B3, C2, C3, D2, D3, C0, C1
+	quarter_rounds	A0, A1, B1, B2, C2, C3, D3, D0, C0, C1
+	exchange	C2, C3, C0, C1
+	quarter_rounds	A2, A3, B3, B0, C0, C1, D1, D2, C2, C3
 	dec	ROUNDS
 	jnz	.Ldouble_round
+
+	exchange	A2, A3, C2, C3
 
 	add_spread	KEYLO, B0, B1, B2, B3
 	add_spread	KEYHI, C0, C1, C2, C3
@@ -197,19 +182,19 @@ CORE_START(vgetrandom_chacha20_sse2)
 	store		2, C3, TX, C1, C0
 	transpose	D0, D1, D2, D3, TX
 	store		3, D3, TX, D1, D0
-	movdqu		A2, B2
-	movdqu		A3, B3
+	movdqu		AWAY0, B2
+	movdqu		AWAY1, B3
 	add_spread	.Lconstant(%rip), A0, A1, B2, B3
 	transpose	A0, A1, B2, B3, TX
 	store		0, B3, TX, A1, A0
 	end_output	4, .Lpass
-	/* After an odd number of passes there is another one, all for the state. */
+	/* After an odd number of groups there is another one, all for the state. */
 	test	$4, COUNTER
 	jnz	.Lpass
 
 	pxor	%xmm0, %xmm0
-	movdqu	%xmm0, A2
-	movdqu	%xmm0, A3
+	movdqu	%xmm0, AWAY0
+	movdqu	%xmm0, AWAY1
 	movdqu	%xmm0, KEYLO
 	movdqu	%xmm0, KEYHI
 	pxor	%xmm1, %xmm1
