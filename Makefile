@@ -69,7 +69,7 @@ bench:		## measure, natively and in the guest: build/bench/results.json
 	@bench/run native
 	@bench/run libraries
 	$(if $(filter-out 0,$(QUICK)),,@bench/run programs)
-	@$(MAKE) kernel selftests
+	@$(MAKE) kernel
 	@bench/run guest
 
 report: bench	## measure, and draw it: build/report, README.md and bench/pictures
@@ -80,7 +80,9 @@ bench-lib: lib	## libvgetrandom against other libraries, and programs with it an
 	@bench/run programs
 
 bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
-	@bench/lazyfree-run
+	@scripts/build kernel-plain
+	@scripts/build kernel
+	@bench/run lazyfree
 
 test: deps	## the tests that a change needs: a quarter of an hour
 	@scripts/run-tests $(TESTS)

@@ -249,7 +249,7 @@ static double time_slice(const struct figure *figure, int cpu, double *thread_ns
 	return ns / figure->calls;
 }
 
-/* In strides: the first calls take longer than those to come. */
+/* In strides: the first calls take longer than those to come, the very first much longer. */
 static void calibrate(struct figure *figure, double slice_ns, int cpu)
 {
 	double ns = INFINITY, thread_ns;
@@ -259,7 +259,9 @@ static void calibrate(struct figure *figure, double slice_ns, int cpu)
 	 * By the time of a thread, not by that of all: when they do not start together, that
 	 * of a few calls says nothing about that of many.
 	 */
-	for (figure->calls = 1; ; figure->calls *= 4) {
+	figure->calls = 1;
+	time_slice(figure, cpu, &thread_ns);
+	for (; ; figure->calls *= 4) {
 		time_slice(figure, cpu, &thread_ns);
 		ns = fmin(ns, thread_ns);
 		wanted = fmax(slice_ns / ns, 1);
@@ -310,6 +312,8 @@ int main(int argc, char **argv)
 {
 	const unsigned int rounds = argc == 3 ? number(argv[1]) : 0;
 	const double slice_ns = argc == 3 ? number(argv[2]) * 1e6 : 0;
+	/* In a guest both are its console. */
+	const bool is_watched = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
 	int cpu = next_cpu(-1);
 	unsigned int round;
 	size_t i;
@@ -325,13 +329,13 @@ int main(int argc, char **argv)
 			calibrate(&figures[i], slice_ns, cpu);
 	}
 	for (round = 0; round < rounds; round++, cpu = next_cpu(cpu)) {
-		if (isatty(STDERR_FILENO))
+		if (is_watched)
 			fprintf(stderr, "\rbench: round %u of %u ", round + 1, rounds);
 		for (i = 0; i < nr_figures; i++)
 			/* After calls with zmm registers, some processors are slow for a while. */
 			measure(&figures[round & 2 ? nr_figures - 1 - i : i], cpu);
 	}
-	if (isatty(STDERR_FILENO))
+	if (is_watched)
 		fprintf(stderr, "\r%*s\r", 40, "");
 	for (i = 0; i < nr_figures; i++)
 		write_figure(i);

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * What madvise(MADV_FREE) costs, by how the memory is mapped. bench/lazyfree-run
- * boots kernels to run this in them.
+ * What madvise(MADV_FREE) costs, by how the memory is mapped: a worker (see worker.h) that
+ * 'bench/run lazyfree' starts in kernels that it boots.
  *
- * usage: lazyfree MIB ROUNDS
- *
- * Prints a line for each case: its name, nanoseconds per GiB in the best round,
- * huge pages split per GiB, and which part of the memory was marked lazily free.
+ * Its questions are CASE:ns, nanoseconds per GiB; CASE:splits, huge pages split per GiB; and
+ * CASE:freed, which part of the memory was marked lazily free. Their "bytes" are MiB.
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,32 +146,42 @@ static struct result measure(char *p, size_t len)
 	return result;
 }
 
-int main(int argc, char **argv)
+/* As struct result has it, for a GiB; the last as a part of the memory. */
+static double answer(const char *name, size_t len)
 {
-	size_t len = argc == 3 ? strtoul(argv[1], NULL, 0) << 20 : 0;
-	int rounds = argc == 3 ? atoi(argv[2]) : 0;
-	cpu_set_t one;
+	size_t i, of_case;
 
-	if (!len || len % HUGE || rounds < 1)
-		errx(2, "usage: lazyfree MIB ROUNDS; MIB is even");
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		err(1, "sched_setaffinity");
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct result result;
+		char *p;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct result best = { .ns = -1 };
+		of_case = strlen(cases[i].name);
+		if (strncmp(name, cases[i].name, of_case) || name[of_case] != ':')
+			continue;
+		p = cases[i].map(len);
+		result = measure(p, len);
+		munmap(p, len);
+		if (!strcmp(name + of_case, ":ns"))
+			return result.ns * GIB / len;
+		if (!strcmp(name + of_case, ":splits"))
+			return (double)result.splits * GIB / len;
+		if (!strcmp(name + of_case, ":freed"))
+			return result.lazy_kb * 1024.0 / len;
+	}
+	errx(2, "%s: there is no question of this name", name);
+}
 
-		for (int round = 0; round < rounds; round++) {
-			char *p = cases[i].map(len);
-			struct result result = measure(p, len);
+int main(void)
+{
+	char line[128], name[64];
+	size_t mib;
 
-			munmap(p, len);
-			if (best.ns < 0 || result.ns < best.ns)
-				best = result;
-		}
-		printf("%s %.0f %.1f %.4f\n", cases[i].name, best.ns * GIB / len,
-		       (double)best.splits * GIB / len, best.lazy_kb * 1024.0 / len);
+	setlinebuf(stdout);
+	puts("{}");
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "ask %63s %zu", name, &mib) != 2 || !mib || mib % 2)
+			errx(2, "this is no request, of an even number of MiB: %s", line);
+		printf("%.4f\n", answer(name, mib << 20));
 	}
 	return 0;
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <vdso_host.h>
 
@@ -54,6 +56,9 @@ static void open_states(void)
 	static const unsigned char zeros[PAGE_BYTES];
 	char byte;
 
+	/* Until the kernel's RNG is ready, every vDSO makes the system call. */
+	if (syscall(SYS_getrandom, &byte, 1, 0) != 1)
+		err(1, "getrandom: the system call");
 	if (fn.vdso(NULL, 0, 0, &params, ~0UL) || !params.size_of_opaque_state ||
 	    params.size_of_opaque_state > PAGE_BYTES)
 		errx(1, "%s: it does not say what its states need", hello.impl);

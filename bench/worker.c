@@ -194,6 +194,7 @@ static void answer_question(const char *name, size_t bytes)
 {
 	const struct question *const *question = __start_questions;
 
+	/* cppcheck-suppress comparePointers ; of one section */
 	for (; question < __stop_questions; question++) {
 		if (!strcmp((*question)->name, name)) {
 			printf("%.3f\n", (*question)->ask(contender, threads[0].buffer, bytes));
@@ -263,6 +264,7 @@ static const struct contender *find_contender(const char *name)
 {
 	const struct contender *const *entry = __start_contenders;
 
+	/* cppcheck-suppress comparePointers ; of one section */
 	for (; entry < __stop_contenders; entry++)
 		if (!strcmp((*entry)->name, name))
 			return *entry;

@@ -112,6 +112,7 @@ def libraries():
         _made(_here, ["syscall"]),
         _made(_here, ["least-call"]),
         _made(_no_vdso, ["vgetrandom"], preload=True),
+        _made(_no_vdso, ["getrandom"]),
         _made(_no_vdso, ["syscall"]),
         _made(_our_vdso, ["vgetrandom"], preload=True),
         _made(_our_vdso, ["kernel-vdso"], call="__vdso_getrandom"),

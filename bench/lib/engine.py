@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from places import OUT, die
+from places import OUT, TOP, die
 
 
 class Plan:
@@ -66,6 +66,18 @@ class Plan:
                  name: values[number]}
                 for number, (_, worker, name, row) in enumerate(self._figures)
                 for hello in [self.hellos[worker]] if number in values]
+
+    def run_in_guest(self, rounds, slice_ms, programs, then, *options):
+        """Likewise, in a kernel that is booted for that. programs: for the guest; then: a command
+        for its shell; options: of scripts/vm."""
+        path = os.path.join(OUT, "plan")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(self))
+        adds = [word for program in (os.path.join(OUT, "bench"), path, *programs)
+                for word in ("--add", program)]
+        return self.run(rounds, slice_ms, [
+            os.path.join(TOP, "scripts/vm"), *options, *adds, "--", "sh", "-c",
+            f"bench {rounds} {slice_ms} <plan && {then}"])
 
     def _note(self, line, values):
         if not line.startswith("{"):

@@ -7,9 +7,18 @@ import sys
 from typing import NamedTuple
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def _of_architecture(name):
+    """A variable of scripts/arch."""
+    return subprocess.run(["bash", "-c", '. "$1/scripts/lib.sh"; printf %s "${!2}"', "bash", TOP,
+                           name], check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
 BUILD = os.environ.get("VGETRANDOM_BUILD", os.path.join(TOP, "build"))
 OUT = os.path.join(BUILD, "bench")
-IMAGE = os.path.join(BUILD, "kernel/arch/x86/entry/vdso/vdso64.so.dbg")
+KERNEL = os.path.join(BUILD, "kernel", _of_architecture("KERNEL_IMAGE"))
+IMAGE = os.path.join(BUILD, "kernel", _of_architecture("VDSO_IMAGE"))
 LIBRARY = os.path.join(BUILD, "lib/libvgetrandom.so")
 QUICK = os.environ.get("QUICK", "0") not in ("", "0")
 
@@ -26,8 +35,8 @@ def cores():
     """All of them, each before those that it is faster than."""
     lines = subprocess.run([os.path.join(TOP, "scripts/cores")], check=True, text=True,
                            stdout=subprocess.PIPE).stdout.splitlines()
-    fields = [line.split("\t") for line in lines]
-    return [Core(name, int(blocks), feature, log) for name, blocks, feature, log in reversed(fields)]
+    fields = reversed([line.split("\t") for line in lines])
+    return [Core(name, int(blocks), feature, log) for name, blocks, feature, log in fields]
 
 
 def relative(path):

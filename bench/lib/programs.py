@@ -10,6 +10,7 @@ by whom, if it still is with it.
 import glob
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from typing import NamedTuple
@@ -20,6 +21,9 @@ from places import LIBRARY
 
 HERE = os.path.join(places.TOP, "bench/programs")
 NEVER = 0.001
+PATIENCE = 120
+# As many times as long: a request's way to the program and back takes its time.
+DIALOGUE_SLICES = 20
 
 
 class Program(NamedTuple):
@@ -83,16 +87,20 @@ POSTGRES = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgre
 
 
 def _init_postgres(directory):
-    data = os.path.join(directory, "postgres")
-    os.mkdir(data)
-    if not os.getuid() and subprocess.run(["chown", "postgres:", data], check=False,
-                                          capture_output=True).returncode:
-        return False
-    return not subprocess.run([*AS_POSTGRES, f"{POSTGRES}/initdb", "-N", "-D", data],
-                              check=False, capture_output=True).returncode
+    # One for each server: both run at the same time.
+    for variant in (False, True):
+        data = os.path.join(directory, f"postgres-{variant}")
+        os.mkdir(data)
+        if not os.getuid() and subprocess.run(["chown", "postgres:", data], check=False,
+                                              capture_output=True).returncode:
+            return False
+        if subprocess.run([*AS_POSTGRES, f"{POSTGRES}/initdb", "-N", "-D", data], check=False,
+                          capture_output=True, cwd=directory).returncode:
+            return False
+    return True
 
 
-# DIRECTORY in a command is the one that its preparation got.
+# In a command DIRECTORY is the one that its preparation got, and PRELOAD is True or False.
 PROGRAMS = (
     _python("os.urandom(16)"), _python("os.urandom(4096)"), _python("uuid.uuid4()"),
     _python("secrets.token_hex(16)"), _python("secrets.randbelow(1000000)"),
@@ -105,18 +113,22 @@ PROGRAMS = (
     _node("crypto.randomBytes(16)"), _node("crypto.randomUUID()"),
     Program("golang-go", "rand.Read() of 16 bytes", ["DIRECTORY/go-worker"], prepare=_build_go),
     _dialogue("sqlite3", "randomblob(16)", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
-              "i + 1 FROM n LIMIT CALLS) SELECT 'done:' || sum(length(randomblob(16))) FROM n;",
+              "i + 1 FROM n LIMIT CALLS) SELECT 'done:' || total(length(randomblob(16))) FROM n;",
               ["sqlite3", "-interactive", ":memory:"]),
     _dialogue("postgresql", "SELECT gen_random_uuid()", "SELECT 'done:' || "
               "count(gen_random_uuid()) FROM generate_series(1, CALLS)",
-              [*AS_POSTGRES, f"{POSTGRES}/postgres", "--single", "-D", "DIRECTORY/postgres",
-               "postgres"], _init_postgres),
+              [*AS_POSTGRES, f"{POSTGRES}/postgres", "--single", "-D",
+               "DIRECTORY/postgres-PRELOAD", "postgres"], _init_postgres),
     _run("coreutils", "true", "/usr/bin/true"),
     _run("openssl", "openssl rand", "openssl", "rand", "-hex", "16"),
     _run("uuid-runtime", "uuidgen -r", "uuidgen", "-r"),
     _run("coreutils", "mktemp -u", "mktemp", "-u"),
     _run("coreutils", "shuf -i 1-1000", "shuf", "-i", "1-1000"),
 )
+
+
+def _command(program, preload):
+    return [word.replace("PRELOAD", str(preload)) for word in program.command]
 
 
 def _version(package):
@@ -126,26 +138,30 @@ def _version(package):
     return re.split(r"[-+~]", found.partition(":")[2] or found)[0] or "unknown"
 
 
-def _work(command, calls, env=None):
+def _work(command, calls):
     """A worker's run with a request for so many calls, or None if it fails."""
-    done = subprocess.run(command, input=f"time 0 {calls} 1 0\n", text=True, check=False,
-                          capture_output=True, errors="replace",
-                          env={**os.environ, **(env or {})})
+    try:
+        done = subprocess.run(command, input=f"time 0 {calls} 1 0\n", text=True, check=False,
+                              capture_output=True, errors="replace", timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return None
     return done if not done.returncode and done.stdout.count("\n") == 2 else None
 
 
 class Tracer:
     """What strace sees of a program's requests."""
 
-    def __init__(self, program, directory):
-        self._command = program.command
+    def __init__(self, program, directory, library):
+        self._program = program
+        self._preload = "LD_PRELOAD=" + library
         self._calls = 1 if program.is_run else 2000
         self._trace = os.path.join(directory, "trace")
 
     def _lines(self, calls, preload, *options):
-        env = ["-E", "LD_PRELOAD=" + LIBRARY] if preload else []
+        env = ["-E", self._preload] if preload else []
         if not _work(["strace", "-f", "-qq", "-y", *options, *env, "-e", "trace=getrandom,read",
-                      "-e", "signal=none", "-o", self._trace, *self._command], calls):
+                      "-e", "signal=none", "-o", self._trace,
+                      *_command(self._program, preload)], calls):
             raise OSError("strace does not work here")
         with open(self._trace, encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()
@@ -167,7 +183,8 @@ class Tracer:
 
     def calls_arc4random(self):
         """Whether it is the library that it calls then."""
-        done = _work(self._command, 1, {"LD_DEBUG": "bindings", "LD_PRELOAD": LIBRARY})
+        done = _work(["env", "LD_DEBUG=bindings", self._preload,
+                      *_command(self._program, True)], 1)
         return bool(done and re.search(r"to .*/libvgetrandom\.so.*symbol .arc4random",
                                        done.stderr))
 
@@ -191,8 +208,8 @@ def _reason(program, tracer, without, calls_with):
     return "it makes the system call itself, without libc"
 
 
-def _explain(program, directory):
-    tracer = Tracer(program, directory)
+def _explain(program, directory, library):
+    tracer = Tracer(program, directory, library)
     try:
         without = tracer.asked(False)
         calls_with = tracer.asked(True)[0]
@@ -204,15 +221,32 @@ def _explain(program, directory):
 
 def _ready(program, directory):
     """With the directory in its command; None if the program is not there, or does not work."""
-    command = [word.replace("DIRECTORY", directory) for word in program.command]
+    ready = program._replace(command=[word.replace("DIRECTORY", directory)
+                                      for word in program.command])
     try:
-        if (not program.prepare or program.prepare(directory)) and _work(command, 1):
-            return program._replace(command=command)
+        if (not program.prepare or program.prepare(directory)) and \
+           _work(_command(ready, False), 1):
+            return ready
     except OSError:
         pass
     print(f"{program.package}: {program.does} is left out: the package is not there, or does not "
           "work")
     return None
+
+
+def _is_dialogue(program):
+    return "--dialogue" in program.command
+
+
+def _time(chosen, library, rounds, slice_ms):
+    """Without the library and with it, in turns."""
+    plan = Plan()
+    for program in chosen:
+        for preload in (False, True):
+            worker = plan.worker(_command(program, preload),
+                                 {"LD_PRELOAD": library} if preload else {})
+            plan.time(worker, 0)
+    return plan.run(rounds, slice_ms) if chosen else []
 
 
 def packages():
@@ -225,13 +259,14 @@ def measure(rounds, slice_ms):
     os.environ.pop("LD_PRELOAD", None)
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
+        # Programs that run as another user can read it there.
+        library = shutil.copy(LIBRARY, directory)
         there = [ready for program in PROGRAMS for ready in [_ready(program, directory)] if ready]
-        plan = Plan()
-        for program in there:
-            for preload in (False, True):
-                worker = plan.worker(program.command, {"LD_PRELOAD": LIBRARY} if preload else {})
-                plan.time(worker, 0, preload=preload)
-        found = plan.run(rounds, slice_ms)
+        there.sort(key=_is_dialogue)
+        found = [row for dialogues in (False, True)
+                 for row in _time([program for program in there
+                                   if _is_dialogue(program) == dialogues], library, rounds,
+                                  slice_ms * (DIALOGUE_SLICES if dialogues else 1))]
         if len(found) != 2 * len(there):
             places.die("a program that has worked does not work any more")
         rows = []
@@ -239,5 +274,5 @@ def measure(rounds, slice_ms):
             rows.append({"where": "native", "program": program.package,
                          "version": _version(program.package), "does": program.does,
                          "without": without["ns"], "with": with_library["ns"],
-                         **_explain(program, directory)})
+                         **_explain(program, directory, library)})
         return rows

@@ -89,7 +89,8 @@ class Verdict:
         """The end of all."""
         for missed in self.missed:
             print(f"missed: {missed}")
-        print(f"{self.checked - len(self.missed)} of {self.checked} targets met")
+        if self.checked:
+            print(f"{self.checked - len(self.missed)} of {self.checked} targets met")
 
 
 def _of_limit(rows, cores, verdict):
@@ -177,9 +178,8 @@ def libraries(found, cores, verdict):
 
     sizes = sorted(by_size(rows, where="native", impl="syscall"))
     newer = time(impl="glibc-2.41", libc="glibc-2.41", call="getrandom")
-    lines = [line("system call: without a vDSO",
-                  time(where="no-vdso", impl="libvgetrandom"),
-                  time(where="no-vdso", impl="syscall"))]
+    lines = [line("this libc: without a vDSO", time(where="no-vdso", impl="libvgetrandom"),
+                  time(where="no-vdso", impl=here))]
     if newer:
         lines += [line("glibc 2.41: preloaded", time(impl="libvgetrandom", call="getrandom"),
                        newer),

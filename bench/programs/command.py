@@ -5,9 +5,11 @@
 usage: command.py COMMAND [ARGUMENT]...
        command.py --dialogue REQUEST COMMAND [ARGUMENT]...
 
-Of a dialogue, CALLS in the request is how many there are to be; the answer has "done:" in it.
+Of a dialogue, CALLS in the request is how many there are to be; the answer has "done:" and
+a number in it.
 """
 
+import re
 import subprocess
 import sys
 import time
@@ -26,7 +28,8 @@ def talk(calls):
     process.stdin.flush()
     while True:
         line = process.stdout.readline()
-        if "done:" in line:
+        # Not what some print of the request itself.
+        if re.search(r"done:\d", line):
             return
         if not line:
             sys.exit(f"{command[0]} has ended")
@@ -38,7 +41,8 @@ if command[0] == "--dialogue":
     request, command, work = command[1], command[2:], talk
     # It lives as long as this program does.
     # pylint: disable=consider-using-with
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True)
 print("{}", flush=True)
 for line in sys.stdin:
     count = int(line.split()[2])

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <arch.h>
+#include <linux/types.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "core.h"
 
-#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-	void vgetrandom_chacha20_##name(struct vgetrandom_state *state, void *dst,	\
-					size_t nblocks, unsigned long call);
-#include <asm/vdso/getrandom-cores.h>
+typedef __u8 u8;
+#include <vdso/getrandom-cores.h>
 
 static const struct core cores[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\

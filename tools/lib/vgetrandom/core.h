@@ -22,8 +22,8 @@ struct vgetrandom_state;
 struct core {
 	const char	*name;
 	size_t		blocks;
-	void		(*make)(struct vgetrandom_state *state, void *dst, size_t nblocks,
-				unsigned long call);
+	void		(*make)(struct vgetrandom_state *state, unsigned char *dst,
+				size_t nblocks, unsigned long call);
 	size_t		instead_of_vdso;
 	size_t		instead_of_syscall;
 };

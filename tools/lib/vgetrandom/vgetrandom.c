@@ -56,7 +56,7 @@ static ssize_t result(ssize_t ret)
 }
 
 __attribute__((noinline))
-static ssize_t not_so_fast(void *buf, size_t len, unsigned int flags)
+static ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 {
 	const unsigned int contradiction = GRND_RANDOM | GRND_INSECURE;
 	void *state = thread.state;
@@ -84,11 +84,11 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 {
 	void *state = thread.state;
 
-	/* What not_so_fast() looks at one by one, with a jump less: 1 is GRND_NONBLOCK. */
+	/* What slow_path() looks at one by one, with a jump less: 1 is GRND_NONBLOCK. */
 	if (likely(state && len < effect.large_from &&
 		   !(beyond_addresses(buf) | flags >> 1)))
 		return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
-	return not_so_fast(buf, len, flags);
+	return slow_path(buf, len, flags);
 }
 
 void *vgetrandom_alloc(void)

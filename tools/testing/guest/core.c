@@ -19,8 +19,7 @@
 #define LINES		10000		/* more than a boot logs */
 
 /* Of a frame as the kernel makes it: struct _fpx_sw_bytes, and XSAVE's area. */
-#define SW_MAGIC_OFFSET	464
-#define SW_MAGIC	0x46505853u	/* FP_XSTATE_MAGIC1 */
+#define SW_BYTES_OFFSET	464
 #define XMM_OFFSET	160
 #define XMM_SIZE	256
 #define IN_USE_OFFSET	512		/* XSTATE_BV */
@@ -89,15 +88,16 @@ static bool any_of_component(const uint8_t *frame, unsigned int number)
 static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 {
 	const uint8_t *frame = (uint8_t *)((ucontext_t *)ucontext)->uc_mcontext.fpregs;
-	uint32_t magic;
+	struct _fpx_sw_bytes sw;
 
 	(void)sig;
 	(void)info;
 	seen.steps++;
 	seen.xmm |= !is_zero(frame + XMM_OFFSET, XMM_SIZE);
-	memcpy(&magic, frame + SW_MAGIC_OFFSET, sizeof(magic));
-	if (magic != SW_MAGIC)
-		return;		/* without XSAVE there is no more */
+	memcpy(&sw, frame + SW_BYTES_OFFSET, sizeof(sw));
+	/* Without XSAVE there is no more: what follows is old stack. */
+	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size <= IN_USE_OFFSET)
+		return;
 	seen.ymm |= any_of_component(frame, 2);
 	seen.zmm |= any_of_component(frame, 6);
 }

@@ -510,10 +510,15 @@ TEST(info_tells_no_more_than_there_is_room_for)
 
 static bool is_core(const char *name)
 {
-#define VGETRANDOM_CORE(NAME, core, log, blocks, FEATURE, feature)	\
-	if (!strcmp(name, #core))					\
-		return true;
+	static const char cores[][16] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	{ #name },
 #include <asm/vdso/getrandom-cores.h>
+		{ "" }
+	};
+
+	for (size_t i = 0; *cores[i]; i++)
+		if (!strcmp(name, cores[i]))
+			return true;
 	return false;
 }
 

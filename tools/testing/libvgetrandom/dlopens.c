@@ -115,12 +115,10 @@ TEST(threads_from_before_it_was_opened_may_ask)
 
 	test_unseen_init();
 	pthread_barrier_init(&there, NULL, 11);
-	for (int i = 0; i < 10; i++)
-		thread[i] = test_thread(use_from_before, NULL);
+	test_threads(thread, 10, use_from_before, NULL);
 	test_join(test_thread(open_in_thread, NULL));
 	pthread_barrier_wait(&there);
-	for (int i = 0; i < 10; i++)
-		test_join(thread[i]);
+	test_join_all(thread, 10);
 	draw();
 }
 

@@ -189,19 +189,15 @@ static void *ask(void *arg)
 
 TEST(no_two_threads_ever_use_the_same_state)
 {
-	pthread_t thread[400];
+	const int threads = 400, rounds = 3;
 
 	meet_fake();
 	fake->spin = 300;
-	pthread_barrier_init(&barrier, NULL, ARRAY_SIZE(thread));
-	for (int round = 0; round < 3; round++) {
-		for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
-			thread[i] = test_thread(ask, NULL);
-		for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
-			test_join(thread[i]);
-	}
+	pthread_barrier_init(&barrier, NULL, threads);
+	for (int round = 0; round < rounds; round++)
+		test_run_threads(threads, ask, NULL);
 	/* Who comes while others map more goes without for a moment. */
-	check(fake->calls > 3 * ARRAY_SIZE(thread) * 50 / 2);
+	check(fake->calls > (unsigned long)(rounds * threads * 50 / 2));
 	test_no_harm(fake);
 }
 
@@ -213,11 +209,9 @@ static void threads_in_child(void)
 	memset(fake, 0, sizeof(*fake));
 	fake->spin = 300;
 	pthread_barrier_init(&barrier, NULL, ARRAY_SIZE(thread) + 1);
-	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
-		thread[i] = test_thread(ask, NULL);
+	test_threads(thread, ARRAY_SIZE(thread), ask, NULL);
 	ask(NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
-		test_join(thread[i]);
+	test_join_all(thread, ARRAY_SIZE(thread));
 	test_no_harm(fake);
 }
 

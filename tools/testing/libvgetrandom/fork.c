@@ -303,14 +303,8 @@ static void *take_once(void *arg)
 
 static void *make_threads(void *arg)
 {
-	while (!atomic_load(&stop)) {
-		pthread_t thread[4];
-
-		for (int i = 0; i < 4; i++)
-			thread[i] = test_thread(take_once, NULL);
-		for (int i = 0; i < 4; i++)
-			test_join(thread[i]);
-	}
+	while (!atomic_load(&stop))
+		test_run_threads(4, take_once, NULL);
 	return arg;
 }
 
@@ -332,11 +326,9 @@ static void child_with_threads(void)
 	pthread_t thread[8];
 
 	draw_some();
-	for (int i = 0; i < 8; i++)
-		thread[i] = test_thread(take_once, NULL);
+	test_threads(thread, 8, take_once, NULL);
 	draw_some();
-	for (int i = 0; i < 8; i++)
-		test_join(thread[i]);
+	test_join_all(thread, 8);
 	alloc_and_free(NULL);
 	_exit(0);
 }

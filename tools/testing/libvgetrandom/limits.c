@@ -176,8 +176,7 @@ static void runs_out(int which)
 	size_t states = test_info().states;
 
 	pthread_barrier_init(&barrier, NULL, THREADS + 1);
-	for (int i = 0; i < THREADS; i++)
-		thread[i] = test_thread(ask_twice, NULL);
+	test_threads(thread, THREADS, ask_twice, NULL);
 	check(!getrlimit(which, &old));
 	check(!setrlimit(which, &none));
 	check(mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -191,8 +190,7 @@ static void runs_out(int which)
 	/* A shortage that has ended is noticed. */
 	if (states)
 		check(test_info().states > states, "still %zu states", states);
-	for (int i = 0; i < THREADS; i++)
-		test_join(thread[i]);
+	test_join_all(thread, THREADS);
 }
 
 TEST(address_space_may_run_out_and_come_back)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,11 +218,9 @@ TEST(nothing_is_left_of_threads_that_have_ended)
 	before = bytes_in_secret_memory();
 	check(before <= 8, "%zu bytes that are not 0 at the start", before);
 	pthread_barrier_init(&barrier, NULL, 51);
-	for (int i = 0; i < 50; i++)
-		thread[i] = test_thread(ask_and_end, NULL);
+	test_threads(thread, 50, ask_and_end, NULL);
 	pthread_barrier_wait(&barrier);
-	for (int i = 0; i < 50; i++)
-		test_join(thread[i]);
+	test_join_all(thread, 50);
 	with = bytes_in_secret_memory();
 	check(with == before, "%zu bytes have become %zu", before, with);
 }
@@ -235,7 +232,7 @@ TEST(a_child_inherits_no_secrets)
 
 	test_draw(16);
 	test_draw(65536);
-	pid = syscall(SYS_fork);
+	pid = test_clone();
 	if (!pid) {
 		count = bytes_in_secret_memory();
 		check(!count, "%zu bytes that are not 0", count);

@@ -359,8 +359,7 @@ static void no_more_memory(int error, int most)
 	atomic_store(&refuse_with, error);
 	check(!sigaction(SIGSYS, &sa, NULL));
 	pthread_barrier_init(&barrier, NULL, THREADS + 1);
-	for (int i = 0; i < THREADS; i++)
-		thread[i] = test_thread(ask_in_turn, NULL);
+	test_threads(thread, THREADS, ask_in_turn, NULL);
 	test_filter(refused, SECCOMP_RET_TRAP, SECCOMP_RET_ALLOW);
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
@@ -368,8 +367,7 @@ static void no_more_memory(int error, int most)
 	if (states)
 		check(atomic_load(&tried), "there were never 1000 threads, then");
 	check(test_info().states == states);
-	for (int i = 0; i < THREADS; i++)
-		test_join(thread[i]);
+	test_join_all(thread, THREADS);
 	ask_for_all_sizes();
 }
 

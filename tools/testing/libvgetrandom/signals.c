@@ -142,12 +142,7 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	test_storm(60, ask_in_handler);
 	while (test_goes_on(until, atomic_load(&handled), FEW)) {
-		pthread_t thread[4];
-
-		for (int i = 0; i < 4; i++)
-			thread[i] = test_thread(fn, (void *)len);
-		for (int i = 0; i < 4; i++)
-			test_join(thread[i]);
+		test_run_threads(4, fn, (void *)len);
 		threads += 4;
 	}
 	test_storm(0, SIG_DFL);

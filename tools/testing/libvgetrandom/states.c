@@ -282,13 +282,11 @@ TEST(no_two_ever_have_the_same_state)
 
 	need_states();
 	test_storm(200, in_handler);
-	for (int i = 0; i < 4; i++)
-		thread[i] = test_thread(take_and_give_on, NULL);
+	test_threads(thread, 4, take_and_give_on, NULL);
 	for (double until = test_seconds(0.7); test_now() < until;)
 		usleep(1000);
 	stop = true;
-	for (int i = 0; i < 4; i++)
-		test_join(thread[i]);
+	test_join_all(thread, 4);
 }
 
 /* A state that is nobody's thread's is the child's too. */

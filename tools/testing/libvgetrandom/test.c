@@ -220,6 +220,26 @@ void test_join(pthread_t thread)
 	check(!err, "pthread_join: %s", strerror(err));
 }
 
+void test_threads(pthread_t *thread, size_t count, void *(*fn)(void *arg), void *arg)
+{
+	for (size_t i = 0; i < count; i++)
+		thread[i] = test_thread(fn, arg);
+}
+
+void test_join_all(const pthread_t *thread, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		test_join(thread[i]);
+}
+
+void test_run_threads(size_t count, void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread[count];
+
+	test_threads(thread, count, fn, arg);
+	test_join_all(thread, count);
+}
+
 pid_t test_clone(void)
 {
 	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);

@@ -114,6 +114,11 @@ void test_aborts(void (*fn)(void), const char *message);
 pthread_t test_thread(void *(*fn)(void *arg), void *arg);
 void test_join(pthread_t thread);
 
+/* The same of @count threads; and both, one after the other. */
+void test_threads(pthread_t *thread, size_t count, void *(*fn)(void *arg), void *arg);
+void test_join_all(const pthread_t *thread, size_t count);
+void test_run_threads(size_t count, void *(*fn)(void *arg), void *arg);
+
 /* As fork(), of which libc does not hear. */
 pid_t test_clone(void);
 

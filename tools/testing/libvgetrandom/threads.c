@@ -35,14 +35,8 @@ static void *ask_both(void *arg)
 
 static void churn(unsigned long threads, void *(*fn)(void *arg))
 {
-	pthread_t thread[AT_ONCE];
-
-	for (unsigned long i = 0; i < threads; i += AT_ONCE) {
-		for (int t = 0; t < AT_ONCE; t++)
-			thread[t] = test_thread(fn, NULL);
-		for (int t = 0; t < AT_ONCE; t++)
-			test_join(thread[t]);
-	}
+	for (unsigned long i = 0; i < threads; i += AT_ONCE)
+		test_run_threads(AT_ONCE, fn, NULL);
 }
 
 TEST(memory_is_bounded_by_the_peak_of_100000_threads)
@@ -86,13 +80,11 @@ static void at_once(unsigned int threads)
 	check(thread);
 	check(!pthread_barrier_init(&all_there, NULL, threads + 1));
 	check(!pthread_barrier_init(&go_home, NULL, threads + 1));
-	for (unsigned int i = 0; i < threads; i++)
-		thread[i] = test_thread(ask_and_stay, NULL);
+	test_threads(thread, threads, ask_and_stay, NULL);
 	pthread_barrier_wait(&all_there);
 	pthread_barrier_wait(&all_there);
 	pthread_barrier_wait(&go_home);
-	for (unsigned int i = 0; i < threads; i++)
-		test_join(thread[i]);
+	test_join_all(thread, threads);
 	free(thread);
 }
 

@@ -206,16 +206,18 @@ static void put_rng_data(const struct image *image, unsigned long base)
 		uint8_t		is_ready;
 		uint8_t		core;
 	} rng = { 1, 1, 0 };
-	uint8_t number = 0;
+	const bool runs[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+		__builtin_cpu_supports(feature),
+#include <asm/vdso/getrandom-cores.h>
+	};
 	long where;
 
 	if (!find_symbol(image, "vvar__vdso_rng_data", &where))
 		return;
-#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-	if (__builtin_cpu_supports(feature))				\
-		rng.core = number;					\
-	number++;
-#include <asm/vdso/getrandom-cores.h>
+	for (size_t i = 0; i < sizeof(runs); i++)
+		if (runs[i])
+			rng.core = i;
 	put(base + where, &rng, sizeof(rng));
 }
 

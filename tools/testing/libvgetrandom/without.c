@@ -39,14 +39,9 @@ static void *draw_all(void *arg)
 
 TEST(requests_of_all_sizes_are_answered)
 {
-	pthread_t thread[20];
-
 	test_unseen_init();
 	draw_all(NULL);
-	for (int i = 0; i < 20; i++)
-		thread[i] = test_thread(draw_all, NULL);
-	for (int i = 0; i < 20; i++)
-		test_join(thread[i]);
+	test_run_threads(20, draw_all, NULL);
 }
 
 static void draw_in_child(void)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The command was used in a way that it does not know. */
+/* A usage error. */
 #define EXIT_USAGE		2
 /* As env(1) and shells have it, of `vgetrandom run`: its own failures; no program */
 #define EXIT_RUN_FAILED		125

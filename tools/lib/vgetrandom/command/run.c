@@ -20,10 +20,15 @@ static void set(const char *name, const char *value)
 
 static const char *parse_core(const char *name)
 {
-#define VGETRANDOM_CORE(NAME, core, log, blocks, FEATURE, feature)	\
-	if (!strcmp(name, #core))					\
-		return name;
+	static const char cores[][16] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	{ #name },
 #include <asm/vdso/getrandom-cores.h>
+		{ "" }
+	};
+
+	for (size_t i = 0; *cores[i]; i++)
+		if (!strcmp(name, cores[i]))
+			return name;
 	errx(EXIT_USAGE, "--core '%s': no such core; 'vgetrandom info' lists them", name);
 }
 

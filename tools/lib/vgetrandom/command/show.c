@@ -177,7 +177,7 @@ int command_info(int argc, char **argv)
 	while (next_option(argc, argv, "", known) != -1)
 		json = true;
 	if (optind < argc) {
-		fprintf(stderr, "%s: what is '%s'? It takes no arguments but --json\n",
+		fprintf(stderr, "%s: unexpected argument '%s'; see vgetrandom --help\n",
 			argv[0], argv[optind]);
 		return EXIT_USAGE;
 	}

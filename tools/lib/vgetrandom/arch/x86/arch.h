@@ -32,10 +32,10 @@
  * other ways take longer with each block. SSE2's iteration is so long that the first size
  * with two of them, 513, would be a loss.
  */
-#define PAYS_sse2		640, 256
-#define PAYS_avx2		160, 128
-#define PAYS_avx512vl		160, 128
-#define PAYS_avx512		192, 128
+#define PAYS_sse2	.instead_of_vdso = 640, .instead_of_syscall = 256
+#define PAYS_avx2	.instead_of_vdso = 160, .instead_of_syscall = 128
+#define PAYS_avx512vl	.instead_of_vdso = 160, .instead_of_syscall = 128
+#define PAYS_avx512	.instead_of_vdso = 192, .instead_of_syscall = 128
 
 /**
  * arch_has_feature - does the processor have what a core needs?
