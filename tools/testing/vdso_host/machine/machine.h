@@ -24,12 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __x86_64__
-#include "x86_64.h"
-#elif defined(__aarch64__)
+#ifdef __aarch64__
 #include "aarch64.h"
 #else
-#error "vdso_host/machine: nothing here for this machine; add a header and a source"
+#include "x86_64.h"
 #endif
 
 /*
