@@ -6,7 +6,8 @@
  *
  *	void rounds_NAME(unsigned long double_rounds)
  *
- * Each makes as many blocks at a time as its instruction set is fastest with: see limit.c.
+ * Each makes as many blocks at a time as the core may: what an iteration makes has to fit into a
+ * state. See limit.c.
  */
 
 .altmacro
