@@ -63,9 +63,9 @@ class Verdict:
         self.missed = []
 
     def must(self, what, value, target):
-        """A target: value is to be target at least. Return the value as text."""
+        """A target: value, to two digits, is to be target at least. Return it as text."""
         self.checked += 1
-        if value >= target:
+        if round(value, 2) >= target:
             return number(value)
         self.missed.append(f"{what}: {value:.3f} of {target:.2f}")
         return number(value) + "!"
