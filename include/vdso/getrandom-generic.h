@@ -21,8 +21,8 @@
  *    nothing overwrites it there: key stream that has been returned, not what follows.
  *  - A core in C leaves words of its last block in registers, and may have had the key
  *    and blocks on the stack.
- *  - __arch_vgetrandom_take() is a place that writes of six instructions a word: longer than
- *    the two hundred that lib/vdso/getrandom.c counts on, if a batch has more than 256 bytes.
+ *  - __arch_vgetrandom_take() takes about six instructions a word. For more than 256 bytes that
+ *    exceeds the two hundred that lib/vdso/getrandom.c allows for a place that writes.
  *
  * So a key can outlive its use: an architecture needs at least a core in assembly, and
  * __arch_vgetrandom_take() too, for what Documentation/vdso/getrandom-security.rst
@@ -57,7 +57,7 @@ static __always_inline unsigned long __arch_vgetrandom_call(void)
  *
  * The word is read by one instruction.
  *
- * Return: whether it does.
+ * Return: whether @word held @value.
  */
 #ifndef __arch_vgetrandom_holds
 static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
@@ -74,7 +74,8 @@ static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
  *
  * A drop or a signal between reading and writing makes it fail: it is one instruction, or
  * a load and a store of which the second fails after an exception. Other CPUs do not
- * matter, because a state has one thread.
+ * matter, because a state has one thread. Compilers for arm64 need -mno-outline-atomics, or
+ * they call a function of libgcc here, which a vDSO does not have.
  *
  * Return: whether @word held @from, and was replaced.
  */
@@ -99,6 +100,8 @@ static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 {
 	u64 word;
 
+	/* These are not volatile, as vgetrandom_relock() is: not before it. */
+	barrier();
 	/* With the barrier, or compilers make calls of memcpy() and memset() of it. */
 	for (; len >= sizeof(word); len -= sizeof(word)) {
 		__builtin_memcpy(&word, src, sizeof(word));
@@ -134,7 +137,7 @@ static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
  * @state:	has the key, and an empty batch
  * @dst:	where whole blocks go; any alignment
  * @nblocks:	how many
- * @call:	what to write to the state's @owner before writing elsewhere in it
+ * @call:	what to write to the state's @owner before writing results
  * @core:	of struct vdso_rng_data
  *
  * The blocks after those at @dst, as many as an iteration makes besides and at least one,

@@ -230,7 +230,12 @@ static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *st
 					       const struct vdso_rng_data *rng,
 					       unsigned long call, u64 generation)
 {
-	barrier();
+	/*
+	 * Bytes of the batch were read before this, or they can be those of the new page and
+	 * the witness that of the old one: a drop sends other CPUs no interrupt on some
+	 * architectures.
+	 */
+	smp_rmb();
 	if (unlikely(!__arch_vgetrandom_holds(&rng->generation, generation)))
 		return false;
 	return __arch_vgetrandom_holds(&state->witness, call);
