@@ -12,8 +12,8 @@
  *	feature		the same in /proc/cpuinfo and for __builtin_cpu_supports()
  *
  * They are numbered from 0 on. Each is faster than those before it, where it does not slow
- * the processor down; the first runs everywhere. A number may change from one kernel to
- * the next: no program sees it.
+ * the processor down; the first runs everywhere. One that does not need AVX goes before
+ * AVX2. A number may change from one kernel to the next: no program sees it.
  */
 
 VGETRANDOM_CORE(SSE2,	  sse2,	    "SSE2",	      8, XMM2,	   "sse2")

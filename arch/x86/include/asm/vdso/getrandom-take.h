@@ -130,10 +130,10 @@ static __always_inline void __arch_vgetrandom_take_avx(u8 *dst, u8 *src, size_t 
 		     : : "memory", "cc");
 }
 
-/* All cores but the first, which is also what an unknown number means, are for AVX. */
+/* Those from AVX2 on are for AVX. An unknown number means the first core. */
 static __always_inline bool __arch_vgetrandom_has_avx(unsigned int core)
 {
-	return core > VGETRANDOM_SSE2 && core < VGETRANDOM_NR_CORES;
+	return core >= VGETRANDOM_AVX2 && core < VGETRANDOM_NR_CORES;
 }
 
 /*
