@@ -70,7 +70,8 @@ struct vdso_rng_data {
  * @unused:	puts the run on a cache line, so that no vector of it is on two
  * @key:	the key of the next refill, which overwrites it.
  * @batch:	key stream to hand out; all zeros from @available on.
- * @scratch:	where a core that runs out of registers puts what it is working on;
+ * @scratch:	where a core that runs out of registers puts what it is working on, or a
+ *		copy of the key;
  *		zeros when it has returned. Apart from the rest, so that a call that
  *		has lost the state unawares does no harm to the next one's.
  *

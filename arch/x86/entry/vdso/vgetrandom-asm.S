@@ -10,19 +10,19 @@
  *
  * It makes ChaCha20 blocks (RFC 8439 section 2.3) with the key in @state, in
  * iterations of as many blocks as <asm/vdso/getrandom-cores.h> says. A vector register
- * has the same word of as many blocks as it has room for; a core with one register for
- * each of the 16 words makes one group of blocks an iteration, the others two. The first
- * @nblocks blocks go to @dst, at any alignment. Those that the last iteration makes
+ * has the same word of as many blocks as it has room for. Those are one group; the SSE2
+ * core and the AVX-512 core with ymm registers make two an iteration. The first @nblocks blocks go to @dst, at any alignment. Those that the last iteration makes
  * besides go to the start of the run in @state, where the first 32 bytes of them are the
  * next key. There is at least one: with none left over, there is another iteration.
  *
  * The counter starts at 0 and the nonce is 0: every key makes one stream only. A
  * stream is at most 2^32 blocks long; the longest request has 2^25.
  *
- * Each iteration writes @call to the state's @owner when its rounds are done and before
- * its results: see struct vgetrandom_state for what that is good for. If a core has
- * too few registers it also writes to the state's @scratch, which is zeros again
- * when it returns, and reads the key anew in each iteration. When the state is dropped
+ * Before each group's results a core writes @call to the state's @owner: see struct
+ * vgetrandom_state for what that is good for. If it has too few registers it also writes to
+ * the state's @scratch, which is zeros again when it returns, and reads the key anew for
+ * each group: SSE2 from a copy in @scratch, because the first group may overwrite the key,
+ * the others from the state, before any result of the iteration. When the state is dropped
  * meanwhile that makes garbage, which the generator throws away like all else that
  * comes from such a call.
  *

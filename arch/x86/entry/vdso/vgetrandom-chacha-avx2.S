@@ -23,9 +23,8 @@
 .text
 
 /*
- * Fourteen registers for words, two for rotations. Of row c half is in the state, and takes
- * the place of the other half while that is not needed: so a double round moves each of
- * them once. Two quarter rounds go side by side; the processor overlaps them with the next
+ * Fourteen registers for words, two for rotations. Half of row c is in the state. A double
+ * round exchanges it with the other half twice, while that half is not needed. Two quarter rounds go side by side; the processor overlaps them with the next
  * two, which need none of their results.
  */
 #define A0		%ymm0
