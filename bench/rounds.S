@@ -4,7 +4,7 @@
  * no set-up, no addition of the input, no transposition, no store. Words 0 to 15 of a state are
  * one vector each; whatever was in the registers is taken for them.
  *
- *	void rounds_NAME(unsigned long double_rounds)
+ *	void rounds_NAME(unsigned long double_rounds)	at least 1
  *
  * Each makes as many blocks at a time as the core may: what an iteration makes has to fit into a
  * state. See limit.c.

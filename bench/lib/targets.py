@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the figures are to be. All targets are ratios of times of one run on one machine.
+"""What the figures are to be. Targets are ratios of times of one run on one machine, but for
+what the library adds to small requests: that is compared with the least call, in ns.
 
 The limit of our vDSO with a core is
 
