@@ -50,15 +50,17 @@ def _digest(path):
 
 
 def _host():
-    cpu = "unknown"
+    cpu = {}
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         for line in file:
-            if line.startswith("model name"):
-                cpu = line.partition(": ")[2].strip()
-                break
+            key, _, value = line.partition(":")
+            cpu.setdefault(key.strip(), value.strip())
+    # In a virtual machine the name alone may stand for several generations.
+    name = f"{cpu.get('model name', 'unknown')}, family {cpu.get('cpu family', '?')} " \
+           f"model {cpu.get('model', '?')}"
     compiler = subprocess.run(["cc", "-dumpfullversion"], check=False, text=True,
                               stdout=subprocess.PIPE).stdout.strip() or "unknown"
-    return {"cpu": cpu, "kernel": platform.release(), "compiler": "gcc " + compiler,
+    return {"cpu": name, "kernel": platform.release(), "compiler": "gcc " + compiler,
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
