@@ -11,9 +11,10 @@
  * It makes ChaCha20 blocks (RFC 8439 section 2.3) with the key in @state, in
  * iterations of as many blocks as <asm/vdso/getrandom-cores.h> says. A vector register
  * has the same word of as many blocks as it has room for. Those are one group; the SSE2
- * core and the AVX-512 core with ymm registers make two an iteration. The first @nblocks blocks go to @dst, at any alignment. Those that the last iteration makes
- * besides go to the start of the run in @state, where the first 32 bytes of them are the
- * next key. There is at least one: with none left over, there is another iteration.
+ * core and the AVX-512 core with ymm registers make two an iteration. The first @nblocks
+ * blocks go to @dst, at any alignment. Those that the last iteration makes besides go to
+ * the start of the run in @state, where the first 32 bytes of them are the next key. There
+ * is at least one: with none left over, there is another iteration.
  *
  * The counter starts at 0 and the nonce is 0: every key makes one stream only. A
  * stream is at most 2^32 blocks long; the longest request has 2^25.

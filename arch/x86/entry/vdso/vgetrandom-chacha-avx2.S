@@ -24,8 +24,9 @@
 
 /*
  * Fourteen registers for words, two for rotations. Half of row c is in the state. A double
- * round exchanges it with the other half twice, while that half is not needed. Two quarter rounds go side by side; the processor overlaps them with the next
- * two, which need none of their results.
+ * round exchanges it with the other half twice, while that half is not needed. Two quarter
+ * rounds go side by side; the processor overlaps them with the next two, which need none of
+ * their results.
  */
 #define A0		%ymm0
 #define A1		%ymm1
