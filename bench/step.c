@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#include "step.h"
+#include <trap_flag.h>
 
-#define TRAP_FLAG	0x100
+#include "step.h"
 
 /* In 64-bit mode no other instructions begin with these. */
 #define VEX2		0xc5
@@ -86,13 +86,7 @@ struct steps step_call(unsigned long (*run)(void *buffer, size_t len, unsigned l
 	if (sigaction(SIGTRAP, &sa, NULL))
 		err(1, "sigaction(SIGTRAP)");
 	call = (typeof(call)) { .watch = watch };
-	/* Below the red zone. */
-	asm volatile("lea -128(%%rsp), %%rsp\n\t"
-		     "pushfq\n\t"
-		     "orq %[flag], (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "lea 128(%%rsp), %%rsp"
-		     : : [flag] "i" (TRAP_FLAG) : "cc", "memory");
+	set_trap_flag(TRAP_FLAG);
 	if (run(buffer, len, 1))
 		errx(1, "a call for %zu bytes falls short", len);
 	if (!call.return_ip)
