@@ -16,6 +16,8 @@
 
 #include <linux/types.h>
 
+#include <vdso_host.h>
+
 #include "worker.h"
 
 #define BLOCK_BYTES	64
@@ -42,19 +44,11 @@ CALLS(run_rounds, (fn.rounds(len / BLOCK_BYTES * DOUBLE_ROUNDS / loop->blocks), 
 
 static bool runs_here(const char *core)
 {
-	const struct {
-		const char	*name;
-		bool		runs;
-	} known[] = {
-#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-		{ #name, __builtin_cpu_supports(feature) },
-#include <asm/vdso/getrandom-cores.h>
-	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(known); i++)
-		if (!strcmp(known[i].name, core))
-			return known[i].runs;
+	for (i = 0; vdso_host_cores[i].name; i++)
+		if (!strcmp(vdso_host_cores[i].name, core))
+			return vdso_host_runs_here(i);
 	return false;
 }
 
