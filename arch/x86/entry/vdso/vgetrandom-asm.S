@@ -62,6 +62,19 @@
 	.cfi_endproc;				\
 	SYM_FUNC_END(name)
 
+/*
+ * A double round (RFC 8439 section 2.3) for a core with 16 registers: two quarter rounds at
+ * a time, with two words of row c in registers. The core names its registers, and has the
+ * macros quarter_rounds and exchange.
+ */
+#define DOUBLE_ROUND_BY_HALVES						\
+	quarter_rounds	A0, A1, B0, B1, C0, C1, D0, D1, C2, C3;		\
+	exchange	C0, C1, C2, C3;					\
+	quarter_rounds	A2, A3, B2, B3, C2, C3, D2, D3, C0, C1;		\
+	quarter_rounds	A0, A1, B1, B2, C2, C3, D3, D0, C0, C1;		\
+	exchange	C2, C3, C0, C1;					\
+	quarter_rounds	A2, A3, B3, B0, C0, C1, D1, D2, C2, C3
+
 /* As vgetrandom_relock() in lib/vdso/getrandom.c: before results are written. */
 .macro	vgetrandom_relock
 	mov	CALL, OWNER

@@ -159,12 +159,7 @@ CORE_START(vgetrandom_chacha20_sse2)
 	mov	$10, ROUNDS
 	.balign	32
 .Ldouble_round:
-	quarter_rounds	A0, A1, B0, B1, C0, C1, D0, D1, C2, C3
-	exchange	C0, C1, C2, C3
-	quarter_rounds	A2, A3, B2, B3, C2, C3, D2, D3, C0, C1
-	quarter_rounds	A0, A1, B1, B2, C2, C3, D3, D0, C0, C1
-	exchange	C2, C3, C0, C1
-	quarter_rounds	A2, A3, B3, B0, C0, C1, D1, D2, C2, C3
+	DOUBLE_ROUND_BY_HALVES
 	dec	ROUNDS
 	jnz	.Ldouble_round
 
