@@ -2,7 +2,7 @@
 /*
  * OpenSSL's ChaCha20: not a generator, but the cipher that one would be built on.
  *
- * What is measured is EVP_EncryptUpdate() in place: OpenSSL makes key stream and XORs it to
+ * The calls are EVP_EncryptUpdate() in place: OpenSSL makes key stream and XORs it to
  * the buffer. It has no function that stores key stream alone; to read the buffer first,
  * which the last call has left in the cache, is the least that can be added to that. The key
  * stays, and the stream goes on with each call.

@@ -238,7 +238,7 @@ static double switches(const struct contender *contender, void *buffer, size_t b
 	start = now();
 	if (write(first.out, &byte, 1) != 1)
 		err(1, "pipe");
-	/* The last byte that comes back is not sent again: nobody would read it. */
+	/* It sends the last byte too; no thread reads that one from the pipe any more. */
 	play(&first);
 	pthread_join(thread, NULL);
 	end = now();

@@ -92,7 +92,7 @@ class Figures:
         for array in ("native", "libraries", "scaling"):
             if not found[array]:
                 raise Missing(f'there are no rows in "{array}"')
-        # What is compared with the system call, is with that of the same run.
+        # A ratio to the system call uses the time that the same run measured.
         sizes = {array: set(by_size(found[array], where="native", impl="syscall"))
                  for array in ("native", "libraries")}
         for array, known in sizes.items():

@@ -29,8 +29,8 @@ DIALOGUE_SLICES = 20
 class Program(NamedTuple):
     """A request of a program.
 
-    package: Debian's; does: what is requested; command: its worker; is_run: a request is a run
-    of the program; prepare: what has to be done first, with a directory; False: it cannot.
+    package: Debian's; does: the request, for people; command: its worker; is_run: each request
+    runs the program anew; prepare: what has to be done first, with a directory; False: it cannot.
     """
     package: str
     does: str

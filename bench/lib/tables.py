@@ -114,7 +114,7 @@ def show(parts):
 
 
 def verdict():
-    """Print what is measured beside what it is to be, and whether that is met."""
+    """Print the measured values beside their targets, and how many targets are met."""
     found = results.load()
     judged = targets.Verdict()
     if found["native"]:
