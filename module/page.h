@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * The page that the module publishes and libvgetrandom maps.
+ */
+#ifndef _VGETRANDOM_PAGE_H
+#define _VGETRANDOM_PAGE_H
+
+/* By its path: Linux from 6.11 on has another file of this name. */
+#include "../include/vdso/getrandom.h"
+
+#define VGETRANDOM_PAGE_PATH	"/sys/kernel/vgetrandom/page"
+#define VGETRANDOM_PAGE_MAGIC	0x6d6f646e61726776ULL	/* "vgrandom" in little-endian order */
+#define VGETRANDOM_PAGE_VERSION	1
+
+/* The table of cores as text: a number in vdso_rng_data::core is an index into this table. */
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature) #name " "
+static const char vgetrandom_page_cores[] =
+#include <asm/vdso/getrandom-cores.h>
+	;
+
+/**
+ * struct vgetrandom_page - the page
+ * @magic: VGETRANDOM_PAGE_MAGIC
+ * @version: VGETRANDOM_PAGE_VERSION; another version has another layout
+ * @rng: as on the vDSO's data page, except that @rng.generation starts at a random number
+ * @cores: vgetrandom_page_cores of the module. A reader whose own table differs must not use
+ *	   the page: @rng.core may be a core that the processor does not run.
+ *
+ * The rest of the page is zeros. Only @rng changes while the page is mapped.
+ */
+struct vgetrandom_page {
+	__u64			magic;
+	__u32			version;
+	__u8			unused[52];
+	struct vdso_rng_data	rng;
+	__u8			unused_too[48];
+	char			cores[sizeof(vgetrandom_page_cores)];
+};
+
+#endif /* _VGETRANDOM_PAGE_H */
