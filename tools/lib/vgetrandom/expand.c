@@ -14,9 +14,9 @@
 #include <arch.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <uapi/linux/mman.h>
 #include <unistd.h>
 #include <vdso/getrandom.h>
 
@@ -24,13 +24,6 @@
 #include "expand.h"
 #include "setup.h"
 #include "thread.h"
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT	1
-#endif
 
 /* Of what the process may lock, most belongs to others. */
 #define OUR_SHARE(limit)	((limit) / 8)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <uapi/linux/mman.h>
 #include <vdso/getrandom.h>
 
 #include "core.h"
@@ -13,9 +13,6 @@
 #include "setup.h"
 #include "thread.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
 #define MAP_TYPE_MASK	0x0f
 
 /*
@@ -32,7 +29,7 @@ static union {
 
 extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
 
-static bool may_be_inherited(const struct vdso_params *params)
+static bool may_be_inherited(const struct vgetrandom_opaque_params *params)
 {
 	return (params->mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE;
 }

@@ -25,13 +25,13 @@ struct core;
  * is a system call.
  */
 struct effect {
-	vdso_fn			fn;
-	size_t			state_size;
-	size_t			large_from;
-	const struct core	*core;
-	struct vdso_params	params;
-	const char		*small_why;
-	const char		*large_why;
+	vdso_fn				fn;
+	size_t				state_size;
+	size_t				large_from;
+	const struct core		*core;
+	struct vgetrandom_opaque_params	params;
+	const char			*small_why;
+	const char			*large_why;
 };
 
 #define NEVER_LARGE	((size_t)-1)

@@ -17,17 +17,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uapi/linux/random.h>
 #include <unistd.h>
 
 #include "expand.h"
 #include "setup.h"
 #include "thread.h"
 #include "vgetrandom.h"
-
-/* As in <sys/random.h>, which old libraries lack. */
-#define GRND_NONBLOCK	0x01
-#define GRND_RANDOM	0x02
-#define GRND_INSECURE	0x04
 
 /* A request is cut to this, as by the kernel: MAX_RW_COUNT. */
 #define MOST_BYTES	0x7ffff000UL
