@@ -88,6 +88,23 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 #endif
 
 /**
+ * __arch_vgetrandom_may_keep - may a key be put into the state?
+ * @state:	the state
+ *
+ * Asked before each key. In droppable memory, which a vDSO has its states in, always. A
+ * fork after this leaves the child with a state of zeros: that is noticed, and it asks
+ * again.
+ *
+ * Return: false if the system call has to serve the request.
+ */
+#ifndef __arch_vgetrandom_may_keep
+static __always_inline bool __arch_vgetrandom_may_keep(const struct vgetrandom_state *state)
+{
+	return true;
+}
+#endif
+
+/**
  * __arch_vgetrandom_take - move bytes out of a batch
  * @dst:	where they go; any alignment
  * @src:	where they are, and zeros will be; any alignment

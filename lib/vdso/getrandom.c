@@ -271,9 +271,12 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
 		 */
 		if (unlikely(!generation))
 			continue;
-		if (unlikely(attempt || READ_ONCE(state->generation) != generation) &&
-		    !vgetrandom_rekey(state, this_call, generation))
-			continue;
+		if (unlikely(attempt || READ_ONCE(state->generation) != generation)) {
+			if (!__arch_vgetrandom_may_keep(state))
+				break;
+			if (!vgetrandom_rekey(state, this_call, generation))
+				continue;
+		}
 
 		vgetrandom_fill(state, rng, this_call, buffer, clipped_len);
 

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <arch.h>
-#include <linux/types.h>
 #include <stdbool.h>
 #include <string.h>
+#include <vdso/getrandom-cores.h>
 
 #include "core.h"
-
-typedef __u8 u8;
-#include <vdso/getrandom-cores.h>
 
 static const struct core cores[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\

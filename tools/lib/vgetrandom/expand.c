@@ -14,10 +14,6 @@
 #include <arch.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <vdso/getrandom.h>
 
 #include "core.h"
@@ -25,80 +21,7 @@
 #include "setup.h"
 #include "thread.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT	1
-#endif
-
-/* Of what the process may lock, most belongs to others. */
-#define OUR_SHARE(limit)	((limit) / 8)
-
 #define ATTEMPTS	3
-
-/*
- * In memory that is locked, not droppable: not zero in the process that locked it. A
- * child has the memory too, as zeros; but it is not locked there.
- */
-static const volatile unsigned long *locked_here;
-
-static bool setup_droppable(void)
-{
-	struct pool *pool = &thread_expanders;
-
-	pool_open(pool, sizeof(struct vgetrandom_state), PROT_READ | PROT_WRITE,
-		  MAP_DROPPABLE | MAP_ANONYMOUS | MAP_NORESERVE);
-	return atomic_load(&pool->capacity);
-}
-
-/* Kernels before 6.11 have no droppable memory, but all else, if a page at a time. */
-static bool setup_locked(const char **why)
-{
-	size_t pages;
-	size_t wanted = pool_pages(sizeof(struct vgetrandom_state));
-	struct rlimit limit;
-	unsigned long *memory;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		limit.rlim_cur = 0;
-	/* One more page, for the mark. */
-	pages = OUR_SHARE(limit.rlim_cur) / ARCH_PAGE;
-	if (pages > wanted + 1)
-		pages = wanted + 1;
-	if (pages < 2) {
-		*why = "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock";
-		return false;
-	}
-	memory = mmap(NULL, pages * ARCH_PAGE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED) {
-		*why = "there is no memory for keys";
-		return false;
-	}
-	if (madvise(memory, pages * ARCH_PAGE, MADV_WIPEONFORK) ||
-	    madvise(memory, pages * ARCH_PAGE, MADV_DONTDUMP) ||
-	    syscall(SYS_mlock2, memory, pages * ARCH_PAGE, MLOCK_ONFAULT)) {
-		munmap(memory, pages * ARCH_PAGE);
-		*why = "keys need memory that is never swapped, dumped or inherited: the kernel has no droppable memory, and refuses to lock other";
-		return false;
-	}
-	*memory = 1;
-	locked_here = memory;
-	pool_open_fixed(&thread_expanders, sizeof(struct vgetrandom_state),
-			(char *)memory + ARCH_PAGE, pages - 1);
-	return true;
-}
-
-bool expand_setup(const char **why)
-{
-	return setup_droppable() || setup_locked(why);
-}
-
-bool expand_works_here(void)
-{
-	return !locked_here || *locked_here;
-}
 
 /* What a core has left: whole blocks, on cache lines. */
 static void erase(void *run, size_t blocks)
@@ -139,7 +62,7 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 	expander->witness = mark;
 	atomic_signal_fence(memory_order_seq_cst);
 	/* A child of fork() from here on has no witness, and one from before does not come on. */
-	if (!expand_works_here())
+	if (!pool_may_keep(&thread_expanders))
 		return 0;
 	drawn = draw_key(run, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {

@@ -5,22 +5,8 @@
 #ifndef _VGETRANDOM_EXPAND_H
 #define _VGETRANDOM_EXPAND_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-/**
- * expand_setup - map memory for the keys of large requests
- * @why: set to the reason if there is none
- *
- * Return: false if large requests cannot be expanded in this process.
- */
-bool expand_setup(const char **why);
-
-/**
- * expand_works_here - can this process expand, that may be a child of the one set up?
- */
-bool expand_works_here(void);
 
 /**
  * expand - serve a large request

@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "core.h"
-#include "expand.h"
 #include "setup.h"
 #include "thread.h"
 #include "vgetrandom.h"
+
+static const char refused[] =
+	"this is a child of fork(), in which the kernel refuses to lock memory again; raise RLIMIT_MEMLOCK (ulimit -l)";
 
 static void describe_large(struct vgetrandom_info *info)
 {
@@ -13,8 +15,8 @@ static void describe_large(struct vgetrandom_info *info)
 	info->large_why = effect.large_why;
 	if (effect.large_from == NEVER_LARGE)
 		return;
-	if (!expand_works_here()) {
-		info->large_why = "this is a child of fork(): locks on memory are not inherited, and the kernel has no droppable memory";
+	if (pool_is_refused(&thread_expanders)) {
+		info->large_why = refused;
 		return;
 	}
 	info->large = VGETRANDOM_EXPAND;
@@ -28,10 +30,11 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 		.vdso = effect.fn,
 		.state_size = effect.state_size,
 		.states = atomic_load(&thread_states.capacity),
-		.droppable = !!effect.fn,
-		.small = effect.fn ? VGETRANDOM_VDSO : VGETRANDOM_SYSCALL,
+		.droppable = effect.fn && !thread_states.lock,
+		.small = effect.way,
 		.small_why = effect.small_why,
 		.core = effect.core ? effect.core->name : NULL,
+		.module_why = effect.module_why,
 	};
 
 	if (effect.fn) {
@@ -41,6 +44,10 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 	if (effect.fn && !full.states) {
 		full.small = VGETRANDOM_SYSCALL;
 		full.small_why = "there is no memory for states";
+	}
+	if (pool_is_refused(&thread_states)) {
+		full.small = VGETRANDOM_SYSCALL;
+		full.small_why = refused;
 	}
 	describe_large(&full);
 	if (!effect.small_why) {

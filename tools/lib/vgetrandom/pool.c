@@ -2,9 +2,11 @@
 #include <arch.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <uapi/linux/mman.h>
 #include <unistd.h>
+#include <vdso/getrandom.h>
 
 #include "pool.h"
 
@@ -12,6 +14,17 @@
 
 #define FIRST_PATIENCE	256
 #define MOST_REFUSALS	12	/* a million requests between attempts, then */
+
+/* Of what the process may lock, most belongs to others. */
+#define OUR_SHARE(limit)	((limit) / 8)
+
+/*
+ * What is at a locked pool's @lock. A child of fork() finds 0: the memory is zeros there,
+ * and not locked.
+ */
+#define ASKING_HERE	1
+#define LOCKED_HERE	2
+#define REFUSED_HERE	3
 
 static size_t stride_of(size_t size)
 {
@@ -21,11 +34,6 @@ static size_t stride_of(size_t size)
 static size_t pages_for(size_t pieces, size_t per_page)
 {
 	return (pieces + per_page - 1) / per_page;
-}
-
-size_t pool_pages(size_t size)
-{
-	return pages_for(POOL_FIRST, ARCH_PAGE / stride_of(size));
 }
 
 /* Chunk @n has as many pieces as all before it, and POOL_FIRST more. */
@@ -146,15 +154,85 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags)
 	grow(pool, POOL_THREAD);
 }
 
-void pool_open_fixed(struct pool *pool, size_t size, void *memory, size_t pages)
+/* On fault: a child of fork() need not get all of it at once. */
+static bool lock(struct pool *pool)
 {
-	size_t pieces;
+	size_t pages = pages_for(atomic_load(&pool->capacity), pool->per_page);
 
-	set_size(pool, size);
+	return !syscall(SYS_mlock2, atomic_load(&pool->chunks[0]), pages * ARCH_PAGE,
+			MLOCK_ONFAULT);
+}
+
+/*
+ * Threads of a child may all be here at once, and each lock it. A signal handler may fork in
+ * here: what the kernel has said then does not hold in the child, which no longer finds
+ * that it has asked.
+ */
+bool pool_may_keep(struct pool *pool)
+{
+	unsigned long asking = ASKING_HERE, answer;
+	int saved = errno;
+
+	if (!pool->lock || *pool->lock == LOCKED_HERE)
+		return true;
+	if (*pool->lock == REFUSED_HERE)
+		return false;
+	*pool->lock = ASKING_HERE;
+	answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
+	__atomic_compare_exchange_n(pool->lock, &asking, answer, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
+	errno = saved;
+	return *pool->lock == LOCKED_HERE;
+}
+
+bool pool_is_refused(const struct pool *pool)
+{
+	return pool->lock && *pool->lock == REFUSED_HERE;
+}
+
+/* All else that droppable memory has, kernels before 6.11 have too, if a page at a time. */
+static const char *open_locked(struct pool *pool)
+{
+	size_t pages = pages_for(POOL_FIRST, pool->per_page), pieces;
+	struct rlimit limit;
+	char *memory;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		limit.rlim_cur = 0;
+	if (OUR_SHARE(limit.rlim_cur) / ARCH_PAGE < pages)
+		pages = OUR_SHARE(limit.rlim_cur) / ARCH_PAGE;
+	if (!pages)
+		return "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock; raise it (ulimit -l)";
+	memory = (char *)syscall(SYS_mmap, NULL, pages * ARCH_PAGE, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return "there is no memory for keys";
 	pieces = pages * pool->per_page;
+	/* It never grows: later a sandbox may kill a process that locks memory. */
 	atomic_store(&pool->patience, -1);
 	atomic_store(&pool->chunks[0], memory);
 	atomic_store(&pool->capacity, pieces < POOL_FIRST ? pieces : POOL_FIRST);
+	/* Behind the pieces of the first page. */
+	pool->lock = (unsigned long *)(memory + ARCH_PAGE) - 1;
+	if (!madvise(memory, pages * ARCH_PAGE, MADV_WIPEONFORK) &&
+	    !madvise(memory, pages * ARCH_PAGE, MADV_DONTDUMP) && pool_may_keep(pool))
+		return NULL;
+	syscall(SYS_munmap, memory, pages * ARCH_PAGE);
+	pool->lock = NULL;
+	atomic_store(&pool->capacity, 0);
+	atomic_store(&pool->chunks[0], NULL);
+	atomic_store(&pool->patience, 0);
+	return "keys need memory that is never swapped, dumped or inherited: the kernel has no droppable memory, and refuses to lock other";
+}
+
+const char *pool_open_secret(struct pool *pool)
+{
+	_Static_assert(sizeof(struct vgetrandom_state) % CACHE_LINE == 0 &&
+		       ARCH_PAGE % sizeof(struct vgetrandom_state) >= sizeof(*pool->lock),
+		       "the first page has no room for the lock");
+	pool_open(pool, sizeof(struct vgetrandom_state), PROT_READ | PROT_WRITE,
+		  MAP_DROPPABLE | MAP_ANONYMOUS | MAP_NORESERVE);
+	return atomic_load(&pool->capacity) ? NULL : open_locked(pool);
 }
 
 static uint64_t next_tag(uint64_t returned)

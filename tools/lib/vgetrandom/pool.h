@@ -32,6 +32,7 @@
  *	      stayed there
  * @refusals: how often in a row the kernel has refused it
  * @patience: requests to turn away before the kernel is asked again; below 0: all
+ * @lock: of memory that is locked: says whether it is, in this process; otherwise NULL
  * @next: for each piece: its owner, or the piece below it in @returned
  */
 struct pool {
@@ -45,6 +46,7 @@ struct pool {
 	_Atomic(uint64_t)	returned;
 	_Atomic(uint32_t)	refusals;
 	_Atomic(int32_t)	patience;
+	volatile unsigned long	*lock;
 	_Atomic(uint32_t)	next[POOL_MAX];
 };
 
@@ -67,19 +69,32 @@ enum pool_owner {
 void pool_open(struct pool *pool, size_t size, int prot, int flags);
 
 /**
- * pool_open_fixed - a pool that never grows
- * @pool: empty
- * @size: of a piece, in bytes; a page at most
- * @memory: its memory, zeros
- * @pages: how much that is; what is beyond the first POOL_FIRST pieces is not used
+ * pool_open_secret - the same, in memory that is never swapped, dumped or inherited
+ * @pool: all zeros
+ *
+ * Its pieces are each a struct vgetrandom_state. The memory is droppable; on a kernel that
+ * has no such memory it is locked, and the pool never grows.
+ *
+ * Return: NULL; or the reason why there is no such memory.
  */
-void pool_open_fixed(struct pool *pool, size_t size, void *memory, size_t pages);
+const char *pool_open_secret(struct pool *pool);
 
 /**
- * pool_pages - how many pages POOL_FIRST pieces take
- * @size: of a piece, in bytes
+ * pool_may_keep - may pieces hold a secret?
+ * @pool: from pool_open_secret()
+ *
+ * A child of fork() does not inherit locks: the first call in it locks the memory again.
+ * errno stays.
+ *
+ * Return: false if the kernel has refused that.
  */
-size_t pool_pages(size_t size);
+bool pool_may_keep(struct pool *pool);
+
+/**
+ * pool_is_refused - has pool_may_keep() said no in this process?
+ * @pool: the pool
+ */
+bool pool_is_refused(const struct pool *pool);
 
 /**
  * pool_take - take a piece

@@ -5,17 +5,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <uapi/linux/mman.h>
 #include <vdso/getrandom.h>
 
 #include "core.h"
-#include "expand.h"
+#include "generator.h"
 #include "setup.h"
 #include "thread.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
 #define MAP_TYPE_MASK	0x0f
 
 /*
@@ -32,33 +29,65 @@ static union {
 
 extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
 
-static bool may_be_inherited(const struct vdso_params *params)
+/* The vDSO's function, if its states are in memory that a child of fork() does not share. */
+static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **why)
 {
-	return (params->mmap_flags & MAP_TYPE_MASK) != MAP_DROPPABLE;
+	vdso_fn fn = vdso_find(params, why);
+
+	if (!fn || (params->mmap_flags & MAP_TYPE_MASK) == MAP_DROPPABLE)
+		return fn;
+	*why = "the kernel's vDSO getrandom() wants its states in memory that a child of fork() would share";
+	return NULL;
+}
+
+/* The module's page, and memory for states of the library's generator. */
+static const char *open_module(struct vgetrandom_opaque_params *params)
+{
+	const char *why = generator_open(params);
+
+	if (why)
+		return why;
+	why = pool_open_secret(&thread_states);
+	if (why)
+		generator_close();
+	else if (thread_states.lock)
+		params->mmap_flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	return why;
 }
 
 /*
- * There may be threads already, of constructors that ran before. They go this way from
- * the moment that the function is there: so it comes last.
+ * The best way for small requests. There may be threads already, of constructors that ran
+ * before. They go this way from the moment that the function is there: so it comes last.
  */
 static void decide_small(const char *why_no_threads)
 {
-	vdso_fn fn = vdso_find(&effect.params, &effect.small_why);
+	struct vgetrandom_opaque_params params;
+	vdso_fn fn = find_vdso(&effect.params, &effect.small_why);
 
-	if (!fn)
-		return;
-	if (may_be_inherited(&effect.params)) {
-		effect.small_why = "the kernel's vDSO getrandom() wants its states in memory that a child of fork() would share";
-		return;
-	}
 	if (why_no_threads) {
 		effect.small_why = why_no_threads;
 		return;
 	}
-	effect.small_why = "the kernel's vDSO has getrandom()";
+	if (fn && effect.params.size_of_opaque_state == sizeof(struct vgetrandom_state))
+		effect.module_why = "not needed: the kernel's vDSO has the same generator";
+	else
+		effect.module_why = open_module(&params);
+	if (!effect.module_why) {
+		fn = generator_getrandom;
+		effect.way = VGETRANDOM_MODULE;
+		effect.params = params;
+		effect.small_why = thread_states.lock ?
+			"the module vgetrandom is loaded; states are locked, because the kernel has no droppable memory" :
+			"the module vgetrandom is loaded";
+	} else if (fn) {
+		effect.way = VGETRANDOM_VDSO;
+		effect.small_why = "the kernel's vDSO has getrandom()";
+		pool_open(&thread_states, effect.params.size_of_opaque_state,
+			  (int)effect.params.mmap_prot, (int)effect.params.mmap_flags);
+	} else {
+		return;
+	}
 	effect.state_size = effect.params.size_of_opaque_state;
-	pool_open(&thread_states, effect.state_size, (int)effect.params.mmap_prot,
-		  (int)effect.params.mmap_flags);
 	__atomic_store_n(&effect.fn, fn, __ATOMIC_RELEASE);
 }
 
@@ -73,7 +102,9 @@ static size_t where_it_pays(void)
 		return effect.core->instead_of_vdso;
 	}
 	if (effect.state_size == sizeof(struct vgetrandom_state))
-		effect.large_why = "the vDSO's generator is as wide itself";
+		effect.large_why = effect.way == VGETRANDOM_MODULE ?
+			"the library's generator is as wide itself" :
+			"the vDSO's generator is as wide itself";
 	else
 		effect.large_why = "the vDSO's generator is not one that this library knows";
 	return NEVER_LARGE;
@@ -132,7 +163,10 @@ static void decide_large(const char *why_no_threads)
 		effect.large_why = why_no_threads;
 		return;
 	}
-	if (expand_setup(&effect.large_why))
+	why = pool_open_secret(&thread_expanders);
+	if (why)
+		effect.large_why = why;
+	else
 		__atomic_store_n(&effect.large_from, from, __ATOMIC_RELEASE);
 }
 

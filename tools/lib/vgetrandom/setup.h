@@ -8,30 +8,36 @@
 #include <stddef.h>
 
 #include "vdso.h"
+#include "vgetrandom.h"
 
 struct core;
 
 /**
  * struct effect - what is in effect
- * @fn: the vDSO function; NULL: the system call serves small requests
+ * @fn: the vDSO's function, or the library's generator; NULL: the system call serves small
+ *	requests
+ * @way: which of these
  * @state_size: of its states, in bytes
  * @large_from: from that many bytes on a request is large; never 0
  * @core: what expands large requests' keys
- * @params: what the vDSO says of its states
+ * @params: what the vDSO or the generator says of its states
  * @small_why: the reason for @fn
  * @large_why: the reason for @large_from
+ * @module_why: the reason why the module's page is not used; NULL if it is
  *
  * As long as the library has not started all is 0 but for @large_from, and every request
  * is a system call.
  */
 struct effect {
-	vdso_fn			fn;
-	size_t			state_size;
-	size_t			large_from;
-	const struct core	*core;
-	struct vdso_params	params;
-	const char		*small_why;
-	const char		*large_why;
+	vdso_fn				fn;
+	enum vgetrandom_way		way;
+	size_t				state_size;
+	size_t				large_from;
+	const struct core		*core;
+	struct vgetrandom_opaque_params	params;
+	const char			*small_why;
+	const char			*large_why;
+	const char			*module_why;
 };
 
 #define NEVER_LARGE	((size_t)-1)

@@ -84,6 +84,12 @@ static void after_fork_in_parent(void)
 	forking--;
 }
 
+static void lock_if_used(struct pool *pool)
+{
+	if (atomic_load(&pool->fresh))
+		pool_may_keep(pool);
+}
+
 static void after_fork_in_child(void)
 {
 	if (!thread.in_pool) {
@@ -92,6 +98,9 @@ static void after_fork_in_child(void)
 		pool_reset(&thread_expanders, thread.expander);
 		leave_pool();
 	}
+	/* Now, if the child is likely to need it: a sandbox may forbid it soon. */
+	lock_if_used(&thread_states);
+	lock_if_used(&thread_expanders);
 	forking = 0;
 }
 

@@ -5,6 +5,7 @@
 #ifndef _VGETRANDOM_THREAD_H
 #define _VGETRANDOM_THREAD_H
 
+#include <linux/compiler.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -67,8 +68,9 @@ extern struct pool thread_states, thread_expanders;
  *
  * Return: what the function returns: a number of bytes, or -errno
  */
-static inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len, unsigned int flags,
-				  void *state, size_t state_size)
+static __always_inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len,
+					   unsigned int flags, void *state,
+					   size_t state_size)
 {
 	ssize_t ret;
 

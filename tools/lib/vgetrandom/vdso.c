@@ -138,7 +138,7 @@ static vdso_fn find_function(const struct image *image)
 	return NULL;
 }
 
-vdso_fn vdso_find(struct vdso_params *params, const char **why)
+vdso_fn vdso_find(struct vgetrandom_opaque_params *params, const char **why)
 {
 	const void *ehdr = (const void *)getauxval(AT_SYSINFO_EHDR);
 	struct image image = { 0 };

@@ -8,17 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <uapi/linux/random.h>
 
 typedef ssize_t (*vdso_fn)(void *buf, size_t len, unsigned int flags,
 			   void *state, size_t state_size);
-
-/* What a vDSO answers when it is asked: struct vgetrandom_opaque_params of Linux 6.11. */
-struct vdso_params {
-	uint32_t	size_of_opaque_state;
-	uint32_t	mmap_prot;
-	uint32_t	mmap_flags;
-	uint32_t	reserved[13];
-};
 
 /**
  * vdso_find - the vDSO's getrandom(), if it is there and can be used
@@ -27,6 +20,6 @@ struct vdso_params {
  *
  * Return: the function; NULL if there is none.
  */
-vdso_fn vdso_find(struct vdso_params *params, const char **why);
+vdso_fn vdso_find(struct vgetrandom_opaque_params *params, const char **why);
 
 #endif /* _VGETRANDOM_VDSO_H */

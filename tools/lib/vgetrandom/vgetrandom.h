@@ -12,8 +12,9 @@
  * takes these over.
  *
  * Randomness always comes from the kernel: from the generator that its vDSO brings into
- * the process (Linux 6.11 and later, and Linux 6.1 with the vgetrandom series), or from
- * the system call where there is none. See vgetrandom(3) and vgetrandom_alloc(3).
+ * the process (Linux 6.11 and later, and Linux 6.1 with the vgetrandom series), from the
+ * library's own, for which the module vgetrandom has to be loaded (Linux 5.10 and later), or
+ * from the system call where there is neither. See vgetrandom(3) and vgetrandom_alloc(3).
  */
 #ifndef _VGETRANDOM_H
 #define _VGETRANDOM_H
@@ -82,20 +83,25 @@ void vgetrandom_free(void *state);
  * @VGETRANDOM_VDSO: by the kernel's generator in the vDSO
  * @VGETRANDOM_EXPAND: with a key that is drawn from the kernel for this one request,
  *		       and expanded by ChaCha20 in the process
+ * @VGETRANDOM_MODULE: by the library's generator, which the kernel keys, and which the
+ *		       module vgetrandom tells when keys are stale
  */
 enum vgetrandom_way {
 	VGETRANDOM_SYSCALL,
 	VGETRANDOM_VDSO,
-	VGETRANDOM_EXPAND
+	VGETRANDOM_EXPAND,
+	VGETRANDOM_MODULE
 };
 
 /**
  * struct vgetrandom_info - what is in effect in this process
  * @version: of the library, such as "0.1.0"
- * @vdso: the kernel's vDSO function, or NULL. Errors come as negative numbers.
+ * @vdso: the kernel's vDSO function; with VGETRANDOM_MODULE the library's generator, which
+ *	  is called in the same way; or NULL. Errors come as negative numbers.
  * @state_size: bytes of a state for it; 0 without one
  * @state_prot: the protection that the vDSO wants for states' memory
- * @state_flags: likewise, the flags for mmap()
+ * @state_flags: likewise, the flags for mmap(). Without MAP_DROPPABLE (VGETRANDOM_MODULE
+ *		 before Linux 6.11) use states of vgetrandom_alloc() only.
  * @states: how many states there is memory for at the moment
  * @droppable: states are in memory that the kernel may drop: never swapped, never
  *	       dumped, not inherited over fork (MAP_DROPPABLE)
@@ -106,6 +112,8 @@ enum vgetrandom_way {
  * @large_from: in bytes; 0 where large requests are served like small ones
  * @core: the ChaCha20 core that VGETRANDOM_EXPAND uses here, such as "avx2"; NULL if the
  *	  library has none for the architecture
+ * @module_why: the reason why @small is not VGETRANDOM_MODULE, for people; NULL if it is, or
+ *		if the module was not looked for
  *
  * Strings are constants. New members come at the end.
  */
@@ -124,6 +132,7 @@ struct vgetrandom_info {
 	const char		*large_why;
 	size_t			large_from;
 	const char		*core;
+	const char		*module_why;
 };
 
 /**

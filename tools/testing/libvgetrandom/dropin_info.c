@@ -13,6 +13,7 @@ static const char *way(enum vgetrandom_way which)
 	case VGETRANDOM_SYSCALL: return "syscall";
 	case VGETRANDOM_VDSO: return "vdso";
 	case VGETRANDOM_EXPAND: return "expand";
+	case VGETRANDOM_MODULE: return "module";
 	}
 	return "?";
 }
@@ -36,6 +37,7 @@ int main(void)
 	printf("large_why %s\n", info.large_why);
 	printf("large_from %lu\n", (unsigned long)info.large_from);
 	printf("core %s\n", info.core ? info.core : "none");
+	printf("module_why %s\n", info.module_why ? info.module_why : "none");
 
 	state = vgetrandom_alloc();
 	printf("alloc %s\n", state ? "yes" : "no");

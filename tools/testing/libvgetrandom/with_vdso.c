@@ -2,17 +2,22 @@
 /*
  * with_vdso - runs a program as on a kernel with another vDSO
  *
- * usage: with_vdso [--none | --image FILE] [--no-droppable] PROGRAM [ARG...]
+ * usage: with_vdso [--none | --image FILE] [--no-droppable] [--page[=ODD]] PROGRAM [ARG...]
  *
  *	--none		there is no vDSO, as with vdso=0 on the kernel's command line
  *	--image FILE	FILE is the vDSO: a shared object without relocations. For the image
  *			of a kernel with CONFIG_VDSO_GETRANDOM (vdso64.so.dbg, for it takes
  *			its symbols) the RNG is ready, and its generation stays
  *	--no-droppable	the kernel does not know MAP_DROPPABLE: mmap() says EINVAL
+ *	--page		the module vgetrandom is loaded: the first that opens its page gets
+ *			one of ours, on which the RNG is ready. With ODD, which is "version",
+ *			"magic", "cores", "owner" or "file", that is not as it should be; with
+ *			"denied" it cannot be opened
  *
  * So "--none --no-droppable" is Linux before 6.11. The program has no tracer once it
- * runs, and its children have the kernel's own vDSO again if they execute something.
- * It finds our command line in TEST_LAUNCH, to start such a child with.
+ * runs, with --page once it has closed the page; and its children have the kernel's own
+ * vDSO again if they execute something. It finds our command line in TEST_LAUNCH, to start
+ * such a child with; and in TEST_PAGE a file that it can write to, which is the page.
  *
  * Exit status: the program's; if a signal ended it, we die of the same; 125 if it was
  * not started.
@@ -40,11 +45,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../../module/page.h"
+
 #define PAGE_BYTES	4096L
+#define SYSFS_MAGIC	0x62656572
 #define MAP_DROPPABLE_TYPE	0x08
 #define MAP_TYPE_MASK	0x0f
 #define NOT_STARTED	125
@@ -195,30 +204,29 @@ static void put(unsigned long where, const void *what, size_t len)
 		die("writing to the program's memory: %s", strerror(errno));
 }
 
-/*
- * struct vdso_rng_data of include/vdso/getrandom.h: ready, of generation 1, and with
- * the last core that the processor runs.
- */
-static void put_rng_data(const struct image *image, unsigned long base)
+/* Ready, of generation 1, and with the last core that the processor runs. */
+static struct vdso_rng_data rng_data(void)
 {
-	struct {
-		uint64_t	generation;
-		uint8_t		is_ready;
-		uint8_t		core;
-	} rng = { 1, 1, 0 };
+	struct vdso_rng_data rng = { .generation = 1, .is_ready = 1 };
 	const bool runs[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 		__builtin_cpu_supports(feature),
 #include <asm/vdso/getrandom-cores.h>
 	};
-	long where;
 
-	if (!find_symbol(image, "vvar__vdso_rng_data", &where))
-		return;
 	for (size_t i = 0; i < sizeof(runs); i++)
 		if (runs[i])
 			rng.core = i;
-	put(base + where, &rng, sizeof(rng));
+	return rng;
+}
+
+static void put_rng_data(const struct image *image, unsigned long base)
+{
+	const struct vdso_rng_data rng = rng_data();
+	long where;
+
+	if (find_symbol(image, "vvar__vdso_rng_data", &where))
+		put(base + where, &rng, sizeof(rng));
 }
 
 static unsigned long map_image(const struct image *image)
@@ -306,6 +314,117 @@ static void set_vdso(const struct image *image)
 	die("the program's auxv does not end");
 }
 
+/*
+ * The module's page. It is a file of ours, that the program gets to know as what it has
+ * opened. The library looks at it before main(), by system calls that are few.
+ */
+static int page_fd = -1;
+
+static void make_page(const char *odd)
+{
+	struct vgetrandom_page page = {
+		.magic = VGETRANDOM_PAGE_MAGIC ^ !strcmp(odd, "magic"),
+		.version = VGETRANDOM_PAGE_VERSION + !strcmp(odd, "version"),
+		.rng = rng_data(),
+	};
+	char path[64];
+
+	memcpy(page.cores, vgetrandom_page_cores, sizeof(page.cores));
+	page.cores[0] += !strcmp(odd, "cores");
+	page_fd = memfd_create("page", MFD_CLOEXEC);
+	if (page_fd < 0 || ftruncate(page_fd, PAGE_BYTES) ||
+	    pwrite(page_fd, &page, sizeof(page), 0) != sizeof(page))
+		die("making the page: %s", strerror(errno));
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), page_fd);
+	setenv("TEST_PAGE", path, 1);
+}
+
+/* To the end of the program's next system call, or to its beginning. */
+static void to_system_call(void)
+{
+	int status, signal = 0;
+
+	for (;;) {
+		if (ptrace(PTRACE_SYSCALL, child, 0, signal) ||
+		    waitpid(child, &status, 0) != child)
+			die("tracing the program: %s", strerror(errno));
+		if (!WIFSTOPPED(status))
+			die("the program ended before the page was opened: status %#x", status);
+		signal = WSTOPSIG(status);
+		if (signal == (SIGTRAP | 0x80))
+			break;
+		if (signal == SIGTRAP)	/* it executes another program */
+			signal = 0;
+	}
+	if (ptrace(PTRACE_GETREGS, child, 0, &regs))
+		die("reading the program's registers: %s", strerror(errno));
+}
+
+static void set_regs(void)
+{
+	if (ptrace(PTRACE_SETREGS, child, 0, &regs))
+		die("setting the program's registers: %s", strerror(errno));
+}
+
+static bool opens_page(void)
+{
+	char path[sizeof(VGETRANDOM_PAGE_PATH)];
+	struct iovec to = { path, sizeof(path) }, from = { (void *)regs.rsi, sizeof(path) };
+
+	return regs.orig_rax == SYS_openat &&
+	       process_vm_readv(child, &to, 1, &from, 1, 0) == sizeof(path) &&
+	       !memcmp(path, VGETRANDOM_PAGE_PATH, sizeof(path));
+}
+
+/* The path of our file, below the program's stack, in place of that of the page. */
+static void open_ours(void)
+{
+	const char *path = getenv("TEST_PAGE");
+	unsigned long below = (regs.rsp - 512) & -16UL, theirs = regs.rsi;
+
+	put(below, path, strlen(path) + 1);
+	regs.rsi = below;
+	set_regs();
+	to_system_call();
+	if ((long)regs.rax < 0)
+		die("opening the page for the program: %s", strerror(-regs.rax));
+	regs.rsi = theirs;
+	set_regs();
+}
+
+static void give_page(const char *odd)
+{
+	const bool is_denied = !strcmp(odd, "denied");
+	const long magic = SYSFS_MAGIC;
+	const uint32_t owner = !strcmp(odd, "owner") ? 1000 : 0;
+	long fd;
+
+	if (ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
+		die("PTRACE_SETOPTIONS: %s", strerror(errno));
+	for (to_system_call(); !opens_page(); to_system_call())
+		to_system_call();
+	if (is_denied) {
+		regs.orig_rax = -1;
+		set_regs();
+		to_system_call();
+		regs.rax = -EACCES;
+		set_regs();
+		return;
+	}
+	open_ours();
+	fd = regs.rax;
+	do {
+		to_system_call();
+		to_system_call();
+		if ((long)regs.rdi != fd || regs.rax)
+			continue;
+		if (regs.orig_rax == SYS_fstatfs && strcmp(odd, "file"))
+			put(regs.rsi + offsetof(struct statfs, f_type), &magic, sizeof(magic));
+		if (regs.orig_rax == SYS_fstat)
+			put(regs.rsi + offsetof(struct stat, st_uid), &owner, sizeof(owner));
+	} while (regs.orig_rax != SYS_close || (long)regs.rdi != fd);
+}
+
 /* As a kernel that knows no such type of mapping. */
 static void filter_droppable(void)
 {
@@ -347,6 +466,7 @@ static void remember_launch(int argc, char **argv, int ours)
 int main(int argc, char **argv)
 {
 	bool none = false, no_droppable = false;
+	const char *page = NULL;
 	struct image image = { 0 };
 	int i, status;
 
@@ -355,15 +475,21 @@ int main(int argc, char **argv)
 			none = true;
 		else if (!strcmp(argv[i], "--no-droppable"))
 			no_droppable = true;
+		else if (!strncmp(argv[i], "--page", 6))
+			page = argv[i] + 6;
 		else if (!strcmp(argv[i], "--image") && i + 1 < argc)
 			image.path = argv[++i];
 		else
 			die("unknown option '%s'", argv[i]);
 	}
 	if (i == argc || (none && image.path))
-		die("usage: with_vdso [--none | --image FILE] [--no-droppable] PROGRAM [ARG...]");
+		die("usage: with_vdso [--none | --image FILE] [--no-droppable] [--page[=ODD]] PROGRAM [ARG...]");
 	if (image.path)
 		read_image(&image);
+	if (page) {
+		page += *page == '=';
+		make_page(page);
+	}
 	remember_launch(argc, argv, i);
 
 	child = fork();
@@ -388,8 +514,9 @@ int main(int argc, char **argv)
 	if (none || image.path)
 		set_vdso(none ? NULL : &image);
 	if (none || image.path)
-		if (ptrace(PTRACE_SETREGS, child, 0, &regs))
-			die("setting the program's registers: %s", strerror(errno));
+		set_regs();
+	if (page)
+		give_page(page);
 	if (ptrace(PTRACE_DETACH, child, 0, 0))
 		die("PTRACE_DETACH: %s", strerror(errno));
 

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * What lib/vdso/getrandom.c asks of x86-64, and what is better in assembly than in C. What
- * each function promises is written at its generic form, in include/vdso/getrandom-generic.h.
+ * What lib/vdso/getrandom.c asks of x86-64 in the vDSO.
  */
 #ifndef __ASM_VDSO_GETRANDOM_H
 #define __ASM_VDSO_GETRANDOM_H
 
-#include <asm/asm.h>
 #include <asm/page_types.h>
 #include <asm/unistd.h>
-#include <asm/vdso/getrandom-take.h>
+#include <asm/vdso/getrandom-asm.h>
 #include <vdso/datapage.h>	/* and the two pages of it, from <asm/vvar.h> */
 
 /**
@@ -60,60 +58,6 @@ static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(voi
 		return &TIMENS(_vdso_rng_data)[0];
 	return &VVAR(_vdso_rng_data)[0];
 }
-
-/* Without the frame pointer that __builtin_frame_address() would set up. */
-static __always_inline unsigned long __arch_vgetrandom_call(void)
-{
-	unsigned long call;
-
-	asm volatile("movq %%rsp, %[call]" : [call] "=r" (call));
-
-	return call;
-}
-
-#define __arch_vgetrandom_call __arch_vgetrandom_call
-
-/* Compilers do not make one instruction of READ_ONCE(*word) == value. */
-static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
-{
-	bool holds;
-
-	asm volatile("cmpq %[value], %[word]" CC_SET(e)
-		     : CC_OUT(e) (holds) : [word] "m" (*(const u64 *)word), [value] "re" (value)
-		     : "memory");
-
-	return holds;
-}
-
-#define __arch_vgetrandom_holds __arch_vgetrandom_holds
-
-/* Other CPUs do not matter: so no LOCK. */
-static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 to)
-{
-	bool replaced;
-
-	asm volatile("cmpxchgq %[to], %[word]" CC_SET(e)
-		     : CC_OUT(e) (replaced), [word] "+m" (*word), "+a" (from)
-		     : [to] "r" (to)
-		     : "memory");
-
-	return replaced;
-}
-
-#define __arch_vgetrandom_replace __arch_vgetrandom_replace
-
-/* Fewer stores than of words. */
-static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
-{
-	asm volatile("pxor %%xmm0, %%xmm0\n\t"
-		     "movdqu %%xmm0, 0x00(%[p])\n\t"
-		     "movdqu %%xmm0, 0x10(%[p])\n\t"
-		     "movdqu %%xmm0, 0x20(%[p])\n\t"
-		     "movdqu %%xmm0, 0x30(%[p])"
-		     : : [p] "r" (p) : "memory");
-}
-
-#define __arch_vgetrandom_erase_64 __arch_vgetrandom_erase_64
 
 #include <vdso/getrandom-generic.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _LINUX_COMPILER_H
-#define _LINUX_COMPILER_H
+#ifndef _VGETRANDOM_LINUX_COMPILER_H
+#define _VGETRANDOM_LINUX_COMPILER_H
 
 #include <linux/types.h>
 
@@ -12,4 +12,4 @@
 #define barrier()		asm volatile("" : : : "memory")
 #define compiletime_assert(condition, message)	_Static_assert(condition, message)
 
-#endif /* _LINUX_COMPILER_H */
+#endif /* _VGETRANDOM_LINUX_COMPILER_H */

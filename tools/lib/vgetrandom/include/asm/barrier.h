@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _ASM_BARRIER_H
-#define _ASM_BARRIER_H
+#ifndef _VGETRANDOM_ASM_BARRIER_H
+#define _VGETRANDOM_ASM_BARRIER_H
 
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
 
-#endif /* _ASM_BARRIER_H */
+#endif /* _VGETRANDOM_ASM_BARRIER_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The generator of our vDSO, in this process: lib/vdso/getrandom.c, with the page of the
+ * module vgetrandom in place of the vDSO's data page.
+ */
+#ifndef _VGETRANDOM_GENERATOR_H
+#define _VGETRANDOM_GENERATOR_H
+
+#include <arch.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uapi/linux/random.h>
+
+#ifdef ARCH_GENERATOR
+#include "../../../module/page.h"
+
+/*
+ * The module's page is mapped in place of this one, so that its address is a constant, as
+ * in the vDSO. Without a module it is zeros: the RNG is not ready, says that.
+ */
+extern union generator_page {
+	struct vgetrandom_page	page;
+	char			bytes[ARCH_PAGE];
+} generator_page __attribute__((aligned(ARCH_PAGE), visibility("hidden")));
+
+/**
+ * generator_open - map the module's page
+ * @params: filled in with what states need
+ *
+ * Return: NULL; or the reason why the page is not used.
+ */
+const char *generator_open(struct vgetrandom_opaque_params *params);
+
+/**
+ * generator_close - unmap the module's page
+ *
+ * No thread may be using the generator.
+ */
+void generator_close(void);
+
+/* As a vDSO's function. */
+ssize_t generator_getrandom(void *buf, size_t len, unsigned int flags, void *state,
+			    size_t state_size);
+#else
+static inline const char *generator_open(struct vgetrandom_opaque_params *params)
+{
+	(void)params;
+	return "the library has no generator for this architecture";
+}
+
+static inline void generator_close(void) { }
+
+#define generator_getrandom	NULL
+#endif
+
+#endif /* _VGETRANDOM_GENERATOR_H */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lib/vdso/getrandom.c asks of an architecture, in the library.
+ */
+#ifndef _VGETRANDOM_ASM_VDSO_GETRANDOM_H
+#define _VGETRANDOM_ASM_VDSO_GETRANDOM_H
+
+#include <arch.h>
+#include <asm/rwonce.h>
+#include <linux/compiler.h>
+#include <asm/vdso/getrandom-asm.h>
+
+#include "generator.h"
+#include "thread.h"
+
+#define PAGE_SIZE	ARCH_PAGE
+
+static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsigned int flags)
+{
+	return arch_syscall_getrandom(buffer, len, flags);
+}
+
+static __always_inline const struct vdso_rng_data *__arch_get_vdso_rng_data(void)
+{
+	return &generator_page.page.rng;
+}
+
+/* The module's page is the same in all time namespaces. */
+static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(void)
+{
+	return __arch_get_vdso_rng_data();
+}
+
+static __always_inline bool __arch_vgetrandom_may_keep(const struct vgetrandom_state *state)
+{
+	(void)state;
+	return pool_may_keep(&thread_states);
+}
+
+#define __arch_vgetrandom_may_keep __arch_vgetrandom_may_keep
+
+#include <vdso/getrandom-generic.h>
+
+#endif /* _VGETRANDOM_ASM_VDSO_GETRANDOM_H */

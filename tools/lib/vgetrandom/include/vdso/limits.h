@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _VGETRANDOM_VDSO_LIMITS_H
+#define _VGETRANDOM_VDSO_LIMITS_H
+
+/* Not <limits.h>: a C library's may define PAGE_SIZE, too. */
+#undef INT_MAX
+#define INT_MAX	__INT_MAX__
+
+#endif /* _VGETRANDOM_VDSO_LIMITS_H */
