@@ -16,8 +16,8 @@
  *				returned yet: RNDRESEEDCRNG, the entropy that makes the RNG ready,
  *				the RNG's timer, a request that finds the key too old.
  *	the tick		Return probes can be refused, disarmed by the administrator, or
- *				missed if too many are under way. So publish from time to time if
- *				none was seen. The RNG of Linux 6.1 reseeds only if it is asked
+ *				missed if too many are under way. So publish from time to time,
+ *				whatever was seen. The RNG of Linux 6.1 reseeds only if it is asked
  *				for bytes, and programs that are served here do not ask: so ask.
  *	vmfork, PM		After the RNG's own notifiers have reseeded: a copy of a virtual
  *				machine must not wait for the tick.
@@ -113,10 +113,10 @@ static void tick(struct work_struct *work)
 
 	if (rng_is_initialized()) {
 		get_random_bytes(&unused, sizeof(unused));
+		/* Always: a return that was seen says nothing of the reseeds after it. */
+		publish();
 		missed = READ_ONCE(probe.nmissed) + READ_ONCE(probe.kp.nmissed);
 		silent = atomic_xchg(&returned, 0) ? 0 : silent + 1;
-		if (silent || missed != missed_before)
-			publish();
 		if (silent >= SILENT_TICKS && probe.kp.addr)
 			set_late("probes are disarmed; see ftrace_enabled and kprobes/enabled");
 		else if (missed != missed_before)
