@@ -288,10 +288,29 @@ static void refuses(int prot, int flags, size_t pages, off_t offset, const char 
 	close(fd);
 }
 
-static void mappings(void)
+/* And nothing else. */
+static void stays_readable(void *p)
 {
 	size_t size = getpagesize();
 	uint64_t value = 0;
+	int fd;
+
+	check(mprotect(p, size, PROT_READ | PROT_WRITE) == -1 && errno == EACCES,
+	      "mprotect() makes it writable");
+	check(mprotect(p, size, PROT_READ | PROT_EXEC) == -1 && errno == EACCES,
+	      "mprotect() makes it executable");
+	check(mremap(p, size, 2 * size, MREMAP_MAYMOVE) == MAP_FAILED, "mremap() makes it larger");
+	fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	check(fd >= 0, "/proc/self/mem: %s", strerror(errno));
+	check(pwrite(fd, &value, sizeof(value), (off_t)(uintptr_t)p) == -1,
+	      "a debugger can write to it");
+	close(fd);
+}
+
+static void mappings(void)
+{
+	size_t size = getpagesize();
+	void *private;
 	int fd;
 
 	refuses(PROT_READ | PROT_WRITE, MAP_SHARED, 1, 0, "for writing");
@@ -300,17 +319,13 @@ static void mappings(void)
 	refuses(PROT_READ, MAP_SHARED, 2, 0, "with a page behind it");
 	refuses(PROT_READ, MAP_SHARED, 1, 1, "from its second page on");
 	check(open(VGETRANDOM_PAGE_PATH, O_RDWR | O_CLOEXEC) == -1, "root can open it for writing");
-	check(mprotect((void *)mapped, size, PROT_READ | PROT_WRITE) == -1 && errno == EACCES,
-	      "mprotect() makes it writable");
-	check(mprotect((void *)mapped, size, PROT_READ | PROT_EXEC) == -1 && errno == EACCES,
-	      "mprotect() makes it executable");
-	check(mremap((void *)mapped, size, 2 * size, MREMAP_MAYMOVE) == MAP_FAILED,
-	      "mremap() makes it larger");
-	fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	check(fd >= 0, "/proc/self/mem: %s", strerror(errno));
-	check(pwrite(fd, &value, sizeof(value), (off_t)(uintptr_t)&mapped->rng) == -1,
-	      "a debugger can write to it");
+	fd = open_page();
+	private = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
+	check(private != MAP_FAILED, "mapping the page privately: %s", strerror(errno));
+	stays_readable((void *)mapped);
+	stays_readable(private);
+	munmap(private, size);
 	ok("the page can be read: not written, executed, or mapped with more than it");
 
 	check(!madvise((void *)mapped, size, MADV_DONTNEED), "MADV_DONTNEED: %s", strerror(errno));
