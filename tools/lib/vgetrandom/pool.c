@@ -166,23 +166,25 @@ static bool lock(struct pool *pool)
 /*
  * Threads of a child may all be here at once, and each lock it. A signal handler may fork in
  * here: what the kernel has said then does not hold in the child, which no longer finds
- * that it has asked.
+ * that it has asked, and asks again.
  */
 bool pool_may_keep(struct pool *pool)
 {
-	unsigned long asking = ASKING_HERE, answer;
+	unsigned long asking, answer;
 	int saved = errno;
 
-	if (!pool->lock || *pool->lock == LOCKED_HERE)
+	if (!pool->lock)
 		return true;
-	if (*pool->lock == REFUSED_HERE)
-		return false;
-	*pool->lock = ASKING_HERE;
-	answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
-	__atomic_compare_exchange_n(pool->lock, &asking, answer, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST);
-	errno = saved;
-	return *pool->lock == LOCKED_HERE;
+	while (*pool->lock != LOCKED_HERE) {
+		if (*pool->lock == REFUSED_HERE)
+			return false;
+		*pool->lock = asking = ASKING_HERE;
+		answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
+		__atomic_compare_exchange_n(pool->lock, &asking, answer, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		errno = saved;
+	}
+	return true;
 }
 
 bool pool_is_refused(const struct pool *pool)

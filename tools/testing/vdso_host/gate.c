@@ -51,6 +51,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 	r->len = len;
 	r->flags = flags;
 	r->generation = gate->rng ? gate->rng->generation : 0;
+	r->may_keep = !gate->may_keep || gate->may_keep();
 	r->is_key = buffer >= gate->states &&
 		    buffer < gate->states + gate->states_len;
 	memcpy(key + 8, &n, sizeof(n));

@@ -29,6 +29,7 @@ struct gate_request {
 	size_t len;
 	unsigned int flags;
 	uint64_t generation;	/* that was published then; 0 where that is not known */
+	bool may_keep;		/* the states' memory is as it has to be for keys */
 	uint8_t bytes[4096];	/* the first of those that were the answer */
 };
 
@@ -46,6 +47,7 @@ struct gate {
 	const void *states;	/* where states are */
 	size_t states_len;
 	const struct vdso_rng_data *rng;	/* NULL: the kernel's, wherever it is */
+	bool (*may_keep)(void);	/* NULL: it always is */
 	struct gate_request requests[GATE_REQUESTS];
 };
 

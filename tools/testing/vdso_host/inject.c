@@ -66,11 +66,6 @@ static uint64_t generation(void)
 	return inject.subject.rng ? inject.subject.rng->generation : 0;
 }
 
-static void wipe(void)
-{
-	memset(inject.subject.state, 0, inject.subject.state_len);
-}
-
 static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int flags)
 {
 	const struct vgetrandom_state *state = inject.subject.state;
@@ -88,6 +83,8 @@ static void end_call(struct made *m, ssize_t ret)
 {
 	m->ret = ret;
 	m->to = gate_count();
+	m->may_keep = world_may_keep();
+	m->limited = inject.limited;
 	memcpy(m->out, m->buffer, m->len);
 	memcpy(m->after, inject.subject.state, inject.subject.state_len);
 }
@@ -161,7 +158,7 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 	const char *why;
 	pid_t pid;
 
-	pid = fork();
+	pid = as_child ? world_fork() : fork();
 	if (!pid) {
 		new_line();
 		child = !as_child;
@@ -173,7 +170,7 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 	}
 	if (child) {
 		log_item(WIPED, point);
-		wipe();
+		world_lose();
 	}
 	return child;
 }
@@ -186,7 +183,7 @@ bool inject_event(const struct event *event, unsigned long point, bool as_child)
 		switch (*p) {
 		case DROPS:
 			log_item(DROPS, point);
-			wipe();
+			world_lose();
 			break;
 		case RESEEDS:
 			log_item(RESEEDS, point);
@@ -195,6 +192,11 @@ bool inject_event(const struct event *event, unsigned long point, bool as_child)
 		case UNREADY:
 			log_item(UNREADY, point);
 			inject.subject.rng->is_ready = 0;
+			break;
+		case LIMITED:
+			log_item(LIMITED, point);
+			inject.limited = true;
+			world_limit(true);
 			break;
 		case CALLS:
 			call(CALLS, point, INNER_CALL, GRND_NONBLOCK);
@@ -217,7 +219,7 @@ bool inject_try(const struct event *event, unsigned long point, const char **why
 	saved.count = gate_count();
 	if (rng)
 		saved.rng = *rng;
-	pid = fork();
+	pid = world_fork();
 	if (!pid) {
 		new_line();
 		if (!inject_event(event, point, false))
@@ -262,7 +264,11 @@ static bool prepare(enum start start)
 	uint8_t out[MAX_LEN], want[MAX_LEN];
 
 	memset(&inject.before, 0, sizeof(inject.before));
-	wipe();
+	inject.limited = false;
+	world_restore();
+	world_lose();
+	if (start != EMPTY)
+		world_restore();
 	for (int i = 0; i < (start == EMPTY ? 0 : start == FULL_BATCH ? 1 : 2); i++) {
 		if (s->fn(out, lens[i], 0, s->state, s->state_len) != (ssize_t)lens[i])
 			return false;

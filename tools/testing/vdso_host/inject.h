@@ -37,9 +37,10 @@
 
 /* What happens, as a string of these. */
 enum {
-	DROPS = 'd',		/* reclaim: the page is zeros */
+	DROPS = 'd',		/* reclaim: the page is zeros; or world_lose(), of locked states */
 	RESEEDS = 'r',		/* the kernel has a new generation */
 	UNREADY = 'u',		/* the RNG is no longer ready, which no kernel does */
+	LIMITED = 'l',		/* the process may lock no more memory */
 	CALLS = 'c',		/* a signal handler calls on the same state */
 	FORKS = 'f',		/* the child's page is wiped; what follows happens there */
 	/* In logs only. */
@@ -59,6 +60,7 @@ struct made {
 	unsigned int flags;
 	unsigned int from, to;		/* requests before it, and before its end */
 	bool in_use, ready;		/* what it finds */
+	bool may_keep, limited;		/* what it leaves, of locked states */
 	uint64_t generation;		/* that is published as it begins */
 	uint8_t out[MAX_LEN];
 	uint8_t after[MAX_STATE];	/* the state */
@@ -122,6 +124,7 @@ extern struct inject {
 	unsigned long points;		/* of the call, once it is over */
 
 	struct line *line;		/* of this process */
+	bool limited;			/* is it? */
 	bool is_copy;			/* to run on to the end, and to exit then */
 } inject;
 

@@ -20,6 +20,10 @@ const struct event handler = { "handler", "c" };
 const struct event handler_forks = { "handler forks, child calls", "fc" };
 const struct event handler_calls_forks = { "handler calls, then forks", "cf" };
 const struct event drop_handler = { "drop, then handler", "dc" };
+const struct event limited = { "limit", "l" };
+const struct event limited_drop = { "limit, then drop", "ld" };
+const struct event limited_drop_handler = { "limit, drop, then handler", "ldc" };
+const struct event limited_fork_handler = { "limit, handler forks, child calls", "lfc" };
 
 const char * const start_names[] = { "empty state", "part-used batch", "full batch" };
 

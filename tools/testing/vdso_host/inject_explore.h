@@ -9,7 +9,8 @@
 #include "inject.h"
 
 extern const struct event nothing, drop, reseed, drop_and_reseed, not_ready, forks, handler,
-			  handler_forks, handler_calls_forks, drop_handler;
+			  handler_forks, handler_calls_forks, drop_handler, limited,
+			  limited_drop, limited_drop_handler, limited_fork_handler;
 
 extern const char * const start_names[];
 

@@ -163,6 +163,20 @@ static const char *fell_back(const struct made *m, unsigned int n, struct spans 
 	return memcmp(m->out, r->bytes, m->len) ? "other bytes than the system call's" : NULL;
 }
 
+/* The kernel refuses to lock states' memory: then only the system call is right. */
+static bool is_refused(const struct made *m)
+{
+	return !m->may_keep && m->limited;
+}
+
+static const char *draw_key(struct judge *j, unsigned int key)
+{
+	const struct gate_request *r = gate_request(key);
+
+	chain_rekey(&j->m, r->bytes, r->generation);
+	return r->may_keep ? NULL : "a key in memory that is not locked";
+}
+
 /* A handler's call, or one after it all: nothing happens in the course of it. */
 static const char *judge_call(struct judge *j, const struct item *item)
 {
@@ -170,6 +184,7 @@ static const char *judge_call(struct judge *j, const struct item *item)
 	struct spans *spans = give(j, item->serial);
 	const struct asked a = what_asked(j->line, m);
 	bool may_draw = j->m.valid && j->m.generation == j->generation;
+	const char *why = NULL;
 
 	if (m->ret != (ssize_t)m->len)
 		return "a call has failed";
@@ -178,7 +193,7 @@ static const char *judge_call(struct judge *j, const struct item *item)
 	if (a.fallback != NONE) {
 		if (a.nkeys)
 			return "a call asks for a key, and then makes the system call";
-		if (inject.subject.ours && !m->in_use && m->ready)
+		if (inject.subject.ours && !m->in_use && m->ready && !is_refused(m))
 			return "a system call without need";
 		return fell_back(m, a.fallback, spans);
 	}
@@ -189,10 +204,9 @@ static const char *judge_call(struct judge *j, const struct item *item)
 	if (a.nkeys) {
 		if (may_draw && !j->m.may_rekey && inject.subject.ours)
 			return "a new key without need";
-		chain_rekey(&j->m, gate_request(a.key)->bytes,
-			    gate_request(a.key)->generation);
+		why = draw_key(j, a.key);
 	}
-	return took(j, m, spans);
+	return why ? why : took(j, m, spans);
 }
 
 /* How often has the interrupted call lost its state, or found it stale, before @n? */
@@ -216,10 +230,11 @@ static const char *judge_outer(struct judge *j, const struct asked *a)
 {
 	const struct made *m = &j->line->outer;
 	struct spans *spans = give(j, NONE);
+	const char *why = NULL;
 
 	if (a->fallback != NONE) {
 		/* It gives up when it has lost two attempts; or it has not begun any. */
-		if (inject.subject.ours && j->ready &&
+		if (inject.subject.ours && j->ready && !is_refused(m) &&
 		    losses_before(j->line, a->fallback) < 2)
 			return "a system call without need";
 		j->m.may_rekey = true;
@@ -229,10 +244,9 @@ static const char *judge_outer(struct judge *j, const struct asked *a)
 		if (inject.subject.ours && inject.before.valid &&
 		    !losses_before(j->line, a->key))
 			return "a new key without need";
-		chain_rekey(&j->m, gate_request(a->key)->bytes,
-			    gate_request(a->key)->generation);
+		why = draw_key(j, a->key);
 	}
-	return took(j, m, spans);
+	return why ? why : took(j, m, spans);
 }
 
 /* What happens after the call has taken its bytes is too late only if it has them all. */
@@ -262,9 +276,12 @@ static bool state_is_right(const struct chain *m, const uint8_t *state)
 		!memcmp(is->scratch, scratch, sizeof(is->scratch)));
 }
 
-static const struct vgetrandom_state *state_of(const struct item *item)
+/* When no call is under way, keys are only where they may be. */
+static bool state_is_kept(const struct made *m)
 {
-	return (const void *)item->made.after;
+	static const struct chain nothing;
+
+	return m->may_keep || state_is_right(&nothing, m->after);
 }
 
 /* The interrupted call took its bytes after @slot of the other items. */
@@ -272,6 +289,7 @@ static const char *judge_order(struct judge *j, const struct asked *a, unsigned 
 {
 	static const struct chain nothing;
 	const struct line *line = j->line;
+	const struct made *last;
 	const char *why = NULL;
 	unsigned int i;
 
@@ -306,14 +324,20 @@ static const char *judge_order(struct judge *j, const struct asked *a, unsigned 
 	if (!state_is_right(&j->m, line->outer.after) &&
 	    !(j->m.may_rekey && state_is_right(&nothing, line->outer.after)))
 		return "a wrong state is left";
+	if (!state_is_kept(&line->outer))
+		return "keys are left in memory that is not locked";
 	for (; i < line->nitems; i++) {
 		why = judge_call(j, &line->items[i]);
 		if (why)
 			return why;
 	}
-	if (!state_is_right(&j->m, line->items[i - 1].made.after))
+	last = &line->items[i - 1].made;
+	if (!state_is_right(&j->m, last->after))
 		return "the next call leaves a wrong state";
-	if (inject.subject.ours && state_of(&line->items[i - 1])->generation != j->generation)
+	if (!state_is_kept(last))
+		return "the next call leaves keys in memory that is not locked";
+	if (inject.subject.ours && last->may_keep &&
+	    ((const struct vgetrandom_state *)last->after)->generation != j->generation)
 		return "the next call leaves a state of another generation";
 	return NULL;
 }

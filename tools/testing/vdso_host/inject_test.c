@@ -3,6 +3,8 @@
  * What can happen to a state between any two instructions of a call: rules (f),
  * (g) and (i), at every instruction, and at two of them.
  *
+ * Of locked states, drop means that this is a child of a fork from here on: world_lose().
+ *
  * VDSO_CORE names the core. STEP_EVERY thins the instructions out: to every so manieth
  * of those outside of a core, and fewer inside; without it, it is every single one.
  * PAIRS is in how many calls pairs of events are tried, SEED what they are drawn with.
@@ -22,7 +24,7 @@
 
 /* In pairs. */
 static const struct event * const events[] = {
-	&drop, &reseed, &drop_and_reseed, &not_ready, &forks, &handler, &handler_forks,
+	&drop, &reseed, &drop_and_reseed, &not_ready, &forks, &handler, &handler_forks, &limited,
 };
 
 __attribute__((constructor))
@@ -118,6 +120,15 @@ TEST_F_TIMEOUT(inject, rule_f_handler_after_drop_at_every_instruction, LIMIT)
 	EXPLORE_ALL(explore(&drop_handler, start, len));
 }
 
+TEST_F_TIMEOUT(inject, locked_states_that_may_not_be_locked_again, LIMIT)
+{
+	if (!world.pool)
+		SKIP(return, "states are droppable");
+	EXPLORE_ALL(explore(&limited_drop, start, len));
+	EXPLORE_ALL(explore(&limited_drop_handler, start, len));
+	EXPLORE_ALL(explore(&limited_fork_handler, start, len));
+}
+
 TEST_F_TIMEOUT(inject, rule_i_fork_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&forks, start, len));
@@ -168,6 +179,8 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 {
 	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
 	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
+	/* The last one is of locked states. */
+	const size_t nevents = ARRAY_SIZE(events) - !world.pool;
 	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
 
 	TH_LOG("SEED=%llu, %lu calls", random, n);
@@ -177,8 +190,7 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 		enum start start = explore_draw(3);
 		size_t len = lens[explore_draw(nlens)];
 
-		explore_pairs(events, ARRAY_SIZE(events), events, ARRAY_SIZE(events),
-			      start, len);
+		explore_pairs(events, nevents, events, nevents, start, len);
 	}
 	EXPECT_EQ(0, explored.nfailed) {
 		TH_LOG("%lu of %lu pairs fail, first: %s", explored.nfailed, explored.tried,

@@ -23,7 +23,7 @@ static __thread uint8_t thread_local_bss[ROOM];
 
 bool plants_prepare(const struct vdso_host *host)
 {
-	plants_real = (vgetrandom_fn)vdso_host_sym(host, "__vdso_getrandom");
+	plants_real = (vgetrandom_fn)vdso_host_generator(host);
 	on_heap = malloc(ROOM);
 	mapped = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	write_only = mmap(NULL, ROOM, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -8,6 +8,8 @@
  * a call's registers for a signal handler is not the generator's to erase, and left out:
  * that one frame, not the rest of the handler's stack.
  *
+ * Of locked states, a drop is what a child of fork() finds: they are zeros, and not locked.
+ *
  * VDSO_CORE in the environment names the core, POINTS at how many points of a call each
  * thing happens (default: 4).
  */
@@ -19,6 +21,7 @@
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
+#include "../../lib/vgetrandom/pool.h"
 #include "plants.h"
 #include "secrets.h"
 #include "tracee.h"
@@ -98,14 +101,14 @@ FIXTURE_SETUP(process)
 		TH_LOG("%s", vdso_host_error());
 	}
 	ASSERT_TRUE(world_set_core(getenv("VDSO_CORE")));
-	world.fn = (vgetrandom_fn)vdso_host_sym(world.host, "__vdso_getrandom");
+	world.fn = (vgetrandom_fn)vdso_host_generator(world.host);
 	ASSERT_NE(NULL, world.fn);
 	ASSERT_TRUE(plants_prepare(world.host));
+	ASSERT_TRUE(world_open_locked());
+	tracee.lock = world.pool ? world.pool->lock : NULL;
 	ASSERT_TRUE(tracee_start(&tracee, world.host) && find_in_use(&tracee));
 	/* After that: the other process has no part in it. */
-	world.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, world.page);
-	world_place(MIDDLE_OF_PAGE);
+	ASSERT_TRUE(world.pool || world_open_page(STATE_SIZE));
 	ASSERT_TRUE(step_open(world.host));
 
 	const size_t all[] = {
@@ -136,7 +139,8 @@ static bool start_from(struct tracee *t, enum start start)
 	bool good = true;
 
 	tracee_forget_keys(t);
-	memset(t->shared->page, 0, sizeof(t->shared->page));
+	if (!tracee_lose(t))
+		return false;
 	if (start != EMPTY)
 		good = tracee_call(t, world.fn, PASS_SIZE, NOTHING, NULL, 0) == (ssize_t)PASS_SIZE;
 	if (start == PARTLY_USED)
@@ -195,13 +199,13 @@ static bool vectors_clean(const struct tracee *t, size_t *where)
 }
 
 /* The search itself: of the traced process as it stands, @len bytes having been asked for. */
-static bool is_clean(size_t len)
+static bool is_clean(size_t len, bool state_may_keep)
 {
 	struct tracee *t = &tracee;
 	const uintptr_t out = (uintptr_t)t->shared->out;
 	const uintptr_t handler_out = (uintptr_t)t->shared->handler_out;
 	const struct memory_range allowed[] = {
-		{ (uintptr_t)t->state, (uintptr_t)(t->state + 1) },
+		{ (uintptr_t)t->state, (uintptr_t)(t->state + state_may_keep) },
 		{ out, out + len },
 		/* The last two if a signal has been handled, or else there are none. */
 		{ t->frame.start ? handler_out : 0,
@@ -256,7 +260,7 @@ static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event
 	calls++;
 	handled += t->shared->handler_ret == TRACEE_HANDLER_OUT;
 	new_keys += t->nkeys > keys_before;
-	return is_clean(len);
+	return is_clean(len, event != DROP_AND_LIMIT);
 }
 
 static const char * const start_names[] = {
@@ -374,6 +378,15 @@ TEST_F_TIMEOUT(process, nothing_is_left_by_attempts_that_are_given_up, LIMIT)
 {
 	disturb(_metadata, DROPS_AND_NO_KEY_STAYS);
 	EXPECT_LT(calls / 2, new_keys);
+}
+
+TEST_F_TIMEOUT(process, nothing_is_left_where_locking_is_refused, LIMIT)
+{
+	if (!world.pool)
+		SKIP(return, "states are droppable");
+	disturb(_metadata, DROP_AND_LIMIT);
+	/* Only calls from an empty state have drawn one, before that. */
+	EXPECT_GT(calls / 2, new_keys);
 }
 
 /*

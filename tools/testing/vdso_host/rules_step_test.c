@@ -97,7 +97,7 @@ static void happen(void)
 	x.mine->pid = getpid();
 	x.mine->at_event = gate_count();
 	if (x.event != HANDLER)
-		memset(world.state, 0, STATE_SIZE);
+		world_lose();
 	if (x.event != DROP)
 		make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
 }
@@ -188,7 +188,7 @@ static bool try_here(unsigned long point)
 	pid_t pid;
 
 	memset(reports, 0, sizeof(*reports));
-	pid = fork();
+	pid = world_fork();
 	if (!pid) {
 		x.mine = &reports[0];
 		happen();
@@ -302,7 +302,7 @@ static bool drop_twice(unsigned long point, const void *ip, void *arg)
 	(void)arg;
 	remember_key();
 	if (point == twice.first)
-		memset(world.state, 0, STATE_SIZE);
+		world_lose();
 	if (point <= twice.first || is_left_out(point, ip))
 		return true;
 	if (try_here(point))
@@ -466,7 +466,7 @@ static bool pair_of_events(unsigned long point, const void *ip, void *arg)
 	if (point == pair.first) {
 		memcpy(pair.out, x.out, sizeof(x.out));
 		pair.lost_at = gate_count();
-		memset(world.state, 0, STATE_SIZE);
+		world_lose();
 		if (pair.event == DROP_THEN_HANDLER)
 			make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
@@ -562,7 +562,7 @@ static bool handler_after_drops(unsigned long point, const void *ip, void *arg)
 	const char *why;
 
 	(void)arg;
-	memset(world.state, 0, STATE_SIZE);
+	world_lose();
 	if (is_left_out(point, ip))
 		return true;
 	if (!try_here(point))
@@ -609,13 +609,13 @@ static bool handlers_after_losses(unsigned long point, const void *ip, void *arg
 	const char *why;
 
 	if (world_in_core(ip) && !*lost) {
-		memset(world.state, 0, STATE_SIZE);
+		world_lose();
 		*lost = true;
 	}
 	if (point == pair.first) {
 		memcpy(pair.out, x.out, sizeof(x.out));
 		pair.lost_at = gate_count();
-		memset(world.state, 0, STATE_SIZE);
+		world_lose();
 		make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
 	requests = gate_count();
@@ -664,7 +664,7 @@ static bool drop_always(unsigned long point, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
-	memset(world.state, 0, STATE_SIZE);
+	world_lose();
 	/* So that a call without an end is a failure of the test, not a hang. */
 	return point < 200000;
 }
@@ -741,7 +741,7 @@ static bool jump_point(unsigned long point, const void *ip, void *arg)
 	if (is_left_out(point, ip))
 		return true;
 	memset(reports, 0, sizeof(*reports));
-	pid = fork();
+	pid = world_fork();
 	if (!pid) {
 		x.mine = &reports[0];
 		jump_out();

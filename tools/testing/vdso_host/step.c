@@ -19,7 +19,7 @@ static struct {
 	void *arg;
 	unsigned long points;
 	bool active;		/* stepping, and not inside of fn */
-	bool entered;
+	uintptr_t entered;	/* with this stack pointer */
 } run;
 
 void step_point(const void *ip)
@@ -40,9 +40,11 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	(void)sig;
 	(void)info;
 	if (ip >= run.text && ip < run.text_end) {
-		run.entered = true;
+		if (!run.entered)
+			run.entered = regs[REG_RSP];
 		step_point((void *)ip);
-	} else if (run.entered) {
+	} else if (run.entered && (uintptr_t)regs[REG_RSP] > run.entered) {
+		/* Not in a function of libc's, that it has called. */
 		run.active = false;
 	}
 	if (!run.active)
@@ -88,7 +90,7 @@ ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags
 	run.fn = step;
 	run.arg = arg;
 	run.points = 0;
-	run.entered = false;
+	run.entered = 0;
 	run.active = true;
 	set_trap_flag(TRAP_FLAG);
 	ret = fn(buffer, len, flags, state, state_len);

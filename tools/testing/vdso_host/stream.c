@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	host = vdso_host_open(image ? image : DEFAULT_IMAGE);
 	if (!host)
 		die("%s", vdso_host_error());
-	fn = (vgetrandom_fn)vdso_host_sym(host, "__vdso_getrandom");
+	fn = (vgetrandom_fn)vdso_host_generator(host);
 	if (!fn)
 		die("%s has no __vdso_getrandom", image ? image : DEFAULT_IMAGE);
 	why = vdso_host_set_core(host, core);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -153,7 +154,7 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 	t->state = (void *)(shared->page + sizeof(shared->page) / 2);
 	shared->state = t->state;
 	shared->state_len = sizeof(*t->state);
-	getrandom_fn = (vgetrandom_fn)vdso_host_sym(host, "__vdso_getrandom");
+	getrandom_fn = (vgetrandom_fn)vdso_host_generator(host);
 
 	t->pid = fork();
 	if (t->pid < 0)
@@ -188,9 +189,26 @@ void tracee_clear_buffers(struct tracee *t)
 	memset(t->shared->handler_out, 0, sizeof(t->shared->handler_out));
 }
 
-static void drop(struct tracee *t)
+static bool limit_locks(struct tracee *t, bool limited)
+{
+	struct rlimit limit;
+
+	if (prlimit(t->pid, RLIMIT_MEMLOCK, NULL, &limit))
+		return failed("reading its limit");
+	limit.rlim_cur = limited ? 0 : limit.rlim_max;
+	return !prlimit(t->pid, RLIMIT_MEMLOCK, &limit, NULL) || failed("limiting it");
+}
+
+static bool drop(struct tracee *t)
 {
 	memset(t->shared->page, 0, sizeof(t->shared->page));
+	return !t->lock || !ptrace(PTRACE_POKEDATA, t->pid, t->lock, 0) ||
+	       failed("unlocking its states");
+}
+
+bool tracee_lose(struct tracee *t)
+{
+	return drop(t) && limit_locks(t, false);
 }
 
 /* No two calls get the same bytes, and the process has not seen any of them before. */
@@ -222,8 +240,8 @@ static bool answer(struct tracee *t, enum tracee_event event)
 		if (t->nkeys == TRACEE_KEYS)
 			return failed("too many keys");
 		memcpy(t->keys[t->nkeys++], buffer, VGETRANDOM_KEY_SIZE);
-		if (event == DROPS_AND_NO_KEY_STAYS && t->happened)
-			drop(t);
+		if (event == DROPS_AND_NO_KEY_STAYS && t->happened && !drop(t))
+			return false;
 	}
 	t->regs.orig_rax = -1;
 	t->regs.rax = len;
@@ -238,8 +256,10 @@ static bool happen(struct tracee *t, enum tracee_event event)
 	t->happened = true;
 	if (event == RESEED)
 		vdso_host_set_rng(t->host, rng->generation + 1, true);
-	if (event == DROP || event == DROP_AND_HANDLER || event == DROPS_AND_NO_KEY_STAYS)
-		drop(t);
+	if (event != RESEED && event != HANDLER && !drop(t))
+		return false;
+	if (event == DROP_AND_LIMIT)
+		return limit_locks(t, true);
 	if (event == HANDLER || event == DROP_AND_HANDLER)
 		return !syscall(SYS_tgkill, t->pid, t->pid, SIGUSR1);
 	return true;

@@ -42,17 +42,19 @@ struct tracee_shared {
 /* What may happen in the middle of a call. */
 enum tracee_event {
 	NOTHING,
-	DROP,			/* the page is zeros from now on */
+	DROP,			/* the page is zeros from now on; and locked states unlocked */
 	RESEED,
 	HANDLER,		/* a signal handler makes a call on the same state */
 	DROP_AND_HANDLER,
 	DROPS_AND_NO_KEY_STAYS,	/* a drop now, and one after each key: so it falls back */
+	DROP_AND_LIMIT,		/* and they may not be locked again */
 };
 
 struct tracee {
 	pid_t pid;
 	struct tracee_shared *shared;
 	struct vgetrandom_state *state;
+	volatile unsigned long *lock;	/* the library's word of locked states; or NULL */
 
 	/* Of the last call: what the kernel has saved of it for a signal handler. */
 	struct memory_range frame;
@@ -73,6 +75,9 @@ struct tracee {
 /* Starts one; it ends with this process. Says why on stderr if it returns false. */
 bool tracee_start(struct tracee *t, struct vdso_host *host);
 void tracee_end(struct tracee *t);
+
+/* Its states are zeros, and not locked; it may lock them. */
+bool tracee_lose(struct tracee *t);
 
 /* Forget keys, and clear buffers: what was handed out before is no finding. */
 void tracee_forget_keys(struct tracee *t);

@@ -14,6 +14,7 @@
  * kernel's data page, and the one at vvar_page is the namespace's.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,8 +27,14 @@
 #include <unistd.h>
 #include <linux/elf.h>
 
+#include "../../../module/page.h"
 #include "machine/machine.h"
 #include "vdso_host.h"
+
+/* The page of the module's, and the generator, as libvgetrandom calls them. */
+#define LIBRARY_PAGE		"generator_page"
+#define LIBRARY_GENERATOR	"generator_getrandom"
+#define LIBRARY_EXPORT		"vgetrandom_info"	/* a name of which there is one */
 
 #define PAGE_BYTES		4096L
 #define MAX_DATA_PAGES		64	/* far more than any kernel has had */
@@ -57,12 +64,13 @@ struct vdso_host {
 	size_t			names_size;
 
 	/* The mapping: from base + data_start to base + image_size. */
+	bool			is_library;
 	unsigned char		*base;
 	size_t			image_size;
 	long			data_start;
 	long			vvar_page;
 	long			timens_page;
-	size_t			text_start;
+	size_t			text_start, text_offset;
 	size_t			text_size;
 
 	/* The data pages: what the image may only read is written through here. */
@@ -154,7 +162,7 @@ static bool parse_segments(struct vdso_host *host)
 {
 	const struct elf64_hdr *eh = (const struct elf64_hdr *)host->file;
 	const struct elf64_phdr *load = NULL, *ph;
-	size_t i;
+	size_t i, end = 0;
 
 	ph = file_range(host, eh->e_phoff, eh->e_phnum * sizeof(*ph), TABLE_ALIGN);
 	if (!ph)
@@ -162,9 +170,13 @@ static bool parse_segments(struct vdso_host *host)
 	for (i = 0; i < eh->e_phnum; i++) {
 		if (ph[i].p_type != PT_LOAD)
 			continue;
-		if (load)
-			return fail(host, "not a vDSO image: more than one PT_LOAD");
-		load = &ph[i];
+		host->is_library = load;
+		load = load ? load : &ph[i];
+		end = ph[i].p_vaddr + ph[i].p_memsz;
+	}
+	if (host->is_library) {
+		host->image_size = end;
+		return true;
 	}
 	if (!load || load->p_offset || load->p_vaddr || !load->p_filesz ||
 	    load->p_filesz != load->p_memsz)
@@ -201,7 +213,10 @@ static bool parse_text(struct vdso_host *host, const struct elf64_shdr *text)
 	if (text->sh_addr > host->image_size ||
 	    text->sh_size > host->image_size - text->sh_addr)
 		return fail(host, "broken ELF file: its .text lies outside of its PT_LOAD");
+	if (!file_range(host, text->sh_offset, text->sh_size, 1))
+		return fail(host, "broken ELF file: its .text is larger than the file");
 	host->text_start = text->sh_addr;
+	host->text_offset = text->sh_offset;
 	host->text_size = text->sh_size;
 	return true;
 }
@@ -225,7 +240,7 @@ static bool parse_sections(struct vdso_host *host)
 		if (sh[i].sh_type == SHT_SYMTAB)
 			symtab = &sh[i];
 		else if ((sh[i].sh_type == SHT_REL || sh[i].sh_type == SHT_RELA) &&
-			 sh[i].sh_flags & SHF_ALLOC && sh[i].sh_size)
+			 sh[i].sh_flags & SHF_ALLOC && sh[i].sh_size && !host->is_library)
 			return fail(host,
 				    "not a vDSO image: it has relocations, and nobody applies them");
 		else if (sh[i].sh_name < names_size && !strcmp(names + sh[i].sh_name, ".text"))
@@ -286,8 +301,22 @@ static bool data_offset(const struct vdso_host *host, const char *kernel_name,
 	return true;
 }
 
+/* A library's page lies within it. */
+static bool parse_library(struct vdso_host *host)
+{
+	const struct elf64_sym *page = find_symbol(host, LIBRARY_PAGE);
+
+	if (!page || page->st_value % PAGE_BYTES || page->st_value >= host->image_size)
+		return fail(host, "no page-aligned " LIBRARY_PAGE ": not our library");
+	host->vvar_page = page->st_value;
+	host->rng_offset = offsetof(struct vgetrandom_page, rng);
+	return true;
+}
+
 static bool parse_layout(struct vdso_host *host)
 {
+	if (host->is_library)
+		return parse_library(host);
 	if (!data_symbol(host, "vvar_start", &host->data_start) ||
 	    !data_symbol(host, "vvar_page", &host->vvar_page) ||
 	    !data_symbol(host, "timens_page", &host->timens_page))
@@ -310,12 +339,34 @@ static bool parse_layout(struct vdso_host *host)
  * Mapping it.
  */
 
+/* By the dynamic loader, so that what runs is the library as any program has it. */
+static bool load_library(struct vdso_host *host)
+{
+#ifdef __x86_64__	/* elsewhere it has no generator, and these programs are static */
+	const struct elf64_sym *known = find_symbol(host, LIBRARY_EXPORT);
+	void *library = dlopen(host->path, RTLD_NOW | RTLD_LOCAL);
+	unsigned char *at = library && known ? dlsym(library, LIBRARY_EXPORT) : NULL;
+
+	if (!at)
+		return fail(host, "cannot load it: %s", library ? "no " LIBRARY_EXPORT : dlerror());
+	host->base = at - known->st_value;
+	if (memcmp(host->base + host->text_start, host->file + host->text_offset,
+		   host->text_size))
+		return fail(host, "it changed while it was being opened; try again");
+	return true;
+#else
+	return fail(host, "not a vDSO image: more than one PT_LOAD");
+#endif
+}
+
 static bool map_image(struct vdso_host *host)
 {
 	size_t size = -host->data_start + host->image_size;
 	unsigned char *start;
 	int fd;
 
+	if (host->is_library)
+		return load_library(host);
 	start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (start == MAP_FAILED)
 		return fail(host, "no room for it in memory: %s", strerror(errno));
@@ -409,7 +460,8 @@ void vdso_host_close(struct vdso_host *host)
 		munmap(host->data, NR_PAGES * PAGE_BYTES);
 	if (host->data_fd >= 0)
 		close(host->data_fd);
-	if (host->base)
+	/* What the loader has loaded stays, and its page does too. */
+	if (host->base && !host->is_library)
 		munmap(host->base + host->data_start,
 		       -host->data_start + host->image_size);
 	free(host->file);
@@ -430,6 +482,11 @@ void *vdso_host_sym(const struct vdso_host *host, const char *name)
 	    (value >= 0 && sym->st_shndx == SHN_ABS))
 		return NULL;
 	return host->base + value;
+}
+
+void *vdso_host_generator(const struct vdso_host *host)
+{
+	return vdso_host_sym(host, host->is_library ? LIBRARY_GENERATOR : "__vdso_getrandom");
 }
 
 const char *vdso_host_function(const struct vdso_host *host, const void *ip)
@@ -518,6 +575,8 @@ void vdso_host_set_timens(struct vdso_host *host, bool inside)
 {
 	bool done;
 
+	if (host->is_library)
+		return;
 	/* In this order no page ever points at one that is not there. */
 	if (inside)
 		done = map_data_page(host, host->timens_page, KERNEL_PAGE) &&

@@ -7,7 +7,7 @@
  *
  *	if (!host)
  *		errx(1, "%s", vdso_host_error());
- *	fn = vdso_host_sym(host, "__vdso_getrandom");
+ *	fn = vdso_host_generator(host);
  *	vdso_host_set_rng(host, 2, true);	(the kernel "reseeds")
  *
  * With it the code that ships can be tested, single-stepped and timed on any
@@ -36,6 +36,11 @@
  *    clock_getres() read a data page that nobody updates, and say 0.
  *  - AT_SYSINFO_EHDR, and with it libc, the unwinder and signal delivery, still
  *    means the running kernel's vDSO.
+ *
+ * The image may be libvgetrandom, as built: shared, with its symbol table. It has the same
+ * generator, for the page of vgetrandom.ko. The dynamic loader loads it, and a page that
+ * the process owns takes the place of the module's. It can be open once, and time
+ * namespaces do not matter to it.
  */
 #ifndef _VDSO_HOST_H
 #define _VDSO_HOST_H
@@ -50,7 +55,7 @@ struct vdso_host;
 /**
  * vdso_host_open - map a vDSO image into this process
  * @image: path of a vdso64.so.dbg: the image with its symbol table, as opposed
- *	   to the stripped vdso64.so that the kernel hands out
+ *	   to the stripped vdso64.so that the kernel hands out; or of libvgetrandom
  *
  * The RNG starts as a kernel's does once it is seeded: ready, generation 1; and
  * outside of any time namespace. An image may be open more than once; each has
@@ -83,6 +88,14 @@ const char *vdso_host_error(void);
  * Return: its address, or NULL if the image has no such function or object.
  */
 void *vdso_host_sym(const struct vdso_host *host, const char *name);
+
+/**
+ * vdso_host_generator - the function that the image is there for
+ * @host: the hosted image
+ *
+ * Return: __vdso_getrandom(), or what libvgetrandom has in its place; NULL if there is none.
+ */
+void *vdso_host_generator(const struct vdso_host *host);
 
 /**
  * vdso_host_function - the function that an instruction belongs to

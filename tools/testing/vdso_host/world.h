@@ -2,6 +2,10 @@
 /*
  * What the tests of the rules have in common: a hosted vDSO, a page of states
  * between two inaccessible pages, and a kernel that answers as told.
+ *
+ * VDSO_STATES=locked in the environment makes the page one of those that libvgetrandom has
+ * where the kernel has no droppable memory: wiped in a child of fork(), and locked, which
+ * a child has to do itself.
  */
 #ifndef _WORLD_H
 #define _WORLD_H
@@ -36,6 +40,7 @@ extern struct world {
 	struct vdso_rng_data *rng;
 	uint8_t *page;			/* where states are */
 	struct vgetrandom_state *state;
+	struct pool *pool;		/* the library's, of locked states; or NULL */
 } world;
 
 /* Where the state is. The page's other bytes are canaries. */
@@ -51,8 +56,29 @@ bool world_open(void);
 /* Part of it, for states that no hosted vDSO uses: a page for them. */
 bool world_open_page(size_t state_size);
 
+/* Part of it: the page, if states are to be locked; world.pool says so then. */
+bool world_open_locked(void);
+
 /* Take this place for the state, all zeros. */
 void world_place(enum place place);
+
+/*
+ * The states are lost. Droppable ones have been dropped. Locked ones never are: this is the
+ * child of a fork from here on, whose states are zeros, and not locked.
+ */
+void world_lose(void);
+
+/* As the library has left it at its start. */
+void world_restore(void);
+
+/* A copy of this process, which has the states as they are: no child, to the generator. */
+pid_t world_fork(void);
+
+/* Is the memory of states as it has to be for keys? */
+bool world_may_keep(void);
+
+/* From now on this process may lock no more memory; or it may again. */
+void world_limit(bool limited);
 
 /* Are all bytes of the page but the state's as world_place() left them? */
 bool world_canaries_ok(void);
