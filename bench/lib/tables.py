@@ -121,6 +121,8 @@ def verdict():
         targets.native(found, places.cores(), judged)
     if found["libraries"]:
         targets.libraries(found, places.cores(), judged)
+    if found["module"]:
+        targets.guest_module(found, judged)
     judged.print()
 
 
@@ -289,6 +291,16 @@ def lib(found):
         parts += ["libvgetrandom with the module's page, with each of its cores. In brackets: its "
                   "time over that\nof our vDSO's function.",
                   _by_size(columns + locked, sizes, slower=True)]
+    if found["module"]:
+        least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
+                 if how == "least"}
+        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU, with the module loaded "
+                  "and without;\nand again without, as its time varies by itself. In brackets: "
+                  "its time over the first.",
+                  markdown(["bytes", "no module", "module loaded", "no module"],
+                           [[str(size), f"{without:.0f} ns",
+                             *(f"{ns:.0f} ns ({ns / without:.3f}x)" for ns in others)]
+                            for size, (without, *others) in least.items()])]
     return "\n\n".join(parts)
 
 
