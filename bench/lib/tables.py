@@ -68,8 +68,8 @@ def _show_libraries(found):
                   for names in _columns(own, *keys)
                   for ns in [by_size(own, **dict(zip(keys, names)))]])
     counts = sorted({row["threads"] for row in found["scaling"]})
-    keys = ("impl", "call", "libc")
-    terminal("native: millions of calls a second, by threads", [*keys, *counts],
+    keys = ("where", "impl", "call", "libc")
+    terminal("libraries: millions of calls a second, by threads", [*keys, *counts],
              [[*names, *(number(1e3 * row["threads"] / row["ns"])
                          for row in select(found["scaling"], **dict(zip(keys, names))))]
               for names in _columns(found["scaling"], *keys)])
@@ -221,6 +221,7 @@ def _threads_table(found):
              for core in places.cores()]
     lines += [("that kernel's vDSO", found["native"], {"impl": "kernel-vdso"}),
               ("system call", found["native"], {"impl": "syscall"}),
+              ("**libvgetrandom**, module loaded", found["scaling"], {"where": "module"}),
               ("glibc 2.41 `getrandom`", found["scaling"],
                {"impl": "glibc-2.41", "call": "getrandom"}),
               ("libbsd `arc4random_buf`", found["scaling"], {"impl": "libbsd"}),
