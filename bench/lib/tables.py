@@ -142,25 +142,24 @@ def _libc(found):
 
 def _chosen_core(found):
     """Which core libvgetrandom has chosen here; None: it does not expand."""
-    rows = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")
-    if not rows:
-        raise Missing('"libraries" has no row of libvgetrandom')
-    return next((core for core in places.cores() if core.name == rows[0]["core"]), None)
+    return next((core for core in places.cores() if core.name == results.chosen_core(found)), None)
 
 
-def _cell(ns, size, other=None):
-    """A time; in brackets how many times as fast as other that is."""
+def _cell(ns, size, other, slower):
+    """A time; in brackets how many times as fast as other that is, or as slow."""
     if size not in ns:
         return "-"
-    return duration(ns[size]) + (" " + times(other[size] / ns[size])
-                                 if other and size in other else "")
+    if not other or size not in other:
+        return duration(ns[size])
+    return duration(ns[size]) + " " + times(ns[size] / other[size] if slower else
+                                            other[size] / ns[size])
 
 
-def _by_size(columns, sizes):
+def _by_size(columns, sizes, slower=False):
     """A table of (heading, times, what they are compared with). Those without times lack."""
     columns = [column for column in columns if column[1]]
     return markdown(["bytes", *(heading for heading, *_ in columns)],
-                    [[str(size), *(_cell(ns, size, other) for _, ns, other in columns)]
+                    [[str(size), *(_cell(ns, size, other, slower) for _, ns, other in columns)]
                      for size in sizes])
 
 
@@ -174,24 +173,27 @@ def _libraries(found):
         "here": by_size(rows, impl=here, call="getrandom"),
         "glibc-2.41": by_size(rows, impl="glibc-2.41", call="getrandom"),
         "musl": by_size(rows, impl="musl", call="getrandom"),
-        **{name: by_size(rows, impl=name) for name in ("libbsd", "openssl", "libsodium")},
+        **{name: by_size(rows, impl=name) for name in ("libbsd", "openssl", "libsodium",
+                                                       "kernel-vdso", "syscall")},
     }
 
 
 def gain(found):
     """What there is to gain."""
-    if not found["native"] or not found["libraries"]:
+    if not found["libraries"]:
         return None
-    known, core = _libraries(found), _chosen_core(found)
-    kernels = by_size(found["native"], impl="kernel-vdso")
-    ours = by_size(found["native"], impl="vdso", core=core.name if core else places.cores()[0].name)
-    return _measured(found) + "\n\n" + _by_size([
-        (_libc(found)[1], known["here"], None),
-        ("**with libvgetrandom**", known["ours"], known["here"]),
-        ("glibc 2.41", known["glibc-2.41"], None),
-        ("**with libvgetrandom**", known["glibc-2.41"] and known["ours"], known["glibc-2.41"]),
-        ("that kernel's vDSO function", kernels, None),
-        ("**ours**", ours, kernels)], [size for size in GAIN_SIZES if size in known["ours"]])
+    known = _libraries(found)
+    ours, vdso = targets.module(found, results.chosen_core(found))
+    return (_measured(found) + " In brackets: its time over\nthat of libvgetrandom with the module "
+            "loaded.\n\n" +
+            _by_size([("**libvgetrandom, module loaded**", ours, None),
+                      ("system call", known["syscall"], ours),
+                      (_libc(found)[1], known["here"], ours),
+                      ("that kernel's vDSO function", known["kernel-vdso"], ours),
+                      ("glibc 2.41", known["glibc-2.41"], ours),
+                      ("libvgetrandom, no module", known["ours"], ours),
+                      ("our vDSO's function", vdso, ours)],
+                     [size for size in GAIN_SIZES if size in known["ours"]], slower=True))
 
 
 def _vdso_table(rows, title, against):
@@ -279,6 +281,14 @@ def lib(found):
                   _by_size([*((core.log, by_size(rows, core=core.name), known["glibc-2.41"])
                               for core in places.cores()),
                             ("glibc 2.41 `getrandom`", known["glibc-2.41"], None)], sizes)]
+    columns = [(f"**libvgetrandom**, {core.log}", *targets.module(found, core.name))
+               for core in places.cores()]
+    locked = [(f"{name}, states locked", *targets.module(found, core.name, "module-locked"))
+              for (name, *_), core in zip(columns, places.cores())]
+    if any(ours for _, ours, _ in columns):
+        parts += ["libvgetrandom with the module's page, with each of its cores. In brackets: its "
+                  "time over that\nof our vDSO's function.",
+                  _by_size(columns + locked, sizes, slower=True)]
     return "\n\n".join(parts)
 
 
