@@ -469,15 +469,17 @@ static void disarmed(const char *by)
 
 static void vmfork(void)
 {
-	uint64_t before;
+	uint64_t before, next;
 
 	load_ready();
 	guest_write(KPROBES, "0");
 	check(!reseed_is_seen(), "a reseed is seen with disarmed probes");
 	printf("ready\n");
-	/* What the tick publishes does not count. */
+	/* What the tick publishes does not count: the last generation before a log without it. */
+	next = generation();
 	do {
-		before = generation();
+		before = next;
+		next = generation();
 		usleep(1000);
 	} while (!log_has("due to virtual machine fork"));
 	for (int i = 0; generation() == before; i++) {
