@@ -4,12 +4,17 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <err.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <vgetrandom.h>
+
+#include "../module/page.h"
 
 #include "worker.h"
 
@@ -70,6 +75,57 @@ static void open_vgetrandom(const char *argument)
 }
 
 CONTENDER(preloaded, .name = "vgetrandom", .open = open_vgetrandom, .run = run_getrandom,
+	  .is_random = true);
+
+/* The number of a core in the page's table. */
+static unsigned int number_of(const char *core, const struct vgetrandom_page *page)
+{
+	const char *at = page->cores;
+	unsigned int number = 0;
+
+	for (; *at; at += strcspn(at, " ") + 1, number++)
+		if (strcspn(at, " ") == strlen(core) && !strncmp(at, core, strlen(core)))
+			return number;
+	errx(1, "core %s is not in the table of the module's page", core);
+}
+
+/*
+ * With the module's page, which with_vdso has made. It gets the core that the library would use
+ * elsewhere.
+ */
+static void open_module(const char *argument)
+{
+	const char *path = getenv("TEST_PAGE"), *core = getenv("VGETRANDOM_CORE");
+	typeof(vgetrandom_info) *get_info;
+	struct vgetrandom_info info;
+	struct vgetrandom_page page;
+	__u8 number;
+	int fd;
+
+	(void)argument;
+	fn.address = symbol(NULL, "getrandom");
+	get_info = symbol(NULL, "vgetrandom_info");
+	if (!get_info)
+		return;
+	get_info(&info, sizeof(info));
+	if (info.small != VGETRANDOM_MODULE)
+		errx(1, "libvgetrandom does not use the module's page: %s", info.module_why);
+	strcpy(hello.impl, "libvgetrandom");
+	snprintf(hello.core, sizeof(hello.core), "%s", info.core);
+	if (core && strcmp(core, info.core)) {
+		absent("this processor, or its kernel, cannot run it");
+		return;
+	}
+	fd = open(path ?: "", O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &page, sizeof(page), 0) != sizeof(page))
+		err(1, "the module's page, '%s'", path);
+	number = number_of(hello.core, &page);
+	if (pwrite(fd, &number, 1, offsetof(struct vgetrandom_page, rng.core)) != 1)
+		err(1, "%s", path);
+	close(fd);
+}
+
+CONTENDER(module, .name = "module", .open = open_module, .run = run_getrandom,
 	  .is_random = true);
 
 /* In assembly: libc's syscall() takes its time, and moves errno. */

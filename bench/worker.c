@@ -108,12 +108,11 @@ static void *work(void *arg)
 	struct thread *thread = arg;
 	cpu_set_t cpus;
 
-	if (slice.threads > 1) {
-		CPU_ZERO(&cpus);
-		CPU_SET(thread->cpu, &cpus);
-		if (sched_setaffinity(0, sizeof(cpus), &cpus))
-			err(1, "cannot run on processor %d", thread->cpu);
-	}
+	/* bench.c keeps the process that it has started there, which may be a launcher. */
+	CPU_ZERO(&cpus);
+	CPU_SET(thread->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		err(1, "cannot run on processor %d", thread->cpu);
 	/*
 	 * Other workers' calls are still in the caches; and a thread's first calls set up a
 	 * state.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import places
 
 WORKER = os.path.join(places.OUT, "worker")
+WITH_VDSO = os.path.join(places.OUT, "with_vdso")
 GLIBC = os.path.join(places.OUT, "glibc-2.41")
 
 # libc and the loader are not to use wide registers themselves: then there would be no process
@@ -33,7 +34,8 @@ class Contender(NamedTuple):
 
 def hosted(image, core, name="vdso"):
     """Our vDSO from an image, with one core."""
-    return Contender(f"{name} {core}", [WORKER, "vdso", f"{core}:{image}"])
+    return Contender(f"{name} {core}", [WORKER, "vdso", f"{core}:{image}"],
+                     needs=(image, "there is no image of our vDSO (make vdso)"))
 
 
 def plain(*words, env=None):
@@ -60,14 +62,22 @@ def _musl(words):
 
 
 def _no_vdso(words):
-    return Contender(", without a vDSO", [os.path.join(places.OUT, "with_vdso"), "--none", WORKER,
-                                          *words], where="no-vdso")
+    return Contender(", without a vDSO", [WITH_VDSO, "--none", WORKER, *words], where="no-vdso")
 
 
 def _our_vdso(words):
-    return Contender(", our vDSO", [os.path.join(places.OUT, "with_vdso"), "--image",
-                                    places.IMAGE, WORKER, *words], where="our-vdso",
+    return Contender(", our vDSO", [WITH_VDSO, "--image", places.IMAGE, WORKER, *words],
+                     where="our-vdso",
                      needs=(places.IMAGE, "there is no image of our vDSO (make vdso)"))
+
+
+def _module(words):
+    return Contender(", module", [WITH_VDSO, "--page", WORKER, *words], where="module")
+
+
+def _module_locked(words):
+    return Contender(", module, states locked", [WITH_VDSO, "--page", "--no-droppable", WORKER,
+                                                 *words], where="module-locked")
 
 
 def _made(setting, words, call=None, preload=False, core="", large=""):
@@ -93,10 +103,15 @@ def libraries():
 
     The first two, with libvgetrandom's own choice of core, say which that is.
     """
+    cores = [core.name for core in places.cores()]
     return [
         _made(_here, ["getrandom"], preload=True),
         _made(_here, ["arc4random_buf"], preload=True),
-        *(_made(_here, ["vgetrandom"], preload=True, core=core.name) for core in places.cores()),
+        *(_made(_here, ["vgetrandom"], preload=True, core=core) for core in cores),
+        *(contender for core in cores for contender in (
+            hosted(places.IMAGE, core)._replace(where="our-vdso", call="__vdso_getrandom"),
+            _made(_module, ["module"], call="getrandom", preload=True, core=core))),
+        _made(_module_locked, ["module"], call="getrandom", preload=True),
         _made(_newer, ["getrandom"], preload=True),
         _made(_musl, ["getrandom"], preload=True),
         _made(_here, ["kernel-vdso"], call="__vdso_getrandom"),
@@ -117,6 +132,11 @@ def libraries():
         _made(_our_vdso, ["vgetrandom"], preload=True),
         _made(_our_vdso, ["kernel-vdso"], call="__vdso_getrandom"),
     ]
+
+
+def module():
+    """libvgetrandom with the module's page, and its own choice of core."""
+    return _made(_module, ["module"], call="getrandom", preload=True)
 
 
 def crossover():

@@ -11,10 +11,11 @@
     scaling     the same, with several threads
     crossover   libvgetrandom, around the size from which it pays to expand a key
     programs    programs with libvgetrandom and without
+    module      getrandom(2) of Debian's kernel, booted, with the module loaded and without
 
-All but the first three are arrays of rows. A row has "where" (native, guest, no-vdso,
-our-vdso), "impl", "core", "libc", "call", "bytes", "threads" and "ns", the time of a call, as far
-as they apply.
+All but the first three are arrays of rows. A row has "where" (native, guest, stock, no-vdso,
+our-vdso, module, module-locked), "impl", "core", "libc", "call", "bytes", "threads" and "ns", the
+time of a call, as far as they apply.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ import places
 
 PATH = os.path.join(places.OUT, "results.json")
 PARTS = {"native": ("native", "also"), "libraries": ("libraries", "scaling", "crossover"),
-         "programs": ("programs",), "guest": ("guest",)}
+         "programs": ("programs",), "guest": ("guest",), "module": ("module",)}
 
 
 class Missing(Exception):
@@ -151,6 +152,14 @@ def keep(part, measured):
 def select(rows, **match):
     """Those rows that have all of this."""
     return [row for row in rows if all(row.get(name) == value for name, value in match.items())]
+
+
+def chosen_core(found):
+    """The name of the core that libvgetrandom chose here; "": it expands no keys."""
+    rows = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")
+    if not rows:
+        raise Missing('"libraries" has no row of libvgetrandom')
+    return rows[0]["core"]
 
 
 def by_size(rows, threads=1, **match):

@@ -68,8 +68,8 @@ def _show_libraries(found):
                   for names in _columns(own, *keys)
                   for ns in [by_size(own, **dict(zip(keys, names)))]])
     counts = sorted({row["threads"] for row in found["scaling"]})
-    keys = ("impl", "call", "libc")
-    terminal("native: millions of calls a second, by threads", [*keys, *counts],
+    keys = ("where", "impl", "call", "libc")
+    terminal("libraries: millions of calls a second, by threads", [*keys, *counts],
              [[*names, *(number(1e3 * row["threads"] / row["ns"])
                          for row in select(found["scaling"], **dict(zip(keys, names))))]
               for names in _columns(found["scaling"], *keys)])
@@ -121,6 +121,8 @@ def verdict():
         targets.native(found, places.cores(), judged)
     if found["libraries"]:
         targets.libraries(found, places.cores(), judged)
+    if found["module"]:
+        targets.guest_module(found, judged)
     judged.print()
 
 
@@ -142,25 +144,24 @@ def _libc(found):
 
 def _chosen_core(found):
     """Which core libvgetrandom has chosen here; None: it does not expand."""
-    rows = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")
-    if not rows:
-        raise Missing('"libraries" has no row of libvgetrandom')
-    return next((core for core in places.cores() if core.name == rows[0]["core"]), None)
+    return next((core for core in places.cores() if core.name == results.chosen_core(found)), None)
 
 
-def _cell(ns, size, other=None):
-    """A time; in brackets how many times as fast as other that is."""
+def _cell(ns, size, other, slower):
+    """A time; in brackets how many times as fast as other that is, or as slow."""
     if size not in ns:
         return "-"
-    return duration(ns[size]) + (" " + times(other[size] / ns[size])
-                                 if other and size in other else "")
+    if not other or size not in other:
+        return duration(ns[size])
+    return duration(ns[size]) + " " + times(ns[size] / other[size] if slower else
+                                            other[size] / ns[size])
 
 
-def _by_size(columns, sizes):
+def _by_size(columns, sizes, slower=False):
     """A table of (heading, times, what they are compared with). Those without times lack."""
     columns = [column for column in columns if column[1]]
     return markdown(["bytes", *(heading for heading, *_ in columns)],
-                    [[str(size), *(_cell(ns, size, other) for _, ns, other in columns)]
+                    [[str(size), *(_cell(ns, size, other, slower) for _, ns, other in columns)]
                      for size in sizes])
 
 
@@ -174,24 +175,27 @@ def _libraries(found):
         "here": by_size(rows, impl=here, call="getrandom"),
         "glibc-2.41": by_size(rows, impl="glibc-2.41", call="getrandom"),
         "musl": by_size(rows, impl="musl", call="getrandom"),
-        **{name: by_size(rows, impl=name) for name in ("libbsd", "openssl", "libsodium")},
+        **{name: by_size(rows, impl=name) for name in ("libbsd", "openssl", "libsodium",
+                                                       "kernel-vdso", "syscall")},
     }
 
 
 def gain(found):
     """What there is to gain."""
-    if not found["native"] or not found["libraries"]:
+    if not found["libraries"]:
         return None
-    known, core = _libraries(found), _chosen_core(found)
-    kernels = by_size(found["native"], impl="kernel-vdso")
-    ours = by_size(found["native"], impl="vdso", core=core.name if core else places.cores()[0].name)
-    return _measured(found) + "\n\n" + _by_size([
-        (_libc(found)[1], known["here"], None),
-        ("**with libvgetrandom**", known["ours"], known["here"]),
-        ("glibc 2.41", known["glibc-2.41"], None),
-        ("**with libvgetrandom**", known["glibc-2.41"] and known["ours"], known["glibc-2.41"]),
-        ("that kernel's vDSO function", kernels, None),
-        ("**ours**", ours, kernels)], [size for size in GAIN_SIZES if size in known["ours"]])
+    known = _libraries(found)
+    ours, vdso = targets.module(found, results.chosen_core(found))
+    return (_measured(found) + " In brackets: its time over\nthat of libvgetrandom with the module "
+            "loaded.\n\n" +
+            _by_size([("**libvgetrandom, module loaded**", ours, None),
+                      ("system call", known["syscall"], ours),
+                      (_libc(found)[1], known["here"], ours),
+                      ("that kernel's vDSO function", known["kernel-vdso"], ours),
+                      ("glibc 2.41", known["glibc-2.41"], ours),
+                      ("libvgetrandom, no module", known["ours"], ours),
+                      ("our vDSO's function", vdso, ours)],
+                     [size for size in GAIN_SIZES if size in known["ours"]], slower=True))
 
 
 def _vdso_table(rows, title, against):
@@ -217,6 +221,7 @@ def _threads_table(found):
              for core in places.cores()]
     lines += [("that kernel's vDSO", found["native"], {"impl": "kernel-vdso"}),
               ("system call", found["native"], {"impl": "syscall"}),
+              ("**libvgetrandom**, module loaded", found["scaling"], {"where": "module"}),
               ("glibc 2.41 `getrandom`", found["scaling"],
                {"impl": "glibc-2.41", "call": "getrandom"}),
               ("libbsd `arc4random_buf`", found["scaling"], {"impl": "libbsd"}),
@@ -279,6 +284,24 @@ def lib(found):
                   _by_size([*((core.log, by_size(rows, core=core.name), known["glibc-2.41"])
                               for core in places.cores()),
                             ("glibc 2.41 `getrandom`", known["glibc-2.41"], None)], sizes)]
+    columns = [(f"**libvgetrandom**, {core.log}", *targets.module(found, core.name))
+               for core in places.cores()]
+    locked = [(f"{name}, states locked", *targets.module(found, core.name, "module-locked"))
+              for (name, *_), core in zip(columns, places.cores())]
+    if any(ours for _, ours, _ in columns):
+        parts += ["libvgetrandom with the module's page, with each of its cores. In brackets: its "
+                  "time over that\nof our vDSO's function.",
+                  _by_size(columns + locked, sizes, slower=True)]
+    if found["module"]:
+        least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
+                 if how == "least"}
+        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU, with the module loaded "
+                  "and without;\nand again without, as its time varies by itself. In brackets: "
+                  "its time over the first.",
+                  markdown(["bytes", "no module", "module loaded", "no module"],
+                           [[str(size), f"{without:.0f} ns",
+                             *(f"{ns:.0f} ns ({ns / without:.3f}x)" for ns in others)]
+                            for size, (without, *others) in least.items()])]
     return "\n\n".join(parts)
 
 

@@ -13,7 +13,7 @@ batch, or for more bytes; of what the batch cannot serve, for 16 bytes, since th
 go to the buffer at once.
 """
 
-from results import by_size, select
+from results import by_size, chosen_core, select
 from show import number, terminal
 
 KEY_BYTES = 32
@@ -24,6 +24,10 @@ ROUNDS_BYTES = 65536
 OF_LIMIT = {4: 0.80}  # by bytes
 OF_LIMIT_FROM = (16, 0.88)
 OF_OPENSSL = (65536, 0.97)
+
+# libvgetrandom with the module's page, of the time of our vDSO's function.
+OF_VDSO = {4: 1.5, 16: 1.4, 32: 1.3}
+OF_VDSO_FROM = (256, 1.03)
 
 # Two measurements of the same code differ, even their minima: where code lies decides on a
 # nanosecond, and the time of a system call on more than that.
@@ -78,6 +82,14 @@ class Verdict:
             return number(theirs / ours)
         self.missed.append(f"{what}: {ours:.1f} ns, not {theirs:.1f} ns")
         return number(theirs / ours) + "!"
+
+    def must_not(self, what, value, target):
+        """A target: value, to two digits, is to be target at most. Return it as text."""
+        self.checked += 1
+        if round(value, 2) <= target:
+            return number(value)
+        self.missed.append(f"{what}: {value:.3f}, not {target:.2f}")
+        return number(value) + "!"
 
     def at_most(self, what, value, target):
         """A target: value ns are to be target ns at most. Return whether they are."""
@@ -211,3 +223,65 @@ def libraries(found, cores, verdict):
         terminal("libraries: ns more than a call of the vDSO function: at most the least call, "
                  f"{least:.1f} ns (and {NOISE_NS:.0f} ns of noise)",
                  ["", *(size for size in sizes if size <= LEAST_BYTES)], lines)
+    _module(found, cores, verdict)
+
+
+OTHERS = {"glibc 2.36": {"impl": "glibc-2.36", "call": "getrandom"},
+          "glibc 2.41": {"impl": "glibc-2.41", "call": "getrandom"},
+          "that kernel's vDSO": {"impl": "kernel-vdso"}, "system call": {"impl": "syscall"}}
+
+
+def module(found, core, where="module"):
+    """libvgetrandom with the module's page, and our vDSO's function, with a core: ns by size."""
+    return (by_size(found["libraries"], where=where, impl="libvgetrandom", core=core),
+            by_size(found["libraries"], where="our-vdso", impl="vdso", core=core))
+
+
+def _module(found, cores, verdict):
+    """With the module's page it is about as fast as our vDSO, whatever memory states are in."""
+    sizes = sorted(by_size(found["libraries"], where="native", impl="syscall"))
+    lines = []
+    for where in ("module", "module-locked"):
+        for core in cores:
+            ours, vdso = module(found, core.name, where)
+            if not ours or not vdso:
+                continue
+            lines.append([core.name if where == "module" else f"{core.name}, locked"])
+            for size in sizes:
+                target = OF_VDSO.get(size, OF_VDSO_FROM[1] if size >= OF_VDSO_FROM[0] else 0)
+                ratio = ours[size] / vdso[size]
+                what = f"{where}, {core.name}, {size} bytes, of our vDSO's time"
+                lines[-1].append(verdict.must_not(what, ratio, target) if target else
+                                 number(ratio))
+    if not lines:
+        return
+    terminal("libraries: time with the module's page over that of our vDSO's function (" +
+             ", ".join(f"{target:.2f} at {size}" for size, target in OF_VDSO.items()) +
+             f", {OF_VDSO_FROM[1]:.2f} from {OF_VDSO_FROM[0]} bytes on)", ["", *sizes], lines)
+    core = chosen_core(found)
+    ours = module(found, core)[0]
+    terminal(f"libraries: others' time over that with the module's page, {core}", ["", *sizes],
+             [[name, *(number(ns[size] / ours[size]) for size in sizes)]
+              for name, match in OTHERS.items() if ours
+              for ns in [by_size(found["libraries"], where="native", **match)] if ns])
+
+
+def module_loaded(found):
+    """getrandom(2) in the guest, without the module, with it, and again without: ns, by size and
+    by how of all rounds."""
+    return {(size, how): [row["ns"] for row in select(found["module"], bytes=size, how=how)]
+            for size in sorted({row["bytes"] for row in found["module"]})
+            for how in ("least", "median")}
+
+
+def guest_module(found, verdict):
+    """Nobody pays for a module that is loaded."""
+    lines = []
+    for (size, how), (without, loaded, again) in module_loaded(found).items():
+        ratio = verdict.not_slower(f"getrandom(2), {size} bytes, the module is loaded", loaded,
+                                   without) if how == "least" else number(without / loaded)
+        lines.append([f"{size}, {how}", number(without), number(loaded), ratio,
+                      number(without / again)])
+    terminal("module: ns of getrandom(2), and times without it over those with it, and over "
+             f"others without (not less than 1, but for {100 * NOISE_RATIO:.0f} % and "
+             f"{NOISE_NS:.0f} ns of noise)", ["bytes", "without", "loaded", "", "noise"], lines)

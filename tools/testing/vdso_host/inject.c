@@ -74,7 +74,7 @@ static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int
 	m->len = len;
 	m->flags = flags;
 	m->from = gate_count();
-	m->in_use = inject.subject.ours && state->owner;
+	m->in_use = inject.subject.ours && (state->owner || world_thread_in_use());
 	m->ready = is_ready();
 	m->generation = generation();
 }

@@ -21,7 +21,6 @@
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
-#include "../../lib/vgetrandom/pool.h"
 #include "plants.h"
 #include "secrets.h"
 #include "tracee.h"
@@ -104,8 +103,7 @@ FIXTURE_SETUP(process)
 	world.fn = (vgetrandom_fn)vdso_host_generator(world.host);
 	ASSERT_NE(NULL, world.fn);
 	ASSERT_TRUE(plants_prepare(world.host));
-	ASSERT_TRUE(world_open_locked());
-	tracee.lock = world.pool ? world.pool->lock : NULL;
+	ASSERT_TRUE(world_open_library());
 	ASSERT_TRUE(tracee_start(&tracee, world.host) && find_in_use(&tracee));
 	/* After that: the other process has no part in it. */
 	ASSERT_TRUE(world.pool || world_open_page(STATE_SIZE));

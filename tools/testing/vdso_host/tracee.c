@@ -18,8 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../lib/vgetrandom/pool.h"
 #include "oracle.h"
 #include "tracee.h"
+#include "world.h"
 
 #define SIGNAL_STACK	65536
 #define BROKEN		(-4096)	/* no errno */
@@ -104,6 +106,7 @@ static void run_traced(const stack_t *signal_stack, pid_t parent)
 	    ptrace(PTRACE_TRACEME, 0, 0, 0) || sigaltstack(signal_stack, NULL) ||
 	    sigaction(SIGUSR1, &sa, NULL) || raise(SIGSTOP) || !filter_getrandom())
 		_exit(1);
+	world_use_state(shared->state);
 	for (;;)
 		stub(shared->fn, shared->out, shared->len, 0, shared->state, shared->state_len);
 }
@@ -154,7 +157,7 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 	t->state = (void *)(shared->page + sizeof(shared->page) / 2);
 	shared->state = t->state;
 	shared->state_len = sizeof(*t->state);
-	getrandom_fn = (vgetrandom_fn)vdso_host_generator(host);
+	getrandom_fn = world.fn;
 
 	t->pid = fork();
 	if (t->pid < 0)
@@ -202,7 +205,7 @@ static bool limit_locks(struct tracee *t, bool limited)
 static bool drop(struct tracee *t)
 {
 	memset(t->shared->page, 0, sizeof(t->shared->page));
-	return !t->lock || !ptrace(PTRACE_POKEDATA, t->pid, t->lock, 0) ||
+	return !world.pool || !ptrace(PTRACE_POKEDATA, t->pid, world.pool->lock, 0) ||
 	       failed("unlocking its states");
 }
 

@@ -54,7 +54,6 @@ struct tracee {
 	pid_t pid;
 	struct tracee_shared *shared;
 	struct vgetrandom_state *state;
-	volatile unsigned long *lock;	/* the library's word of locked states; or NULL */
 
 	/* Of the last call: what the kernel has saved of it for a signal handler. */
 	struct memory_range frame;

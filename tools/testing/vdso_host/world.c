@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../../lib/vgetrandom/pool.h"
 #include "world.h"
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT	1
-#endif
-#define MAP_TYPE_MASK	0x0f
 
 #define DEFAULT_IMAGE "build/kernel/arch/x86/entry/vdso/vdso64.so.dbg"
 
@@ -41,7 +26,7 @@ bool world_set_core(const char *name)
 	return true;
 }
 
-static const char *image_name(void)
+const char *world_image(void)
 {
 	const char *image = getenv("VDSO_IMAGE");
 
@@ -65,7 +50,7 @@ static void skip_without_core(void)
 	}
 }
 
-static void place_state(void *state)
+void world_place_at(void *state)
 {
 	memset(world.page, CANARY, PAGE);
 	memset(state, 0, world.state_size);
@@ -87,171 +72,9 @@ bool world_open_page(size_t state_size)
 	return true;
 }
 
-/* Locked states: the library's, and what the kernel knows of this process' locks. */
-static struct {
-	char *memory;
-	size_t len;
-	unsigned long word;		/* in a process that has locked it */
-	uint8_t copy[PAGE];
-} locked;
-
-/* A kernel without droppable memory; and the administrator's limits count. */
-static bool be_older(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, MAP_TYPE_MASK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MAP_DROPPABLE, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_SIZE(code), code };
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &header, caps))
-		return false;
-	caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-	return !syscall(SYS_capset, &header, caps) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
-/* How much memory has this process locked? In bytes. */
-static size_t now_locked(void)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	size_t kib = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file) && sscanf(line, "VmLck: %zu", &kib) != 1)
-		;
-	if (file)
-		fclose(file);
-	return kib * 1024;
-}
-
-bool world_may_keep(void)
-{
-	return !world.pool || now_locked() >= locked.len;
-}
-
-void world_limit(bool limited)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		abort();
-	limit.rlim_cur = limited ? 0 : limit.rlim_max;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit))
-		abort();
-}
-
-static void lock_again(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		abort();
-	world_limit(false);
-	if (syscall(SYS_mlock2, locked.memory, locked.len, MLOCK_ONFAULT) ||
-	    setrlimit(RLIMIT_MEMLOCK, &limit))
-		abort();
-}
-
-void world_lose(void)
-{
-	if (!world.pool) {
-		memset(world.state, 0, world.state_size);
-		return;
-	}
-	memset(locked.memory, 0, PAGE);
-	place_state(world.state);
-	if (munlock(locked.memory, locked.len))
-		abort();
-}
-
-void world_restore(void)
-{
-	if (!world.pool)
-		return;
-	world_limit(false);
-	lock_again();
-	*world.pool->lock = locked.word;
-}
-
-pid_t world_fork(void)
-{
-	const unsigned long word = world.pool ? *world.pool->lock : 0;
-	const bool was_locked = world.pool && world_may_keep();
-	pid_t pid;
-
-	if (world.pool)
-		memcpy(locked.copy, world.page, PAGE);
-	pid = fork();
-	if (!pid && world.pool) {
-		/* As the library has arranged it. */
-		for (size_t i = 0; i < PAGE; i++)
-			if (world.page[i])
-				abort();
-		if (*world.pool->lock || now_locked())
-			abort();
-		if (was_locked)
-			lock_again();
-		memcpy(world.page, locked.copy, PAGE);
-		*world.pool->lock = word;
-	}
-	return pid;
-}
-
-/* The second page of what the library maps: on the first there is its word, too. */
-static bool open_locked(void)
-{
-	const char *(*open_secret)(struct pool *pool);
-	const char *why;
-
-	world.pool = vdso_host_sym(world.host, "thread_states");
-	open_secret = (typeof(open_secret))vdso_host_sym(world.host, "pool_open_secret");
-	if (!world.pool || !open_secret) {
-		fprintf(stderr, "VDSO_STATES=locked is for libvgetrandom only\n");
-		return false;
-	}
-	if (!be_older()) {
-		fprintf(stderr, "being a process on an older kernel: %s\n", strerror(errno));
-		return false;
-	}
-	memset(world.pool, 0, sizeof(*world.pool));
-	why = open_secret(world.pool);
-	locked.len = now_locked();
-	if (why || !world.pool->lock || locked.len < 2 * PAGE) {
-		fprintf(stderr, "the library does not lock its states: %s\n", why ?: "it says it does");
-		return false;
-	}
-	locked.memory = world.pool->chunks[0];
-	locked.word = *world.pool->lock;
-	world.page = (uint8_t *)locked.memory + PAGE;
-	world.state_size = STATE_SIZE;
-	world_place(MIDDLE_OF_PAGE);
-	return !mprotect(world.page + PAGE, locked.len - 2 * PAGE, PROT_NONE);
-}
-
-bool world_open_locked(void)
-{
-	const char *states = getenv("VDSO_STATES");
-	struct pool *pool = vdso_host_sym(world.host, "thread_states");
-
-	if (states && !strcmp(states, "locked"))
-		return open_locked();
-	/* It may have locked some at its start. */
-	if (pool)
-		pool->lock = NULL;
-	return true;
-}
-
 bool world_open(void)
 {
-	const char *image = image_name(), *core = getenv("VDSO_CORE");
+	const char *image = world_image(), *core = getenv("VDSO_CORE");
 
 	world.host = vdso_host_open(image);
 	if (!world.host) {
@@ -271,7 +94,7 @@ bool world_open(void)
 		return false;
 	}
 
-	if (!world_open_locked() || !(world.pool || world_open_page(STATE_SIZE)) ||
+	if (!world_open_library() || !(world.pool || world_open_page(STATE_SIZE)) ||
 	    !gate_open(world.host, world.page, PAGE))
 		return false;
 	gate->may_keep = world.pool ? world_may_keep : NULL;
@@ -286,7 +109,8 @@ void world_place(enum place place)
 		[LAST_IN_PAGE] = PAGE - world.state_size,
 	};
 
-	place_state(world.page + offset[place]);
+	world_place_at(world.page + offset[place]);
+	world_use_state(world.state);
 }
 
 bool world_canaries_ok(void)

@@ -3,9 +3,12 @@
  * What the tests of the rules have in common: a hosted vDSO, a page of states
  * between two inaccessible pages, and a kernel that answers as told.
  *
- * VDSO_STATES=locked in the environment makes the page one of those that libvgetrandom has
- * where the kernel has no droppable memory: wiped in a child of fork(), and locked, which
- * a child has to do itself.
+ * For libvgetrandom there are, in the environment:
+ *
+ *	VDSO_STATES=locked	the page is one of those that it has where the kernel has no
+ *				droppable memory: wiped in a child of fork(), and locked,
+ *				which a child has to do itself
+ *	VDSO_ENTRY=vgetrandom	calls are of vgetrandom(), which has the generator inlined
  */
 #ifndef _WORLD_H
 #define _WORLD_H
@@ -41,6 +44,7 @@ extern struct world {
 	uint8_t *page;			/* where states are */
 	struct vgetrandom_state *state;
 	struct pool *pool;		/* the library's, of locked states; or NULL */
+	struct thread *thread;		/* what vgetrandom() knows of this thread; or NULL */
 } world;
 
 /* Where the state is. The page's other bytes are canaries. */
@@ -56,8 +60,18 @@ bool world_open(void);
 /* Part of it, for states that no hosted vDSO uses: a page for them. */
 bool world_open_page(size_t state_size);
 
-/* Part of it: the page, if states are to be locked; world.pool says so then. */
-bool world_open_locked(void);
+/* Part of it, in world_library.c: the page, if states are to be locked, and the entry. */
+bool world_open_library(void);
+
+/* The image. */
+const char *world_image(void);
+
+/* The state that vgetrandom() has in this thread; and does it know of a call that uses it? */
+void world_use_state(void *state);
+bool world_thread_in_use(void);
+
+/* The state is here. The page's other bytes are canaries. */
+void world_place_at(void *state);
 
 /* Take this place for the state, all zeros. */
 void world_place(enum place place);

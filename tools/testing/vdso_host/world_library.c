@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is different if the hosted vDSO is libvgetrandom: states that are locked, and the
+ * way through vgetrandom().
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../lib/vgetrandom/pool.h"
+#include "../../lib/vgetrandom/setup.h"
+#include "../../lib/vgetrandom/thread.h"
+#include "world.h"
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE	0x08
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT	1
+#endif
+#define MAP_TYPE_MASK	0x0f
+
+
+/* Locked states: the library's, and what the kernel knows of this process' locks. */
+static struct {
+	char *memory;
+	size_t len;
+	unsigned long word;		/* in a process that has locked it */
+	uint8_t copy[PAGE];
+} locked;
+
+/* A kernel without droppable memory; and the administrator's limits count. */
+static bool be_older(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, MAP_TYPE_MASK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MAP_DROPPABLE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { ARRAY_SIZE(code), code };
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &header, caps))
+		return false;
+	caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
+	return !syscall(SYS_capset, &header, caps) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+}
+
+/* How much memory has this process locked? In bytes. */
+static size_t now_locked(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	size_t kib = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "VmLck: %zu", &kib) != 1)
+		;
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+bool world_may_keep(void)
+{
+	return !world.pool || now_locked() >= locked.len;
+}
+
+void world_limit(bool limited)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		abort();
+	limit.rlim_cur = limited ? 0 : limit.rlim_max;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		abort();
+}
+
+static void lock_again(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		abort();
+	world_limit(false);
+	if (syscall(SYS_mlock2, locked.memory, locked.len, MLOCK_ONFAULT) ||
+	    setrlimit(RLIMIT_MEMLOCK, &limit))
+		abort();
+}
+
+void world_lose(void)
+{
+	if (!world.pool) {
+		memset(world.state, 0, world.state_size);
+		return;
+	}
+	memset(locked.memory, 0, PAGE);
+	world_place_at(world.state);
+	if (munlock(locked.memory, locked.len))
+		abort();
+}
+
+void world_restore(void)
+{
+	if (!world.pool)
+		return;
+	world_limit(false);
+	lock_again();
+	*world.pool->lock = locked.word;
+}
+
+pid_t world_fork(void)
+{
+	const unsigned long word = world.pool ? *world.pool->lock : 0;
+	const bool was_locked = world.pool && world_may_keep();
+	pid_t pid;
+
+	if (world.pool)
+		memcpy(locked.copy, world.page, PAGE);
+	pid = fork();
+	if (!pid && world.pool) {
+		/* As the library has arranged it. */
+		for (size_t i = 0; i < PAGE; i++)
+			if (world.page[i])
+				abort();
+		if (*world.pool->lock || now_locked())
+			abort();
+		if (was_locked)
+			lock_again();
+		memcpy(world.page, locked.copy, PAGE);
+		*world.pool->lock = word;
+	}
+	return pid;
+}
+
+/* The second page of what the library maps: on the first there is its word, too. */
+static bool open_locked(void)
+{
+	const char *(*open_secret)(struct pool *pool);
+	const char *why;
+
+	world.pool = vdso_host_sym(world.host, "thread_states");
+	open_secret = (typeof(open_secret))vdso_host_sym(world.host, "pool_open_secret");
+	if (!world.pool || !open_secret) {
+		fprintf(stderr, "VDSO_STATES=locked is for libvgetrandom only\n");
+		return false;
+	}
+	if (!be_older()) {
+		fprintf(stderr, "being a process on an older kernel: %s\n", strerror(errno));
+		return false;
+	}
+	memset(world.pool, 0, sizeof(*world.pool));
+	why = open_secret(world.pool);
+	locked.len = now_locked();
+	if (why || !world.pool->lock || locked.len < 2 * PAGE) {
+		fprintf(stderr, "the library does not lock its states: %s\n", why ?: "it says it does");
+		return false;
+	}
+	locked.memory = world.pool->chunks[0];
+	locked.word = *world.pool->lock;
+	world.page = (uint8_t *)locked.memory + PAGE;
+	world.state_size = STATE_SIZE;
+	world_place(MIDDLE_OF_PAGE);
+	return !mprotect(world.page + PAGE, locked.len - 2 * PAGE, PROT_NONE);
+}
+
+void world_use_state(void *state)
+{
+	if (!world.thread)
+		return;
+	world.thread->state = state;
+	world.thread->own_state = state;
+}
+
+bool world_thread_in_use(void)
+{
+	return world.thread && !world.thread->state;
+}
+
+#ifdef __x86_64__
+/* As a compiler calls it, with the number of a library and an offset. */
+void *__tls_get_addr(size_t index[2]);
+
+/* A variable of this thread's, of the library. */
+static void *thread_local_sym(const char *name)
+{
+	struct link_map *library = dlopen(world_image(), RTLD_NOW | RTLD_NOLOAD);
+	char *symbol = vdso_host_sym(world.host, name);
+	size_t index[2];
+
+	if (!library || !symbol || dlinfo(library, RTLD_DI_TLS_MODID, &index[0]))
+		return NULL;
+	index[1] = symbol - (char *)library->l_addr;
+	return __tls_get_addr(index);
+}
+
+/* What the library decides at its start if the module is loaded. */
+static bool open_vgetrandom(void)
+{
+	struct effect *effect = vdso_host_sym(world.host, "effect");
+
+	world.thread = thread_local_sym("thread");
+	if (!world.thread || !effect || mprotect(effect, PAGE, PROT_READ | PROT_WRITE)) {
+		fprintf(stderr, "VDSO_ENTRY is for libvgetrandom only\n");
+		return false;
+	}
+	*effect = (struct effect) {
+		.fn = (vdso_fn)world.fn, .way = VGETRANDOM_MODULE, .state_size = STATE_SIZE,
+		.large_from = NEVER_LARGE,
+	};
+	world.fn = (vgetrandom_fn)vdso_host_sym(world.host, "vgetrandom");
+	return !mprotect(effect, PAGE, PROT_READ);
+}
+#else
+static bool open_vgetrandom(void)
+{
+	return false;
+}
+#endif
+
+/* Is @name in the environment @value? */
+static bool wants(const char *name, const char *value)
+{
+	const char *is = getenv(name);
+
+	return is && !strcmp(is, value);
+}
+
+bool world_open_library(void)
+{
+	struct pool *pool = vdso_host_sym(world.host, "thread_states");
+
+	if (wants("VDSO_ENTRY", "vgetrandom") && !open_vgetrandom())
+		return false;
+	if (wants("VDSO_STATES", "locked"))
+		return open_locked();
+	/* It may have locked some at its start. */
+	if (pool)
+		pool->lock = NULL;
+	return true;
+}
