@@ -17,6 +17,8 @@ endif
 ifdef CONFIG
 export CONFIG
 endif
+# make module for another kernel than the running one, or with headers that are elsewhere.
+export KVER KDIR DESTDIR
 # make bench, quick: less time for each figure.
 export QUICK
 # make test TESTS='series vm-*': only these.
@@ -35,6 +37,7 @@ help:		## this list
 	@echo "  MINUTES=10                a shorter soak"
 	@echo "  MUTATIONS='vdso-*'        only these"
 	@echo "  PREFIX=, DESTDIR=         where 'install' installs to"
+	@echo "  KVER=, KDIR=              module, for that version of the kernel, with headers from there"
 	@echo "  JOBS=N                    processes of a build (default: one a processor)"
 
 deps:		## install the Debian packages needed (as root; else say how)
@@ -63,6 +66,12 @@ uninstall:	## take away what install put there: the same PREFIX= and DESTDIR=
 
 deb:		## Debian packages of them: build/deb
 	@scripts/deb
+
+module:		## vgetrandom.ko for a kernel that is not ours: build/module; KVER=, KDIR=
+	@scripts/module build
+
+module-install: module	## install it, to be loaded at boot: DESTDIR=
+	@scripts/module install
 
 bench:		## measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) vdso lib
@@ -135,6 +144,6 @@ check: tree	## static checks of all there is: CHECKS='shell cppcheck' for only t
 clean:		## remove build/
 	rm -rf build
 
-.PHONY: help deps tree vdso kernel selftests lib install uninstall deb bench report bench-lib bench-lazyfree \
+.PHONY: help deps tree vdso kernel selftests lib install uninstall deb module module-install bench report bench-lib bench-lazyfree \
 	test test-all test-rest test-debug torture soak mutate boot series versions series-check check clean
 .NOTPARALLEL:

@@ -5,12 +5,14 @@
  */
 #include <linux/init.h>
 #include <linux/jiffies.h>
+#include <linux/printk.h>
 #include <linux/random.h>
 #include <linux/vdso_rng.h>
 #include <linux/workqueue.h>
 #include <asm/barrier.h>
 #include <vdso/datapage.h>	/* before <asm/vvar.h>, which uses its types */
 #include <asm/vvar.h>
+#include <vdso/getrandom-cores.h>
 
 /*
  * On the page that every process can read, which is laid out for clocks: one
@@ -46,17 +48,6 @@ void vdso_rng_publish(unsigned long generation)
 	WRITE_ONCE(rng->is_ready, 1);
 }
 
-/**
- * vdso_rng_set_core - choose the code that the generators use
- * @core: a number that the architecture's part of the vDSO knows
- *
- * Any time, and as often as it likes: see struct vdso_rng_data.
- */
-void vdso_rng_set_core(u8 core)
-{
-	WRITE_ONCE(_vdso_rng_data[0].core, core);
-}
-
 /*
  * The kernel reseeds its RNG when somebody asks it for bytes and its key has
  * reached a certain age. A system on which everybody is served by the vDSO never
@@ -85,6 +76,11 @@ static void vdso_rng_reseed(struct work_struct *work)
 
 static int __init vdso_rng_init(void)
 {
+	const char *log;
+
+	/* Programs that ran before this have used the first, which runs everywhere. */
+	WRITE_ONCE(_vdso_rng_data[0].core, vgetrandom_best_core(&log));
+	pr_info("vDSO: getrandom() uses %s\n", log);
 	vdso_rng_reseed(NULL);
 	return 0;
 }

@@ -10,7 +10,6 @@
 
 #ifdef CONFIG_VDSO_GETRANDOM
 void vdso_rng_publish(unsigned long generation);
-void vdso_rng_set_core(u8 core);
 
 /* In drivers/char/random.c. */
 unsigned long crng_reseed_due(void);

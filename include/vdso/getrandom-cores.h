@@ -21,4 +21,12 @@ enum vgetrandom_core {
 					size_t nblocks, unsigned long call);
 #include <asm/vdso/getrandom-cores.h>
 
+/**
+ * vgetrandom_best_core - choose a core for this machine, in the kernel
+ * @log: set to the name of the core for the kernel's log
+ *
+ * Return: the last core of the table that runs here and does not slow the processor down.
+ */
+u8 vgetrandom_best_core(const char **log);
+
 #endif /* _VDSO_GETRANDOM_CORES_H */

@@ -36,8 +36,9 @@ struct vgetrandom_state *guest_map_states(void);
 ssize_t guest_getrandom(struct vgetrandom_state *state, void *buffer, size_t len,
 			unsigned int flags);
 
-/* Wait until the kernel has seeded its RNG; make it reseed. */
+/* Wait until the kernel has seeded its RNG; seed it; make it reseed. */
 void guest_wait_ready(void);
+void guest_add_entropy(void);
 void guest_reseed(void);
 
 /*

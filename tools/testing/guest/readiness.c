@@ -7,26 +7,12 @@
  *	random.trust_cpu=off random.trust_bootloader=off
  */
 #include <linux/random.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "guest.h"
 
 static struct vgetrandom_state *state;
 static uint8_t out[64];
-
-static void add_entropy(void)
-{
-	struct {
-		struct rand_pool_info info;
-		uint8_t bytes[64];
-	} pool = { { 256, 64 }, "only a test" };
-	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-
-	check(fd >= 0 && !ioctl(fd, RNDADDENTROPY, &pool), "RNDADDENTROPY: %s",
-	      strerror(errno));
-	close(fd);
-}
 
 int main(void)
 {
@@ -53,7 +39,7 @@ int main(void)
 	      "the RNG has become ready during the test");
 	printf("not ready: as the system call has it\n");
 
-	add_entropy();
+	guest_add_entropy();
 	check(syscall(SYS_getrandom, out, 1, GRND_NONBLOCK) == 1,
 	      "not ready after RNDADDENTROPY");
 	check(guest_getrandom(state, out, 64, GRND_NONBLOCK) == 64, "ready, and no bytes");

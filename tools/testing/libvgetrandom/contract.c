@@ -63,7 +63,7 @@ static void same_as_kernel(void *buf, size_t len, unsigned int flags)
 	      buf, len, flags, got, errno);
 }
 
-TEST(no_bytes_are_no_error)
+TEST_ENTERS(no_bytes_are_no_error)
 {
 	same_as_kernel(buffer, 0, 0);
 	same_as_kernel(NULL, 0, 0);
@@ -74,7 +74,7 @@ TEST(no_bytes_are_no_error)
 		check(!buffer[i]);
 }
 
-TEST(all_flags_that_the_kernel_knows_give_all_bytes)
+TEST_ENTERS(all_flags_that_the_kernel_knows_give_all_bytes)
 {
 	static const unsigned int flags[] = {
 		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE, GRND_RANDOM | GRND_NONBLOCK,
@@ -102,14 +102,14 @@ static void are_wrong(const unsigned int *flags, size_t count)
 		check(!buffer[i], "byte %zu has been written to", i);
 }
 
-TEST(unknown_flags_are_EINVAL)
+TEST_ENTERS(unknown_flags_are_EINVAL)
 {
 	static const unsigned int flags[] = { 8, 16, 0x80000000, 0xffffffff, 8 | GRND_NONBLOCK };
 
 	are_wrong(flags, ARRAY_SIZE(flags));
 }
 
-TEST(flags_that_contradict_each_other_are_EINVAL)
+TEST_ENTERS(flags_that_contradict_each_other_are_EINVAL)
 {
 	static const unsigned int flags[] = {
 		GRND_RANDOM | GRND_INSECURE, GRND_RANDOM | GRND_INSECURE | GRND_NONBLOCK,
@@ -118,7 +118,7 @@ TEST(flags_that_contradict_each_other_are_EINVAL)
 	are_wrong(flags, ARRAY_SIZE(flags));
 }
 
-TEST(what_is_no_address_is_EFAULT)
+TEST_ENTERS(what_is_no_address_is_EFAULT)
 {
 	static const uintptr_t bad[] = {
 		0, 1, 64, 4095, 0xffff800000000000, 0xffffffff81000000, -4096UL, -1UL,
@@ -141,7 +141,7 @@ TEST(what_is_no_address_is_EFAULT)
 }
 
 /* Neither user space nor the kernel, with any page table that x86 has. */
-TEST(an_address_between_the_halves_is_EFAULT)
+TEST_ENTERS(an_address_between_the_halves_is_EFAULT)
 {
 	static const uintptr_t bad[] = { 1UL << 56, 1UL << 57, 1UL << 62, 0x7ffffffffffff000 };
 
@@ -532,7 +532,7 @@ TEST(info_does_not_contradict_itself)
 	/* It may be of an architecture without any. */
 	check(!info.core || is_core(info.core));
 	check(info.core || info.large != VGETRANDOM_EXPAND);
-	check(info.small == VGETRANDOM_SYSCALL || info.small == VGETRANDOM_VDSO);
+	check(info.small != VGETRANDOM_EXPAND);
 	if (info.vdso) {
 		check(info.state_size);
 		check(info.state_prot && info.state_flags);
@@ -540,8 +540,12 @@ TEST(info_does_not_contradict_itself)
 		check(info.small == VGETRANDOM_SYSCALL);
 		check(!info.state_size && !info.states && !info.droppable);
 	}
+	if (info.small != VGETRANDOM_SYSCALL)
+		check(info.vdso && info.states);
 	if (info.small == VGETRANDOM_VDSO)
-		check(info.vdso && info.states && info.droppable);
+		check(info.droppable && info.module_why && *info.module_why);
+	if (info.small == VGETRANDOM_MODULE)
+		check(info.droppable == test_has_droppable() && !info.module_why);
 	if (info.large == VGETRANDOM_EXPAND)
 		check(info.large_from);
 	else
@@ -559,7 +563,7 @@ TEST(the_first_request_may_be_large)
 	fills_exactly(by_vgetrandom, 100000, 1);
 }
 
-TEST(the_first_request_may_be_wrong)
+TEST_ENTERS(the_first_request_may_be_wrong)
 {
 	check(vgetrandom(buffer, 16, 8) == -1 && errno == EINVAL);
 	check(vgetrandom(address(0), 16, 0) == -1 && errno == EFAULT);

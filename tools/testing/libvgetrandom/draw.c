@@ -85,3 +85,25 @@ bool test_is_over(const volatile uint8_t *out, size_t len)
 			return true;
 	return false;
 }
+
+static void draw_for_keys(void)
+{
+	uint8_t byte;
+
+	test_only_keys();
+	for (int i = 0; i < 10; i++)
+		check(vgetrandom(&byte, 1, 0) == 1);
+}
+
+void test_hold_to_module(const struct test *test, bool enters)
+{
+	struct vgetrandom_info info = test_info();
+
+	check(info.small == VGETRANDOM_MODULE, "%s", info.module_why);
+	if (enters)
+		return;
+	if (test->kind == A_TEST)
+		test_only_keys();
+	else
+		test_in_child(draw_for_keys);
+}

@@ -9,10 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
+
+#define NOBODY	65534
 
 /*
  * Mappings that are wiped on fork are the library's: libc has none of these.
@@ -42,13 +47,30 @@ static struct secret secrets(void)
 	return secret;
 }
 
-TEST(secrets_are_neither_dumped_nor_inherited_nor_swapped)
+static void count_bytes(const struct test_mapping *mapping, void *arg)
+{
+	size_t *count = arg;
+
+	if (!strstr(mapping->flags, " wf ") || !mapping->readable)
+		return;
+	for (const uint8_t *p = (void *)mapping->start; p < (uint8_t *)mapping->end; p++)
+		*count += *p != 0;
+}
+
+static size_t bytes_in_secret_memory(void)
+{
+	size_t count = 0;
+
+	test_mappings(count_bytes, &count);
+	return count;
+}
+
+static void secrets_are_kept(void)
 {
 	struct vgetrandom_info info = test_info();
 	struct secret secret;
 
-	test_draw(16);
-	test_draw(65536);
+	test_draw_both();
 	secret = secrets();
 	if (info.vdso || info.large == VGETRANDOM_EXPAND) {
 		check(secret.count);
@@ -57,6 +79,73 @@ TEST(secrets_are_neither_dumped_nor_inherited_nor_swapped)
 	} else {
 		check(!secret.count);
 	}
+}
+
+TEST(secrets_are_neither_dumped_nor_inherited_nor_swapped)
+{
+	secrets_are_kept();
+}
+
+/*
+ * In a child of fork(), which does not inherit locks. A child of clone() finds out when it
+ * asks.
+ */
+static void secrets_are_kept_in(pid_t (*make_child)(void))
+{
+	pid_t pid;
+
+	test_unseen_init();
+	test_draw_both();
+	pid = make_child();
+	if (!pid) {
+		secrets_are_kept();
+		_exit(0);
+	}
+	test_draw_both();
+	test_passes(pid);
+}
+
+TEST(a_child_of_fork_keeps_its_secrets_as_well)
+{
+	secrets_are_kept_in(fork);
+}
+
+TEST(a_child_of_clone_keeps_its_secrets_as_well)
+{
+	secrets_are_kept_in(test_clone);
+}
+
+/* Root may lock what it likes. What the parent has locked stays, whatever its limit. */
+TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
+{
+	const struct rlimit none = { 0, 0 };
+	struct vgetrandom_info info = test_info();
+	pid_t pid;
+
+	if (test_has_droppable())
+		test_skip("nothing is locked");
+	test_unseen_init();
+	test_draw_both();
+	check(!setrlimit(RLIMIT_MEMLOCK, &none));
+	check(!syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) || getuid());
+	/* Or /proc is closed to it. */
+	check(!prctl(PR_SET_DUMPABLE, 1));
+	pid = fork();
+	if (pid) {
+		test_draw_both();
+		check(test_info().small == info.small);
+		test_passes(pid);
+		return;
+	}
+	test_draw_both();
+	info = test_info();
+	check(info.small == VGETRANDOM_SYSCALL && info.large == VGETRANDOM_SYSCALL);
+	check(!info.vdso || strstr(info.small_why, "MEMLOCK"), "%s", info.small_why);
+	check(!secrets().locked);
+	/* But that they are refused, and the address that the last call was known by. */
+	check(bytes_in_secret_memory() <= 10, "%zu bytes that are not 0",
+	      bytes_in_secret_memory());
+	_exit(0);
 }
 
 /*
@@ -159,24 +248,6 @@ TEST(nothing_is_left_of_a_large_request)
 }
 
 /* The key, and what comes behind the request's bytes in its key stream, were there. */
-static void count_bytes(const struct test_mapping *mapping, void *arg)
-{
-	size_t *count = arg;
-
-	if (!strstr(mapping->flags, " wf ") || !mapping->readable)
-		return;
-	for (const uint8_t *p = (void *)mapping->start; p < (uint8_t *)mapping->end; p++)
-		*count += *p != 0;
-}
-
-static size_t bytes_in_secret_memory(void)
-{
-	size_t count = 0;
-
-	test_mappings(count_bytes, &count);
-	return count;
-}
-
 TEST(no_key_is_left_of_a_large_request)
 {
 	static uint8_t out[TEST_MAX];

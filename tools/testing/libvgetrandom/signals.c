@@ -81,22 +81,22 @@ static void requests_in_requests(size_t outer, size_t inner)
 	check_handled();
 }
 
-TEST(small_requests_in_small_requests)
+TEST_ENTERS(small_requests_in_small_requests)
 {
 	requests_in_requests(32, 16);
 }
 
-TEST(small_requests_in_large_requests)
+TEST_ENTERS(small_requests_in_large_requests)
 {
 	requests_in_requests(16384, 16);
 }
 
-TEST(large_requests_in_small_requests)
+TEST_ENTERS(large_requests_in_small_requests)
 {
 	requests_in_requests(32, 4096);
 }
 
-TEST(large_requests_in_large_requests)
+TEST_ENTERS(large_requests_in_large_requests)
 {
 	requests_in_requests(16384, 8192);
 }
@@ -151,17 +151,17 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 	      threads, states, test_info().states);
 }
 
-TEST(handlers_ask_for_little_while_threads_start_and_end)
+TEST_ENTERS(handlers_ask_for_little_while_threads_start_and_end)
 {
 	threads_under_fire(start_and_end, 16);
 }
 
-TEST(handlers_ask_for_much_while_threads_start_and_end)
+TEST_ENTERS(handlers_ask_for_much_while_threads_start_and_end)
 {
 	threads_under_fire(start_and_end, 4096);
 }
 
-TEST(handlers_and_destructors_ask_while_threads_end)
+TEST_ENTERS(handlers_and_destructors_ask_while_threads_end)
 {
 	threads_under_fire(start_and_ask_at_the_end, 512);
 }
@@ -204,12 +204,12 @@ static void leave_calls(size_t len)
 	check(left > FEW, "left only %d calls", left);
 }
 
-TEST(a_handler_may_jump_out_of_a_small_call)
+TEST_ENTERS(a_handler_may_jump_out_of_a_small_call)
 {
 	leave_calls(128);
 }
 
-TEST(a_handler_may_jump_out_of_a_large_call)
+TEST_ENTERS(a_handler_may_jump_out_of_a_large_call)
 {
 	leave_calls(TEST_MAX);
 }
@@ -236,7 +236,7 @@ static bool is_full(const uint8_t *p, size_t len)
 
 static uint8_t large[1 << 20];
 
-TEST(signals_do_not_cut_256_bytes_short)
+TEST_ENTERS(signals_do_not_cut_256_bytes_short)
 {
 	double until = test_seconds(0.5);
 
@@ -251,7 +251,7 @@ TEST(signals_do_not_cut_256_bytes_short)
 	check_handled();
 }
 
-TEST(arc4random_buf_is_never_cut_short)
+TEST_ENTERS(arc4random_buf_is_never_cut_short)
 {
 	double until = test_seconds(0.7);
 
@@ -265,7 +265,7 @@ TEST(arc4random_buf_is_never_cut_short)
 	check_handled();
 }
 
-TEST(what_a_cut_request_says_it_gave_it_gave)
+TEST_ENTERS(what_a_cut_request_says_it_gave_it_gave)
 {
 	double until = test_seconds(0.7);
 
@@ -308,7 +308,7 @@ static void *ask_when_cancelled(void *arg)
 	return arg;
 }
 
-TEST(a_call_is_no_cancellation_point)
+TEST_ENTERS(a_call_is_no_cancellation_point)
 {
 	test_join(test_thread(ask_when_cancelled, NULL));
 	check(atomic_load(&got_through));

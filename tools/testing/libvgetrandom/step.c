@@ -147,22 +147,22 @@ static void handlers(void (*run)(void), long stride)
 	      states_in_use());
 }
 
-TEST(handlers_may_ask_at_any_instruction_of_a_small_request)
+TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_small_request)
 {
 	handlers(small_request, 1);
 }
 
-TEST(handlers_may_ask_at_any_instruction_of_a_large_request)
+TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_large_request)
 {
 	handlers(large_request, 3);
 }
 
-TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_first_small_request)
+TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_thread_s_first_small_request)
 {
 	handlers(first_small_request, 3);
 }
 
-TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_first_large_request)
+TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_thread_s_first_large_request)
 {
 	handlers(first_large_request, 3);
 }
@@ -198,27 +198,27 @@ static void forks(pid_t (*how)(void), void (*run)(void), long stride)
 	at_any_instruction(run, fork_and_ask, stride);
 }
 
-TEST(handlers_may_fork_at_any_instruction_of_a_small_request)
+TEST_ENTERS(handlers_may_fork_at_any_instruction_of_a_small_request)
 {
 	forks(fork, small_request, 3);
 }
 
-TEST(handlers_may_fork_at_any_instruction_of_a_large_request)
+TEST_ENTERS(handlers_may_fork_at_any_instruction_of_a_large_request)
 {
 	forks(fork, large_request, 7);
 }
 
-TEST(handlers_may_fork_at_any_instruction_of_a_thread_s_first_request)
+TEST_ENTERS(handlers_may_fork_at_any_instruction_of_a_thread_s_first_request)
 {
 	forks(fork, first_large_request, 7);
 }
 
-TEST(handlers_may_clone_at_any_instruction_of_a_small_request)
+TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_small_request)
 {
 	forks(test_clone, small_request, 3);
 }
 
-TEST(handlers_may_clone_at_any_instruction_of_a_large_request)
+TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_large_request)
 {
 	forks(test_clone, large_request, 7);
 }
@@ -251,7 +251,7 @@ static void end_of_a_thread(void)
 	test_join(test_thread(end_stepped, NULL));
 }
 
-TEST(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
+TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
 {
 	size_t states;
 
@@ -345,12 +345,12 @@ static void states_at_any_instruction(void (*run)(void))
 	test_states_are(states);
 }
 
-TEST(handlers_may_take_states_at_any_instruction_of_taking_one)
+TEST_ENTERS(handlers_may_take_states_at_any_instruction_of_taking_one)
 {
 	states_at_any_instruction(stepped_alloc);
 }
 
-TEST(handlers_may_take_states_at_any_instruction_of_giving_one_back)
+TEST_ENTERS(handlers_may_take_states_at_any_instruction_of_giving_one_back)
 {
 	states_at_any_instruction(stepped_free);
 }

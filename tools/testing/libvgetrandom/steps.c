@@ -218,7 +218,7 @@ static void thread_at_each_step(void)
 	setenv("TEST_START", "thread at each step", 1);
 }
 
-TEST(new_threads_may_ask_at_any_instruction_of_the_start)
+TEST_ENTERS(new_threads_may_ask_at_any_instruction_of_the_start)
 {
 	test_passes(test_start("start_step_by_step", thread_at_each_step));
 }
@@ -228,7 +228,7 @@ static void process_at_each_step(void)
 	setenv("TEST_START", "process at each step", 1);
 }
 
-TEST(handlers_and_their_children_may_ask_at_any_instruction_of_the_start)
+TEST_ENTERS(handlers_and_their_children_may_ask_at_any_instruction_of_the_start)
 {
 	test_passes(test_start("start_step_by_step", process_at_each_step));
 }
@@ -250,7 +250,7 @@ static void a_thread_all_the_time(void)
 	setenv("TEST_START", "a thread all the time", 1);
 }
 
-TEST(a_thread_may_ask_all_the_time_while_the_library_starts)
+TEST_ENTERS(a_thread_may_ask_all_the_time_while_the_library_starts)
 {
 	for (unsigned long i = 0; i < test_rounds(100); i++)
 		test_passes(test_start("start_with_a_thread", a_thread_all_the_time));
@@ -270,7 +270,7 @@ static void too_much(void)
 	setenv("TEST_START", "too much", 1);
 }
 
-TEST(before_the_start_the_largest_length_is_for_the_kernel_to_judge)
+TEST_ENTERS(before_the_start_the_largest_length_is_for_the_kernel_to_judge)
 {
 	test_passes(test_start("start_with_too_much", too_much));
 }
@@ -342,22 +342,22 @@ static void take_and_give(void)
 	vgetrandom_free(state);
 }
 
-TEST(a_handler_at_any_instruction_of_the_first_small_request_takes_nothing_twice)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_first_small_request_takes_nothing_twice)
 {
 	interrupt_first_requests(16, take_and_give, 1);
 }
 
-TEST(a_handler_at_any_instruction_of_the_first_large_request_takes_nothing_twice)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_first_large_request_takes_nothing_twice)
 {
 	interrupt_first_requests(1000, take_and_give, 101);
 }
 
-TEST(a_handler_may_fork_at_any_instruction_of_the_first_small_request)
+TEST_ENTERS(a_handler_may_fork_at_any_instruction_of_the_first_small_request)
 {
 	interrupt_first_requests(16, in_a_new_process, 1);
 }
 
-TEST(a_handler_may_fork_at_any_instruction_of_the_first_large_request)
+TEST_ENTERS(a_handler_may_fork_at_any_instruction_of_the_first_large_request)
 {
 	interrupt_first_requests(1000, in_a_new_process, 101);
 }
@@ -384,7 +384,7 @@ static void *exit_step_by_step(void *arg)
 	return NULL;
 }
 
-TEST(a_handler_at_any_instruction_of_the_exit_keeps_nothing)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_exit_keeps_nothing)
 {
 	check(!pthread_key_create(&later_key, exit_is_over));
 	threads_give_all_back(exit_step_by_step, 1);
@@ -480,7 +480,7 @@ static void leave_growth(long at)
 	it_grows();
 }
 
-TEST(states_come_on_after_a_handler_has_jumped_out_of_the_growth)
+TEST_ENTERS(states_come_on_after_a_handler_has_jumped_out_of_the_growth)
 {
 	take_all_states();
 	at_each_step(leave_growth);
@@ -505,7 +505,7 @@ static void interrupt_growth(long at)
 	is_mine_alone(state, "whom it has interrupted");
 }
 
-TEST(a_handler_at_any_instruction_of_the_growth_has_a_state_too)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_growth_has_a_state_too)
 {
 	take_all_states();
 	at_each_step(interrupt_growth);
@@ -528,7 +528,7 @@ static void end_threads_in_growth(long at)
 	it_grows();
 }
 
-TEST(states_come_on_after_a_thread_has_ended_in_the_growth)
+TEST_ENTERS(states_come_on_after_a_thread_has_ended_in_the_growth)
 {
 	take_all_states();
 	at_each_step(end_threads_in_growth);
@@ -581,14 +581,14 @@ static void fork_with_threads(void)
 		test_in_child(fork_with_threads);
 }
 
-TEST(in_a_child_a_thread_of_an_earlier_handler_has_its_state_to_itself)
+TEST_ENTERS(in_a_child_a_thread_of_an_earlier_handler_has_its_state_to_itself)
 {
 	have_threads();
 	in_child = thread_of_an_earlier_handler;
 	test_in_child(fork_with_threads);
 }
 
-TEST(in_a_child_s_child_a_thread_of_an_earlier_handler_has_its_state_to_itself)
+TEST_ENTERS(in_a_child_s_child_a_thread_of_an_earlier_handler_has_its_state_to_itself)
 {
 	have_threads();
 	in_child = thread_of_an_earlier_handler;
@@ -645,22 +645,22 @@ static void at_each_step_of_the_reset(void (*action)(void))
 	check(points > 50, "only %ld steps", points);
 }
 
-TEST(in_a_child_a_state_freed_at_any_instruction_of_the_reset_comes_once)
+TEST_ENTERS(in_a_child_a_state_freed_at_any_instruction_of_the_reset_comes_once)
 {
 	at_each_step_of_the_reset(free_one);
 }
 
-TEST(in_a_child_a_state_taken_at_any_instruction_of_the_reset_is_who_took_it_s)
+TEST_ENTERS(in_a_child_a_state_taken_at_any_instruction_of_the_reset_is_who_took_it_s)
 {
 	at_each_step_of_the_reset(take_one);
 }
 
-TEST(in_a_child_threads_made_at_any_instruction_of_the_reset_have_states_to_themselves)
+TEST_ENTERS(in_a_child_threads_made_at_any_instruction_of_the_reset_have_states_to_themselves)
 {
 	at_each_step_of_the_reset(start_thread);
 }
 
-TEST(in_a_child_handlers_may_ask_at_any_instruction_of_the_reset)
+TEST_ENTERS(in_a_child_handlers_may_ask_at_any_instruction_of_the_reset)
 {
 	at_each_step_of_the_reset(ask);
 }

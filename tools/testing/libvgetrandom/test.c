@@ -28,6 +28,10 @@
 #define STACK_BYTES	(64 << 10)
 #define MAX_WORDS	32	/* of TEST_LAUNCH */
 
+#ifndef SECCOMP_RET_KILL_PROCESS
+#define SECCOMP_RET_KILL_PROCESS	0x80000000U
+#endif
+
 static struct test *tests;
 static char self[4096];
 
@@ -422,6 +426,32 @@ unsigned int test_count_mappings(void)
 	return count;
 }
 
+/* No other is shared and may not be written to. */
+static void count_page(const struct test_mapping *mapping, void *arg)
+{
+	*(unsigned int *)arg += mapping->shared && mapping->readable && !mapping->writable &&
+				mapping->end - mapping->start == PAGE_BYTES;
+}
+
+unsigned int test_page_mappings(void)
+{
+	char path[64], target[128];
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 100; fd++) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = readlink(path, target, sizeof(target) - 1);
+		target[len < 0 ? 0 : len] = 0;
+		/* As with_vdso calls it, and the module. */
+		check(!strstr(target, "memfd:page") && !strstr(target, "vgetrandom/page"),
+		      "%d is %s", fd, target);
+	}
+	test_mappings(count_page, &count);
+	return count;
+}
+
 static void add_rss(const struct test_mapping *mapping, void *arg)
 {
 	*(long *)arg += mapping->rss_kb;
@@ -433,6 +463,16 @@ long test_rss_kb(void)
 
 	test_mappings(add_rss, &sum);
 	return sum;
+}
+
+static void install(const struct sock_fprog *prog)
+{
+	check(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, prog)) {
+		if (errno == EINVAL || errno == ENOSYS)
+			test_skip("the kernel has no seccomp filters");
+		check(false, "seccomp");
+	}
 }
 
 void test_filter(const int *listed, uint32_t action, uint32_t otherwise)
@@ -451,12 +491,28 @@ void test_filter(const int *listed, uint32_t action, uint32_t otherwise)
 	}
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise);
 	prog.len = n;
-	check(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog)) {
-		if (errno == EINVAL || errno == ENOSYS)
-			test_skip("the kernel has no seccomp filters");
-		check(false, "seccomp");
-	}
+	install(&prog);
+}
+
+void test_only_keys(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		/* Length and flags in one number. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 28),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 32, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GRND_NONBLOCK << 28 | 8, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+
+	install(&(struct sock_fprog) { ARRAY_SIZE(code), code });
 }
 
 /*
@@ -465,9 +521,15 @@ void test_filter(const int *listed, uint32_t action, uint32_t otherwise)
 
 static int run_one(const char *name)
 {
+	const char *way = getenv("TEST_WAY");
+	bool enters = way && !strcmp(way, "reseeds");
+	bool is_module = way && (enters || !strcmp(way, "module"));
+
 	for (struct test *test = tests; test; test = test->next) {
 		if (strcmp(test->name, name))
 			continue;
+		if (is_module && test->kind != A_PART)
+			test_hold_to_module(test, enters);
 		test->fn();
 		fflush(stdout);
 		return 0;
@@ -509,14 +571,14 @@ static int run_all(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (struct test *test = tests; test; test = test->next)
-		count += !test->part;
+		count += test->kind != A_PART;
 	printf("1..%u\n", count);
 	for (struct test *test = tests; test; test = test->next) {
 		bool passed, skipped;
 		double start;
 		int status;
 
-		if (test->part)
+		if (test->kind == A_PART)
 			continue;
 		start = test_now();
 		status = wait_for(test_start(test->name, NULL));

@@ -13,6 +13,10 @@
  *			apply here, else it failed
  *
  * TEST_LAUNCH is a command to start each of them with, such as "with_vdso --none".
+ * With TEST_WAY=module each has to find the module's page in use; and a system call for
+ * anything but a state's key ends it, unless it is a TEST_ENTERS. Then it does so for a child.
+ * TEST_WAY=reseeds is the same without that: a request during which the kernel reseeds twice
+ * is a system call.
  * TEST_SCALE divides the number of rounds of the long ones. TEST_LABEL comes before each
  * test's name.
  */
@@ -45,15 +49,15 @@
 struct test {
 	const char	*name;
 	void		(*fn)(void);
-	bool		part;
+	enum { A_TEST, A_TEST_THAT_ENTERS, A_PART } kind;
 	struct test	*next;
 };
 
 void test_register(struct test *test);
 
-#define __TEST(test_name, is_part)						\
+#define __TEST(test_name, kind)							\
 	static void test_name(void);						\
-	static struct test test_##test_name = { #test_name, test_name, is_part, NULL };	\
+	static struct test test_##test_name = { #test_name, test_name, kind, NULL };	\
 	__attribute__((constructor)) static void register_##test_name(void)	\
 	{									\
 		test_register(&test_##test_name);				\
@@ -61,10 +65,13 @@ void test_register(struct test *test);
 	static void test_name(void)
 
 /* A test. */
-#define TEST(test_name)	__TEST(test_name, false)
+#define TEST(test_name)	__TEST(test_name, A_TEST)
+
+/* One some of whose requests are system calls, whichever way is in effect: see TEST_WAY. */
+#define TEST_ENTERS(test_name)	__TEST(test_name, A_TEST_THAT_ENTERS)
 
 /* Not a test, but a process that one starts, with test_start(). */
-#define PART(test_name)	__TEST(test_name, true)
+#define PART(test_name)	__TEST(test_name, A_PART)
 
 /*
  * End the process: something is not as promised. Any thread and any handler may. The
@@ -170,6 +177,9 @@ bool test_mapping(const void *address, struct test_mapping *mapping);
 /* Call @fn for each mapping. Uses no memory that the mappings would then show. */
 void test_mappings(void (*fn)(const struct test_mapping *mapping, void *arg), void *arg);
 
+/* How many mappings of the module's page there are. Fails if it has a descriptor. */
+unsigned int test_page_mappings(void);
+
 /* Does mmap() know MAP_DROPPABLE? */
 bool test_has_droppable(void);
 
@@ -195,5 +205,11 @@ bool test_is_over(const volatile uint8_t *out, size_t len);
  * has no filters.
  */
 void test_filter(const int *listed, uint32_t action, uint32_t otherwise);
+
+/* The same for what is not a key, nor for glibc's malloc(): getrandom(2) ends the process. */
+void test_only_keys(void);
+
+/* TEST_WAY=module. Not there in a program that is not linked with the library. */
+void test_hold_to_module(const struct test *test, bool enters) __attribute__((weak));
 
 #endif /* _TEST_H */

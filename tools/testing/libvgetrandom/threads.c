@@ -88,7 +88,7 @@ static void at_once(unsigned int threads)
 	free(thread);
 }
 
-TEST(there_may_be_1000_threads_at_once)
+TEST_ENTERS(there_may_be_1000_threads_at_once)
 {
 	struct vgetrandom_info info;
 	size_t states;
@@ -99,8 +99,11 @@ TEST(there_may_be_1000_threads_at_once)
 	at_once(1000);
 	info = test_info();
 	states = info.states;
-	if (info.vdso)
+	/* Without droppable memory there are no more than at the start: then the system call. */
+	if (info.droppable)
 		check(states >= 900 && states < 2500, "%zu states for 1000 threads", states);
+	else
+		check(states <= 256, "%zu states", states);
 	at_once(1000);
 	churn(2000, ask_small);
 	test_states_are(states);
@@ -150,23 +153,23 @@ static void destructors(int from, bool bounded)
 		test_states_are(states);
 }
 
-TEST(destructors_may_ask_in_every_round)
+TEST_ENTERS(destructors_may_ask_in_every_round)
 {
 	destructors(0, true);
 }
 
-TEST(the_first_request_of_a_thread_may_be_in_a_destructor)
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_a_destructor)
 {
 	destructors(1, true);
 }
 
-TEST(the_first_request_of_a_thread_may_be_in_the_last_round_but_one)
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round_but_one)
 {
 	destructors(PTHREAD_DESTRUCTOR_ITERATIONS - 1, true);
 }
 
 /* POSIX gives nobody a chance to tidy up after that: what such a thread takes is lost. */
-TEST(the_first_request_of_a_thread_may_be_in_the_last_round)
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round)
 {
 	destructors(PTHREAD_DESTRUCTOR_ITERATIONS, false);
 }

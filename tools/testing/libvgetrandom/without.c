@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Without a vDSO, or with one whose function is not usable: all requests are answered,
- * by the kernel itself.
+ * Without a vDSO, or with one whose function is not usable, and without a page of the module
+ * that is: all requests are answered, by the kernel itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,11 +15,14 @@
 TEST(info_says_that_there_is_no_function_and_why)
 {
 	struct vgetrandom_info info = test_info();
+	const char *why = getenv("TEST_WHY");
 
 	check(!info.vdso && !info.state_size && !info.states && !info.droppable);
 	check(!info.state_prot && !info.state_flags);
 	check(info.small == VGETRANDOM_SYSCALL);
 	check(strstr(info.small_why, "vDSO"), "%s", info.small_why);
+	check(strstr(info.module_why, why ? why : "not loaded"), "%s", info.module_why);
+	check(!test_page_mappings());
 }
 
 TEST(there_are_no_states)

@@ -251,6 +251,7 @@ CORE_START(vgetrandom_chacha20_avx512)
 	vpbroadcastd KEY(7), %zmm23
 	xor	COUNTER, COUNTER
 
+	.balign	32
 .Literation_z:
 	vpbroadcastd COUNTER, %zmm24
 	vpaddd	.Lnumbers(%rip), %zmm24, %zmm24

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which ChaCha20 core the vDSO's getrandom() uses on this machine.
+ * Which ChaCha20 core getrandom() in user space uses on this machine. The kernel has this
+ * file, and so has module/, where other versions of Linux compile it.
  */
-#include <linux/cpufeature.h>
 #include <linux/init.h>
-#include <linux/printk.h>
-#include <linux/vdso_rng.h>
-#include <asm/cpu_device_id.h>
+#include <linux/kernel.h>
+#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
-#include <asm/vdso/getrandom.h>
-
-static const struct x86_cpu_id slowed_by_zmm[] __initconst = {
-#define VGETRANDOM_SLOWED_BY_ZMM(model)	X86_MATCH_VENDOR_FAM_MODEL(INTEL, 6, model, NULL),
-#include <asm/vdso/getrandom-slowed-by-zmm.h>
-	{ }
-};
+#include <asm/fpu/types.h>
+#include <asm/processor.h>
+#include <vdso/getrandom-cores.h>
 
 /* What the kernel has to save and restore, by the feature that a core needs. */
 #define XFEATURES_XMM2		0
@@ -33,27 +28,29 @@ static const struct core cores[] __initconst = {
 #include <asm/vdso/getrandom-cores.h>
 };
 
-/* The last of the table that runs here and slows nothing down. */
-static unsigned int __init best_core(void)
+static bool __init slowed_by_zmm(void)
+{
+	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL || boot_cpu_data.x86 != 6)
+		return false;
+	switch (boot_cpu_data.x86_model) {
+#define VGETRANDOM_SLOWED_BY_ZMM(model)	case model:
+#include <asm/vdso/getrandom-slowed-by-zmm.h>
+		return true;
+	}
+	return false;
+}
+
+u8 __init vgetrandom_best_core(const char **log)
 {
 	unsigned int core = ARRAY_SIZE(cores);
 
 	while (--core > 0) {
-		if (core == VGETRANDOM_AVX512 && x86_match_cpu(slowed_by_zmm))
+		if (core == VGETRANDOM_AVX512 && slowed_by_zmm())
 			continue;
 		if (boot_cpu_has(cores[core].feature) &&
 		    cpu_has_xfeatures(cores[core].xfeatures, NULL))
 			break;
 	}
+	*log = cores[core].log;
 	return core;
 }
-
-static int __init vgetrandom_core_init(void)
-{
-	unsigned int core = best_core();
-
-	vdso_rng_set_core(core);
-	pr_info("vDSO: getrandom() uses %s\n", cores[core].log);
-	return 0;
-}
-arch_initcall(vgetrandom_core_init);

@@ -98,9 +98,13 @@ static void find_vdso(void)
 {
 	if (!info.vdso)
 		return;
+	if (info.small == VGETRANDOM_MODULE) {
+		ways[VDSO].name = "generator";
+		strcpy(ways[VDSO].title, "generator");
+	}
 	state = vgetrandom_alloc();
 	if (!state)
-		warn("no state for the vDSO function, it is left out");
+		warn("no state for the %s, it is left out", ways[VDSO].title);
 	ways[VDSO].there = state;
 }
 

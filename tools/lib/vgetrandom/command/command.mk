@@ -10,7 +10,7 @@
 # shared one.
 
 COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c show.c bench.c program.c \
-		   elf_facts.c library.c json.c)
+		   elf_facts.c library.c json.c) $(SRC)/vdso.c
 COMMAND_HEADERS	:= $(addprefix $(SRC)/command/,command.h program.h elf_facts.h) \
 		   $(SRC)/vgetrandom.h
 COMMAND_FLAGS	 = $(filter-out -M%,$(FLAGS)) -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \

@@ -6,13 +6,21 @@
  * environment gets the same answers.
  */
 #define _GNU_SOURCE
+#include <arch.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
+#include <vdso/getrandom.h>
 #include <vgetrandom.h>
 
 #include "command.h"
+#include "vdso.h"
+
+#define MODULE_PAGE	"/sys/kernel/vgetrandom/page"
+#define MODULE_RESEEDS	"/sys/kernel/vgetrandom/reseeds"
 
 /* A row, with all of them. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	" " #name
@@ -24,18 +32,78 @@ struct answers {
 	struct vgetrandom_info	info;
 	struct utsname		kernel;
 	char			libc[64];
+	uint32_t		vdso_state;	/* of the kernel's vDSO function; 0 without one */
 	bool			libc_uses_vdso;
+	char			reseeds[256];	/* what the module says of them */
+	const char		*faster;	/* what would make it so; NULL if nothing would */
 	char			library[4096];
 	bool			library_found;
 };
 
+static bool is_installed(const char *release)
+{
+	char path[sizeof(((struct utsname *)0)->release) + 64], line[4096];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/lib/modules/%s/modules.dep", release);
+	file = fopen(path, "r");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, "/vgetrandom.ko");
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/*
+ * The module helps where the generator is neither the library's nor as good; where there is
+ * one for the processor, and the kernel is not too old. What else is wrong says module_why.
+ */
+static const char *what_is_faster(const struct answers *a)
+{
+#ifdef ARCH_GENERATOR
+	unsigned int major = 0, minor = 0;
+
+	if (a->info.state_size == sizeof(struct vgetrandom_state) || !a->info.module_why)
+		return NULL;
+	if (sscanf(a->kernel.release, "%u.%u", &major, &minor) != 2 || major < 5 ||
+	    (major == 5 && minor < 10))
+		return NULL;
+	if (access("/sys/kernel", F_OK))
+		return "mount /sys, where the module vgetrandom publishes its page";
+	if (!access(MODULE_PAGE, F_OK) || errno != ENOENT)
+		return NULL;
+	return is_installed(a->kernel.release) ? "modprobe vgetrandom" :
+						 "install vgetrandom-dkms";
+#else
+	(void)a;
+	return NULL;
+#endif
+}
+
+static void read_reseeds(char *text, int size)
+{
+	FILE *file = fopen(MODULE_RESEEDS, "r");
+
+	if (!file || !fgets(text, size, file))
+		*text = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
 static struct answers ask(void)
 {
+	struct vgetrandom_opaque_params params;
 	struct answers a;
+	const char *why;
 
 	vgetrandom_info(&a.info, sizeof(a.info));
 	uname(&a.kernel);
-	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.info.vdso;
+	a.vdso_state = vdso_find(&params, &why) ? params.size_of_opaque_state : 0;
+	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
+	read_reseeds(a.reseeds, sizeof(a.reseeds));
+	a.faster = what_is_faster(&a);
 	a.library_found = library_find(a.library, sizeof(a.library));
 	return a;
 }
@@ -46,6 +114,7 @@ static const char *way_name(enum vgetrandom_way way)
 		[VGETRANDOM_SYSCALL]	= "syscall",
 		[VGETRANDOM_VDSO]	= "vdso",
 		[VGETRANDOM_EXPAND]	= "expand",
+		[VGETRANDOM_MODULE]	= "module",
 	};
 
 	return names[way];
@@ -57,6 +126,7 @@ static const char *way_text(enum vgetrandom_way way)
 		[VGETRANDOM_SYSCALL]	= "the system call",
 		[VGETRANDOM_VDSO]	= "the kernel's vDSO function",
 		[VGETRANDOM_EXPAND]	= "a key from the kernel for each, expanded here",
+		[VGETRANDOM_MODULE]	= "the library's generator, with the module's page",
 	};
 
 	return texts[way];
@@ -98,16 +168,22 @@ static void show_text(const struct answers *a)
 
 	row("libvgetrandom", "%s", info->version);
 	row("kernel", "%s %s", a->kernel.sysname, a->kernel.release);
-	if (info->vdso) {
-		row("vDSO function", "found; states of %zu bytes", info->state_size);
+	if (a->vdso_state)
+		row("vDSO function", "found; states of %u bytes", a->vdso_state);
+	else
+		row("vDSO function", "none");
+	row("module", "%s", info->small == VGETRANDOM_MODULE ? "used" : "not used");
+	why(info->module_why);
+	if (*a->reseeds)
+		row("", "reseeds are %s", a->reseeds);
+	if (info->vdso)
 		row("states", "%zu, in memory that %s", info->states, info->droppable ?
 		    "the kernel may drop: never swapped, dumped or inherited" :
-		    "is not droppable");
-	} else {
-		row("vDSO function", "none");
-	}
+		    "is locked: never swapped, dumped or inherited");
 	row("small requests", "%s", way_text(info->small));
 	why(info->small_why);
+	if (a->faster)
+		row("faster", "%s", a->faster);
 	if (info->large_from) {
 		row("large requests", "from %zu bytes on: %s", info->large_from,
 		    way_text(info->large));
@@ -147,12 +223,15 @@ static void show_json(const struct answers *a)
 	puts("{");
 	string_member("version", info->version);
 	string_member("kernel", a->kernel.release);
-	printf("  \"vdso\": %s,\n", info->vdso ? "true" : "false");
+	printf("  \"vdso\": %s,\n", a->vdso_state ? "true" : "false");
 	printf("  \"state_size\": %zu,\n", info->state_size);
 	printf("  \"states\": %zu,\n", info->states);
 	printf("  \"droppable\": %s,\n", info->droppable ? "true" : "false");
 	string_member("small", way_name(info->small));
 	string_member("small_why", info->small_why);
+	string_member("module_why", info->module_why);
+	string_member("reseeds", *a->reseeds ? a->reseeds : NULL);
+	string_member("faster", a->faster);
 	string_member("large", way_name(info->large));
 	string_member("large_why", info->large_why);
 	printf("  \"large_from\": %zu,\n", info->large_from);

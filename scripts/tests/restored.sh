@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# For tests that save a guest and restore it with another identity; after tap.sh. They set
+# dir, where all files go, and LIMIT, the seconds that anything here may take.
+
+# Identities of virtual machines: the last digit tells them apart.
+ID=324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb0
+
+# start NAME ID ARG...: a guest with that identity, in the background, with a monitor. ARG is
+# for scripts/vm.
+start()
+{
+	local name=$1 id=$2
+
+	shift 2
+	mkfifo "$dir/$name.in" "$dir/$name.out"
+	"$ROOT/scripts/vm" --timeout "$LIMIT" --mem 256 --qemu -monitor --qemu "pipe:$dir/$name" \
+		--qemu -device --qemu "vmgenid,guid=$id" "$@" \
+		>"$dir/$name.stdout" 2>"$dir/$name.stderr" &
+	guest=$!
+	# This is a subshell of check's.
+	trap '[[ -z $guest ]] || kill "$guest" 2>/dev/null' EXIT
+	# For reading and writing, so that neither waits for QEMU.
+	exec {monitor}<>"$dir/$name.in" {answers}<>"$dir/$name.out"
+}
+
+# end: waits for the guest, and returns what it has.
+end()
+{
+	local rc=0
+
+	wait "$guest" || rc=$?
+	guest=
+	exec {monitor}>&- {answers}>&-
+	return $rc
+}
+
+# await WHAT COMMAND...: until COMMAND succeeds, as long as there is a guest.
+await()
+{
+	local what=$1 begin=$SECONDS
+
+	shift
+	while ! "$@"; do
+		kill -0 "$guest" 2>/dev/null || { say "the guest ended without $what"; return 1; }
+		((SECONDS - begin < LIMIT)) || { say "no $what after $LIMIT s"; return 1; }
+		sleep 0.05
+	done
+}
+
+# is_paused: has the monitor said so? While it loads it says "paused (inmigrate)".
+is_paused()
+{
+	local line
+
+	echo "info status" >&"$monitor"
+	while IFS= read -r -t 0.1 line <&"$answers"; do
+		[[ $line != *"VM status: paused"[[:cntrl:]]* && $line != *"VM status: paused" ]] ||
+			return 0
+	done
+	return 1
+}
+
+what_it_said()
+{
+	head -n 40 "$dir/$1.stdout" "$dir/$1.stderr"
+	return 1
+}
+
+# save NAME FILE: saves the guest, once it has said "ready".
+save()
+{
+	await "'ready'" grep -qx ready "$dir/$1.stdout" || what_it_said "$1"
+	printf '%s\n' stop "migrate_set_parameter max-bandwidth 100G" \
+		"migrate \"exec:cat >$2\"" quit >&"$monitor"
+	# scripts/vm complains of a guest that goes away.
+	end || true
+	[[ -s $2 ]] || what_it_said "$1"
+}
