@@ -29,7 +29,7 @@ list()
 	nm -S "$1" | while read -r value size type name; do
 		# "getrandom" is another name of __vdso_getrandom.
 		if [[ $image == *libvgetrandom* ]]; then
-			[[ $name != @(thread_states|effect) ]] || printf 'data %s %s\n' "$value" "$name"
+			[[ $name != @(thread_states|effect|thread) ]] || printf 'data %s %s\n' "$value" "$name"
 			[[ $name =~ $ours ]] || continue
 		else
 			[[ $name == *getrandom* ]] || continue

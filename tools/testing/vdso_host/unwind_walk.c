@@ -30,6 +30,7 @@
 #include "../../../module/page.h"
 #include "../../lib/vgetrandom/pool.h"
 #include "../../lib/vgetrandom/setup.h"
+#include "../../lib/vgetrandom/thread.h"
 #include "walk.h"
 
 #define PAGE		4096
@@ -200,16 +201,20 @@ static void odd_locks(void)
 	pool->lock = lock;
 }
 
-/* vgetrandom() calls a vDSO's function in the same way. */
-static void call_as_vdso(void)
+/* vgetrandom() calls a vDSO's function in the same way; and has a state that is no state. */
+static void odd_threads(void)
 {
 	struct effect *effect = walk_data("effect");
+	struct thread *thread = walk_thread_data("thread");
 
-	if (!effect || mprotect(effect, PAGE, PROT_READ | PROT_WRITE))
+	if (!thread || !effect || mprotect(effect, PAGE, PROT_READ | PROT_WRITE))
 		return;
 	effect->way = VGETRANDOM_VDSO;
 	call(8, NULL, NULL);
 	effect->way = VGETRANDOM_MODULE;
+	thread->state = page + PAGE - 64;
+	call(8, NULL, NULL);
+	thread->state = state;
 }
 
 /* RLIMIT_MEMLOCK counts. */
@@ -243,7 +248,7 @@ static void odd_calls(void)
 
 	if (pool) {
 		odd_locks();
-		call_as_vdso();
+		odd_threads();
 	}
 	/* Not seeded yet; and the same in a time namespace, which has no RNG data. */
 	rng->is_ready = 0;

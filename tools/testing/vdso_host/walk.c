@@ -30,6 +30,7 @@ static struct {
 	long value;
 } data[MAX_DATA];
 static int ndata;
+static size_t tls_module;	/* the library's */
 
 /* Registers that a caller finds as they were: how libunwind and a signal's context say it. */
 static const struct {
@@ -231,6 +232,17 @@ void *walk_data(const char *name)
 	return NULL;
 }
 
+/* As a compiler calls it, with the number of a library and an offset. */
+void *__tls_get_addr(size_t index[2]);
+
+void *walk_thread_data(const char *name)
+{
+	const char *at = walk_data(name);
+	size_t index[2] = { tls_module, at - (char *)walk.base };
+
+	return at ? __tls_get_addr(index) : NULL;
+}
+
 static enum walk_kind kind_of(const char *word)
 {
 	static const char * const words[] = {
@@ -276,9 +288,9 @@ static bool read_line(const char *line)
 
 static bool load(const char *library)
 {
-	const struct link_map *map = dlopen(library, RTLD_NOW);
+	struct link_map *map = dlopen(library, RTLD_NOW);
 
-	if (!map) {
+	if (!map || dlinfo(map, RTLD_DI_TLS_MODID, &tls_module)) {
 		fprintf(stderr, "%s\n", dlerror());
 		return false;
 	}

@@ -55,6 +55,9 @@ bool walk_open(const char *list, const char *library);
 /* A symbol of the image's data, or a function of ours, or NULL. */
 void *walk_data(const char *name);
 
+/* Of the library: the same, of data that this thread has. */
+void *walk_thread_data(const char *name);
+
 /* Forget what has been seen, and what libunwind has kept of the unwind information. */
 void walk_reset(void);
 
