@@ -77,13 +77,18 @@ counted()
 	taskset 1 "$tests/dropin_count" "$work/calls" "$@"
 }
 
-# calls WHERE: how many there were from the vDSO, or from elsewhere. Not counted there
+# Where keys are asked for: in the vDSO; with the module in the library, or in the program that
+# it is linked with.
+keys_from='^[[]vdso[]]$'
+KEYS_OF_MODULE='^(libvgetrandom|dropin_static)'
+
+# calls WHERE: how many there were for a key ("vdso"), or from elsewhere. Not counted there
 # are those of glibc's malloc(), which draws one number in each process and asks the
 # kernel without passing by a symbol.
 calls()
 {
-	awk -v where="$1" '
-		$2 == "[vdso]" { vdso += $1; next }
+	awk -v where="$1" -v keys="$keys_from" '
+		$2 ~ keys && $3 == 32 { vdso += $1; next }
 		$3 == 8 && $4 == "0x1" && $1 <= 20 { next }
 		{ elsewhere += $1 }
 		END { print (where == "vdso" ? vdso : elsewhere) + 0 }' "$work/calls"

@@ -4,6 +4,7 @@
  * droppable memory away again and again: no zeros, and no bytes twice.
  *
  * usage: guest_pressure SECONDS, or longer until enough was dropped
+ *	  guest_pressure --droppable: status 0 if the kernel has such memory
  *
  * All of it is dropped: the states for the vDSO, and, with VGETRANDOM_LARGE in the
  * environment, the memory in which large requests are expanded.
@@ -24,6 +25,9 @@
 #include <unistd.h>
 #include <vgetrandom.h>
 
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE	0x08
+#endif
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
@@ -177,7 +181,16 @@ int main(int argc, char **argv)
 	int nr;
 	time_t end;
 
-	check(argc == 2, "usage: guest_pressure SECONDS");
+	check(argc == 2, "usage: guest_pressure SECONDS | --droppable");
+	if (!strcmp(argv[1], "--droppable"))
+		return mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			    MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+	if (getenv("TEST_WAY")) {
+		struct vgetrandom_info info;
+
+		vgetrandom_info(&info, sizeof(info));
+		check(info.small == VGETRANDOM_MODULE, "%s", info.module_why);
+	}
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory", true);
 	check(!mkdir(GROUP, 0755) || errno == EEXIST, "%s: %s", GROUP, strerror(errno));
 	snprintf(pid, sizeof(pid), "%d", getpid());

@@ -400,8 +400,18 @@ static void forbid_mapping(void)
 	test_filter(refused, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 }
 
+static void forbid_locking(void)
+{
+	static const int refused[] = { SYS_mlock2, -1 };
+
+	test_filter(refused, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+}
+
 PART(ask_after_start)
 {
+	struct vgetrandom_info info = test_info();
+
+	check(!info.states == (info.small == VGETRANDOM_SYSCALL));
 	ask_for_all_sizes();
 	only_getrandom();
 	ask_for_all_sizes();
@@ -410,4 +420,9 @@ PART(ask_after_start)
 TEST_ENTERS(it_starts_where_it_may_not_even_ask_for_memory)
 {
 	test_passes(test_start("ask_after_start", forbid_mapping));
+}
+
+TEST_ENTERS(it_starts_where_it_may_not_lock_memory)
+{
+	test_passes(test_start("ask_after_start", forbid_locking));
 }

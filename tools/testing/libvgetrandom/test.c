@@ -522,13 +522,14 @@ void test_only_keys(void)
 static int run_one(const char *name)
 {
 	const char *way = getenv("TEST_WAY");
-	bool is_module = way && !strcmp(way, "module");
+	bool enters = way && !strcmp(way, "reseeds");
+	bool is_module = way && (enters || !strcmp(way, "module"));
 
 	for (struct test *test = tests; test; test = test->next) {
 		if (strcmp(test->name, name))
 			continue;
 		if (is_module && test->kind != A_PART)
-			test_hold_to_module(test);
+			test_hold_to_module(test, enters);
 		test->fn();
 		fflush(stdout);
 		return 0;

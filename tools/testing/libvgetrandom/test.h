@@ -15,6 +15,8 @@
  * TEST_LAUNCH is a command to start each of them with, such as "with_vdso --none".
  * With TEST_WAY=module each has to find the module's page in use; and a system call for
  * anything but a state's key ends it, unless it is a TEST_ENTERS. Then it does so for a child.
+ * TEST_WAY=reseeds is the same without that: a request during which the kernel reseeds twice
+ * is a system call.
  * TEST_SCALE divides the number of rounds of the long ones. TEST_LABEL comes before each
  * test's name.
  */
@@ -208,6 +210,6 @@ void test_filter(const int *listed, uint32_t action, uint32_t otherwise);
 void test_only_keys(void);
 
 /* TEST_WAY=module. Not there in a program that is not linked with the library. */
-void test_hold_to_module(const struct test *test) __attribute__((weak));
+void test_hold_to_module(const struct test *test, bool enters) __attribute__((weak));
 
 #endif /* _TEST_H */
