@@ -80,6 +80,8 @@ bench:		## measure, natively and in the guest: build/bench/results.json
 	$(if $(filter-out 0,$(QUICK)),,@bench/run programs)
 	@$(MAKE) kernel
 	@bench/run guest
+	@if [ "$$(id -u)" = 0 ]; then scripts/stock --module 6.1 && bench/run module; \
+	else echo "left out, because it needs root: getrandom(2) with the module loaded"; fi
 
 report: bench	## measure, and draw it: build/report, README.md and bench/pictures
 	@bench/report

@@ -134,6 +134,11 @@ def libraries():
     ]
 
 
+def module():
+    """libvgetrandom with the module's page, and its own choice of core."""
+    return _made(_module, ["module"], call="getrandom", preload=True)
+
+
 def crossover():
     """libvgetrandom, told always to expand a key, with each core, or never to."""
     return [_made(setting, ["vgetrandom"], preload=True, core=core, large=large)

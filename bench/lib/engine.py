@@ -32,7 +32,7 @@ class Plan:
         self._figures.append((f"time\t{worker}\t{size}\t{threads}", worker, "ns",
                               {**row, "bytes": size, "threads": threads}))
 
-    def ask(self, worker, how, question, size, **row):
+    def ask(self, worker, how, question, size, /, **row):
         """Add a question: the "least" or "median" of all rounds, or "once"."""
         self._figures.append((f"{how}\t{worker}\t{question}\t{size}", worker, "value",
                               {**row, "bytes": size}))

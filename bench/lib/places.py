@@ -19,6 +19,7 @@ BUILD = os.path.abspath(os.environ.get("VGETRANDOM_BUILD", os.path.join(TOP, "bu
 OUT = os.path.join(BUILD, "bench")
 KERNEL = os.path.join(BUILD, "kernel", _of_architecture("KERNEL_IMAGE"))
 IMAGE = os.path.join(BUILD, "kernel", _of_architecture("VDSO_IMAGE"))
+STOCK = os.path.join(BUILD, "stock/6.1")
 LIBRARY = os.path.join(BUILD, "lib/libvgetrandom.so")
 QUICK = os.environ.get("QUICK", "0") not in ("", "0")
 
@@ -49,7 +50,7 @@ def die(message):
     sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
 
 
-def need(path, target):
+def need(path, target, run="make "):
     """End this program unless a file is there, which a target of make brings."""
     if not os.path.isfile(path):
-        die(f"there is no {relative(path)}: run 'make {target}'")
+        die(f"there is no {relative(path)}: run '{run}{target}'")

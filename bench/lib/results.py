@@ -11,10 +11,11 @@
     scaling     the same, with several threads
     crossover   libvgetrandom, around the size from which it pays to expand a key
     programs    programs with libvgetrandom and without
+    module      getrandom(2) of Debian's kernel, booted, with the module loaded and without
 
-All but the first three are arrays of rows. A row has "where" (native, guest, no-vdso, our-vdso,
-module, module-locked), "impl", "core", "libc", "call", "bytes", "threads" and "ns", the time of a
-call, as far as they apply.
+All but the first three are arrays of rows. A row has "where" (native, guest, stock, no-vdso,
+our-vdso, module, module-locked), "impl", "core", "libc", "call", "bytes", "threads" and "ns", the
+time of a call, as far as they apply.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ import places
 
 PATH = os.path.join(places.OUT, "results.json")
 PARTS = {"native": ("native", "also"), "libraries": ("libraries", "scaling", "crossover"),
-         "programs": ("programs",), "guest": ("guest",)}
+         "programs": ("programs",), "guest": ("guest",), "module": ("module",)}
 
 
 class Missing(Exception):

@@ -68,8 +68,8 @@ def _show_libraries(found):
                   for names in _columns(own, *keys)
                   for ns in [by_size(own, **dict(zip(keys, names)))]])
     counts = sorted({row["threads"] for row in found["scaling"]})
-    keys = ("impl", "call", "libc")
-    terminal("native: millions of calls a second, by threads", [*keys, *counts],
+    keys = ("where", "impl", "call", "libc")
+    terminal("libraries: millions of calls a second, by threads", [*keys, *counts],
              [[*names, *(number(1e3 * row["threads"] / row["ns"])
                          for row in select(found["scaling"], **dict(zip(keys, names))))]
               for names in _columns(found["scaling"], *keys)])
@@ -121,6 +121,8 @@ def verdict():
         targets.native(found, places.cores(), judged)
     if found["libraries"]:
         targets.libraries(found, places.cores(), judged)
+    if found["module"]:
+        targets.guest_module(found, judged)
     judged.print()
 
 
@@ -219,6 +221,7 @@ def _threads_table(found):
              for core in places.cores()]
     lines += [("that kernel's vDSO", found["native"], {"impl": "kernel-vdso"}),
               ("system call", found["native"], {"impl": "syscall"}),
+              ("**libvgetrandom**, module loaded", found["scaling"], {"where": "module"}),
               ("glibc 2.41 `getrandom`", found["scaling"],
                {"impl": "glibc-2.41", "call": "getrandom"}),
               ("libbsd `arc4random_buf`", found["scaling"], {"impl": "libbsd"}),
@@ -289,6 +292,16 @@ def lib(found):
         parts += ["libvgetrandom with the module's page, with each of its cores. In brackets: its "
                   "time over that\nof our vDSO's function.",
                   _by_size(columns + locked, sizes, slower=True)]
+    if found["module"]:
+        least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
+                 if how == "least"}
+        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU, with the module loaded "
+                  "and without;\nand again without, as its time varies by itself. In brackets: "
+                  "its time over the first.",
+                  markdown(["bytes", "no module", "module loaded", "no module"],
+                           [[str(size), f"{without:.0f} ns",
+                             *(f"{ns:.0f} ns ({ns / without:.3f}x)" for ns in others)]
+                            for size, (without, *others) in least.items()])]
     return "\n\n".join(parts)
 
 

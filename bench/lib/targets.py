@@ -264,3 +264,24 @@ def _module(found, cores, verdict):
              [[name, *(number(ns[size] / ours[size]) for size in sizes)]
               for name, match in OTHERS.items() if ours
               for ns in [by_size(found["libraries"], where="native", **match)] if ns])
+
+
+def module_loaded(found):
+    """getrandom(2) in the guest, without the module, with it, and again without: ns, by size and
+    by how of all rounds."""
+    return {(size, how): [row["ns"] for row in select(found["module"], bytes=size, how=how)]
+            for size in sorted({row["bytes"] for row in found["module"]})
+            for how in ("least", "median")}
+
+
+def guest_module(found, verdict):
+    """Nobody pays for a module that is loaded."""
+    lines = []
+    for (size, how), (without, loaded, again) in module_loaded(found).items():
+        ratio = verdict.not_slower(f"getrandom(2), {size} bytes, the module is loaded", loaded,
+                                   without) if how == "least" else number(without / loaded)
+        lines.append([f"{size}, {how}", number(without), number(loaded), ratio,
+                      number(without / again)])
+    terminal("module: ns of getrandom(2), and times without it over those with it, and over "
+             f"others without (not less than 1, but for {100 * NOISE_RATIO:.0f} % and "
+             f"{NOISE_NS:.0f} ns of noise)", ["bytes", "without", "loaded", "", "noise"], lines)

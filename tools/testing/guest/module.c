@@ -116,10 +116,10 @@ static long next_tick(long up)
 	return up / 2 < 5 ? 5 : up / 2 > 60 ? 60 : up / 2;
 }
 
-/* As long again for a busy machine. */
+/* And a while for a busy machine, in which there is no second tick. */
 static long a_tick(void)
 {
-	return 2 * next_tick(uptime());
+	return next_tick(uptime()) + 3;
 }
 
 static void wait_for_generation(uint64_t before, const char *what)
