@@ -58,13 +58,14 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags);
  * one for each thread.
  *
  * States lie many to a page, on cache lines of their own, in memory mapped as the vDSO
- * asks for. A child of fork() has its parent's states, that start anew in it.
+ * asks for; with VGETRANDOM_MODULE before Linux 6.11 it is locked instead. A child of
+ * fork() has its parent's states, that start anew in it.
  *
  * Takes no lock that a signal handler could wait on, and does not call malloc(). May
  * call mmap().
  *
  * Return: the state, of vgetrandom_info's state_size bytes; or NULL, and errno is ENOSYS
- * (no vDSO function; see vgetrandom_info() for why) or ENOMEM.
+ * (no function to call; see vgetrandom_info() for why) or ENOMEM.
  */
 void *vgetrandom_alloc(void);
 
@@ -142,8 +143,8 @@ struct vgetrandom_info {
  *	  they get what they know of, and members that the library does not know of
  *	  are zeros
  *
- * It does not change after the library's start, but for @info's states, and for large
- * requests in a child of fork() on a kernel without droppable memory: see
+ * It does not change after the library's start, but for @info's states, and in a child of
+ * fork() that may not lock memory, on a kernel without droppable memory: see
  * vgetrandom(3).
  */
 void vgetrandom_info(struct vgetrandom_info *info, size_t size);
