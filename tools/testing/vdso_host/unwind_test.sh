@@ -4,8 +4,9 @@
 # usage: unwind_test.sh [IMAGE]	(default: VDSO_IMAGE, or the build's)
 #
 # At every instruction of every vDSO function of ours an unwinder walks from the vDSO to
-# main(): see unwind_walk.c, which is started here with the image as its vDSO. OUT in the
-# environment says where the programs are.
+# main(): see unwind_walk.c, which is started here with the image as its vDSO. If the image
+# is libvgetrandom, that loads it, finds the page of a module, and walks through vgetrandom().
+# OUT in the environment says where the programs are.
 
 set -euo pipefail
 
@@ -27,7 +28,13 @@ list()
 		done
 	nm -S "$1" | while read -r value size type name; do
 		# "getrandom" is another name of __vdso_getrandom.
-		[[ $type == [tT] && $name == *getrandom* ]] || continue
+		if [[ $image == *libvgetrandom* ]]; then
+			[[ $name != @(thread_states|effect|thread) ]] || printf 'data %s %s\n' "$value" "$name"
+			[[ $name =~ $ours ]] || continue
+		else
+			[[ $name == *getrandom* ]] || continue
+		fi
+		[[ $type == [tT] ]] || continue
 		printf 'function %s %s %s\n' "$value" "$name" "$size"
 		objdump -d --no-show-raw-insn --start-address="0x$value" \
 			--stop-address=$((16#$value + 16#$size)) "$1" |
@@ -47,11 +54,24 @@ list()
 	done
 }
 
+# walk LIST IMAGE [none]: with the image as the vDSO; or, if it is the library, in its place.
+walk()
+{
+	if [[ $image == *libvgetrandom* ]]; then
+		"$out/with_vdso" --no-droppable --page "$out/unwind_walk" "$1" \
+			"library${3:+-$3}" "$2"
+	else
+		"$out/with_vdso" --image "$2" "$out/unwind_walk" "$1" ${3:+"$3"}
+	fi
+}
+
 [[ -r $image ]] || { echo "Bail out! $image cannot be read"; exit 1; }
 status=0
+# The generator, and what is in between it and a caller of the library's.
+ours='^(vgetrandom|slow_path|fail|generator_getrandom|vgetrandom_slow|pool_may_keep|vgetrandom_chacha20_.*)$'
 echo "TAP version 13"
 list "$image" >"$dir/list"
-"$out/with_vdso" --image "$image" "$out/unwind_walk" "$dir/list" >"$dir/tap" || status=1
+walk "$dir/list" "$image" >"$dir/tap" || status=1
 cat "$dir/tap"
 n=$(grep -cE '^(not )?ok ' "$dir/tap" || true)
 ((n >= 6)) || { echo "Bail out! it has ended early"; exit 1; }
@@ -59,7 +79,7 @@ n=$(grep -cE '^(not )?ok ' "$dir/tap" || true)
 # The control: the image without its unwind information.
 n=$((n + 1))
 objcopy --remove-section .eh_frame --remove-section .eh_frame_hdr "$image" "$dir/none"
-"$out/with_vdso" --image "$dir/none" "$out/unwind_walk" "$dir/list" none >"$dir/tap" || status=1
+walk "$dir/list" "$dir/none" none >"$dir/tap" || status=1
 sed "s/^\(not \)\?ok [0-9]* .*/\1ok $n an image without unwind information fails/" "$dir/tap"
 grep -qE '^(not )?ok ' "$dir/tap" || echo "not ok $n an image without unwind information fails"
 echo "1..$n"

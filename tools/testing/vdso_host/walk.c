@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY
+#include <dlfcn.h>
 #include <errno.h>
 #include <libunwind.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +18,10 @@
 #include "walk.h"
 
 #define MAX_FRAMES	32
-#define MAX_DEPTH	3	/* getrandom, what it jumps to, and a core */
+#define MAX_DEPTH	5	/* vgetrandom, slow_path, the generator, its own, a core */
 #define MAX_DATA	16
 #define SYSCALL_SIZE	2
 #define STACK_SIZE	(256 * 1024)
-
-typedef ssize_t (*getrandom_fn)(void *buffer, size_t len, unsigned int flags, void *state,
-				size_t state_len);
 
 struct walk walk;
 
@@ -31,6 +30,7 @@ static struct {
 	long value;
 } data[MAX_DATA];
 static int ndata;
+static size_t tls_module;	/* the library's */
 
 /* Registers that a caller finds as they were: how libunwind and a signal's context say it. */
 static const struct {
@@ -43,9 +43,8 @@ static const struct {
 #define NSAVED (sizeof(saved) / sizeof(saved[0]))
 
 static struct {
-	getrandom_fn fn;
 	walk_hook hook;
-	bool entered;
+	uintptr_t entered;	/* with this stack pointer */
 	enum walk_kind last;
 	unsigned int depth;
 	struct {
@@ -103,7 +102,7 @@ static bool follow_calls(long ip, const greg_t *regs)
 		run.depth--;
 	if (run.last != CALL && run.entered)
 		return true;
-	run.entered = true;
+	run.entered = run.entered ? run.entered : sp;
 	if (run.depth == MAX_DEPTH)
 		return problem("%#lx: a call in more calls than are known of", ip), false;
 	run.callers[run.depth].ip = *(uintptr_t *)sp;
@@ -155,6 +154,13 @@ static void observe(ucontext_t *context, long ip)
 	run.steps++;
 }
 
+/* Of other functions of the library's, and of libc's, only where they return is looked at. */
+static bool is_foreign(long ip)
+{
+	return ip < 0 || ip >= WALK_MAX_IMAGE ||
+	       (walk.is_library && walk.instructions[ip].kind == NO_INSTRUCTION);
+}
+
 static void on_sigtrap(int sig, siginfo_t *info, void *context)
 {
 	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -167,8 +173,10 @@ static void on_sigtrap(int sig, siginfo_t *info, void *context)
 		const struct walk_function *function;
 
 		ip = regs[REG_RIP] - walk.base;
-		if (ip < 0 || ip >= WALK_MAX_IMAGE)
+		if (is_foreign(ip)) {
+			run.last = ORDINARY;
 			break;
+		}
 		observe(context, ip);
 		function = &walk.functions[walk.instructions[ip].function];
 		if (!memcmp((void *)regs[REG_RIP], "\x0f\x05", SYSCALL_SIZE))
@@ -178,7 +186,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *context)
 		else
 			break;
 	}
-	if (run.entered && (ip < 0 || ip >= WALK_MAX_IMAGE))
+	if (run.entered && (uintptr_t)regs[REG_RSP] > run.entered)
 		regs[REG_EFL] &= ~TRAP_FLAG;
 	errno = saved_errno;
 }
@@ -190,13 +198,13 @@ ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, siz
 {
 	ssize_t ret;
 
-	run.entered = false;
+	run.entered = 0;
 	run.depth = 0;
 	run.last = ORDINARY;
 	run.steps = 0;
 	run.hook = hook;
 	set_trap_flag(TRAP_FLAG);
-	ret = run.fn(buffer, len, flags, state, state_len);
+	ret = walk.fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
 	if (steps)
 		*steps = run.steps;
@@ -218,7 +226,21 @@ void *walk_data(const char *name)
 	for (int i = 0; i < ndata; i++)
 		if (!strcmp(data[i].name, name))
 			return (void *)(walk.base + data[i].value);
+	for (int i = 0; i < walk.nfunctions; i++)
+		if (!strcmp(walk.functions[i].name, name))
+			return (void *)(walk.base + walk.functions[i].start);
 	return NULL;
+}
+
+/* As a compiler calls it, with the number of a library and an offset. */
+void *__tls_get_addr(size_t index[2]);
+
+void *walk_thread_data(const char *name)
+{
+	const char *at = walk_data(name);
+	size_t index[2] = { tls_module, at - (char *)walk.base };
+
+	return at ? __tls_get_addr(index) : NULL;
 }
 
 static enum walk_kind kind_of(const char *word)
@@ -264,7 +286,20 @@ static bool read_line(const char *line)
 	return true;
 }
 
-bool walk_open(const char *list)
+static bool load(const char *library)
+{
+	struct link_map *map = dlopen(library, RTLD_NOW);
+
+	if (!map || dlinfo(map, RTLD_DI_TLS_MODID, &tls_module)) {
+		fprintf(stderr, "%s\n", dlerror());
+		return false;
+	}
+	walk.is_library = true;
+	walk.base = map->l_addr;
+	return true;
+}
+
+bool walk_open(const char *list, const char *library)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	stack_t stack = { .ss_size = STACK_SIZE };
@@ -276,6 +311,8 @@ bool walk_open(const char *list)
 		return false;
 	}
 	walk.base = getauxval(AT_SYSINFO_EHDR);
+	if (library && !load(library))
+		return false;
 	while (fgets(line, sizeof(line), file)) {
 		if (!read_line(line)) {
 			fprintf(stderr, "%s: not understood: %s", list, line);
@@ -284,11 +321,9 @@ bool walk_open(const char *list)
 		}
 	}
 	fclose(file);
-	for (int i = 0; i < walk.nfunctions; i++)
-		if (!strcmp(walk.functions[i].name, "__vdso_getrandom"))
-			run.fn = (getrandom_fn)(walk.base + walk.functions[i].start);
-	if (!walk.base || !run.fn) {
-		fprintf(stderr, "there is no vDSO, or %s says of no __vdso_getrandom\n", list);
+	walk.fn = (walk_getrandom_fn)walk_data(library ? "vgetrandom" : "__vdso_getrandom");
+	if (!walk.base || !walk.fn) {
+		fprintf(stderr, "there is no vDSO, or %s says of no function\n", list);
 		return false;
 	}
 	stack.ss_sp = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
