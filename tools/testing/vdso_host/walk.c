@@ -18,7 +18,7 @@
 #include "walk.h"
 
 #define MAX_FRAMES	32
-#define MAX_DEPTH	5	/* vgetrandom, its own slow path, the generator and its, and a core */
+#define MAX_DEPTH	5	/* vgetrandom, slow_path, the generator, its own, a core */
 #define MAX_DATA	16
 #define SYSCALL_SIZE	2
 #define STACK_SIZE	(256 * 1024)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Steps through calls of this process' own vDSO, or of libvgetrandom, and at every
- * instruction has libunwind walk to main(). Each step of the way is compared with the calls that were seen to be
- * made: where it has no information libunwind guesses, and may reach main() nevertheless.
+ * instruction has libunwind walk to main(). Each step of the way is compared with the calls
+ * that were seen to be made: where it has no information libunwind guesses, and may reach
+ * main() nevertheless.
  */
 #ifndef _WALK_H
 #define _WALK_H

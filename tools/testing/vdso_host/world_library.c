@@ -32,7 +32,6 @@
 #endif
 #define MAP_TYPE_MASK	0x0f
 
-
 /* Locked states: the library's, and what the kernel knows of this process' locks. */
 static struct {
 	char *memory;
