@@ -171,13 +171,14 @@ static bool lock(struct pool *pool)
 bool pool_may_keep(struct pool *pool)
 {
 	unsigned long asking, answer;
-	int saved = errno;
+	int saved;
 
 	if (!pool->lock)
 		return true;
 	while (*pool->lock != LOCKED_HERE) {
 		if (*pool->lock == REFUSED_HERE)
 			return false;
+		saved = errno;
 		*pool->lock = asking = ASKING_HERE;
 		answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
 		__atomic_compare_exchange_n(pool->lock, &asking, answer, false,

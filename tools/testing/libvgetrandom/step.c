@@ -224,6 +224,53 @@ TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_large_request)
 }
 
 /*
+ * The first request in a child of clone(), which locks the memory of states again. If a
+ * handler clones in the middle of that, it has to be done in the new child as well.
+ */
+static void *any_state;
+
+static void clone_once(void)
+{
+	pid_t pid = test_clone();
+
+	if (pid)
+		test_passes(pid);
+}
+
+static bool locks_at(long step)
+{
+	enum { NOT_STOPPED = 3 };
+	struct test_mapping mapping;
+	pid_t pid = test_clone();
+	int status;
+
+	if (!pid) {
+		at = step;
+		action = clone_once;
+		begin();
+		check(vgetrandom(out, 16, 0) == 16);
+		end();
+		test_draw(16);
+		check(test_mapping(any_state, &mapping) && strstr(mapping.flags, " lo "),
+		      "not locked after a clone at step %ld", step);
+		_exit(stopped ? 0 : NOT_STOPPED);
+	}
+	status = test_wait(pid);
+	check(!status || status == NOT_STOPPED << 8, "status %#x", status);
+	return !status;
+}
+
+TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_child_s_first_request)
+{
+	if (test_has_droppable() || test_info().small != VGETRANDOM_MODULE)
+		test_skip("no state is locked");
+	ask();
+	any_state = vgetrandom_alloc();
+	check(any_state);
+	check(trap_each(locks_at, 0, 1) > 100);
+}
+
+/*
  * A thread's end. In the first round of destructors it asks for the first time; so the
  * library's own comes in the second one, and before that of this key, which is younger.
  */

@@ -16,6 +16,7 @@
 #define BREAKPOINT	0xcc	/* int3 */
 #define MOST_STEPS	(1 << 18)
 #define TRIES		5
+#define ERRNO_LOCATION_BYTES	32	/* or fewer */
 
 /* Code that no breakpoint may be in, for the handler needs it; nor is it part of a path. */
 #define OURS		__attribute__((section("trap"), noinline))
@@ -59,7 +60,9 @@ OURS static void write_byte(uint8_t byte)
 OURS static bool is_in_path(uintptr_t ip)
 {
 	return ip >= within_start && ip < within_end &&
-	       !(ip >= (uintptr_t)__start_trap && ip < (uintptr_t)__stop_trap);
+	       !(ip >= (uintptr_t)__start_trap && ip < (uintptr_t)__stop_trap) &&
+	       /* on_trap() goes there itself. */
+	       ip - (uintptr_t)__errno_location >= ERRNO_LOCATION_BYTES;
 }
 
 /* One that is passed is taken away for a step. */
