@@ -134,7 +134,7 @@ boot: kernel	## a shell in the guest
 series: tree	## our change as patches for git am: build/series
 	@scripts/series
 
-versions: deps	## all that Debian's archive offers of 6.1.y, and 6.12: the table of README.md (hours)
+versions: deps	## all that Debian's archive offers, source and binary: two tables of README.md (hours)
 	@scripts/versions $(VERSIONS)
 
 series-check: tree	## apply the series one by one and build each step (slow)

@@ -40,6 +40,7 @@ struct answers {
 	bool			library_found;
 };
 
+#ifdef ARCH_GENERATOR
 static bool is_installed(const char *release)
 {
 	char path[sizeof(((struct utsname *)0)->release) + 64], line[4096];
@@ -61,7 +62,6 @@ static bool is_installed(const char *release)
  */
 static const char *what_is_faster(const struct answers *a)
 {
-#ifdef ARCH_GENERATOR
 	unsigned int major = 0, minor = 0;
 
 	if (a->info.state_size == sizeof(struct vgetrandom_state) || !a->info.module_why)
@@ -75,11 +75,14 @@ static const char *what_is_faster(const struct answers *a)
 		return NULL;
 	return is_installed(a->kernel.release) ? "modprobe vgetrandom" :
 						 "install vgetrandom-dkms";
+}
 #else
+static const char *what_is_faster(const struct answers *a)
+{
 	(void)a;
 	return NULL;
-#endif
 }
+#endif
 
 static void read_reseeds(char *text, int size)
 {

@@ -22,9 +22,6 @@
 #define ARCH_VDSO_SYMBOL	"__vdso_getrandom"
 #define ARCH_VDSO_VERSION	"LINUX_2.6"
 
-/* <asm/vdso/getrandom-asm.h> has what lib/vdso/getrandom.c needs. */
-#define ARCH_GENERATOR
-
 /* Debian's folder for libraries, up to the name of the C library. */
 #define ARCH_MULTIARCH		"x86_64-linux-"
 

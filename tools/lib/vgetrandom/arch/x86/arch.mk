@@ -6,6 +6,6 @@
 ARCH_FLAGS	:= -mtls-dialect=gnu2
 
 # With the generator, as the vDSO's is built: see arch/x86/entry/vdso/Makefile.patch.
-ARCH_OBJS	:= generator
+ARCH_GENERATOR	:= generator
 $(OUT)/vgetrandom.o: FLAGS += -fomit-frame-pointer -falign-functions=64 \
 	-Wa,-mbranches-within-32B-boundaries
