@@ -11,8 +11,8 @@
  *	--no-droppable	the kernel does not know MAP_DROPPABLE: mmap() says EINVAL
  *	--page		the module vgetrandom is loaded: the first that opens its page gets
  *			one of ours, on which the RNG is ready. With ODD, which is "version",
- *			"magic", "cores", "core", "owner" or "file", that is not as it should be; with
- *			"denied" it cannot be opened
+ *			"magic", "cores", "core", "owner" or "file", that is not as it should
+ *			be; with "denied" it cannot be opened
  *
  * So "--none --no-droppable" is Linux before 6.11. The program has no tracer once it
  * runs, with --page once it has closed the page; and its children have the kernel's own
