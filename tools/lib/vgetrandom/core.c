@@ -24,6 +24,11 @@ static bool runs_here(const struct core *core)
 	return has[core - cores];
 }
 
+bool core_runs_here(unsigned int number)
+{
+	return number < sizeof(cores) / sizeof(cores[0]) - 1 && runs_here(&cores[number]);
+}
+
 /*
  * The last of the table that runs here and slows nothing down, as in
  * arch/x86/entry/vdso/vgetrandom-core.c.

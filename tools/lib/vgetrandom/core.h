@@ -6,6 +6,7 @@
 #ifndef _VGETRANDOM_CORE_H
 #define _VGETRANDOM_CORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vgetrandom_state;
@@ -34,6 +35,14 @@ struct core {
  * Return: NULL if the architecture has none.
  */
 const struct core *core_best(void);
+
+/**
+ * core_runs_here - does this process run a core?
+ * @number: in the table of cores
+ *
+ * It may see less of the processor than the kernel does: emulators have one of their own.
+ */
+bool core_runs_here(unsigned int number);
 
 /**
  * core_named - a core by its name

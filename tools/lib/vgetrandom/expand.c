@@ -62,7 +62,7 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 	expander->witness = mark;
 	atomic_signal_fence(memory_order_seq_cst);
 	/* A child of fork() from here on has no witness, and one from before does not come on. */
-	if (!pool_may_keep(&thread_expanders))
+	if (!pool_may_keep(&thread_expanders, expander))
 		return 0;
 	drawn = draw_key(run, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {

@@ -154,12 +154,16 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags)
 	grow(pool, POOL_THREAD);
 }
 
+/* A locked pool has one chunk, which may be short. */
+static size_t locked_bytes(struct pool *pool)
+{
+	return pages_for(atomic_load(&pool->capacity), pool->per_page) * ARCH_PAGE;
+}
+
 /* On fault: a child of fork() need not get all of it at once. */
 static bool lock(struct pool *pool)
 {
-	size_t pages = pages_for(atomic_load(&pool->capacity), pool->per_page);
-
-	return !syscall(SYS_mlock2, atomic_load(&pool->chunks[0]), pages * ARCH_PAGE,
+	return !syscall(SYS_mlock2, atomic_load(&pool->chunks[0]), locked_bytes(pool),
 			MLOCK_ONFAULT);
 }
 
@@ -168,13 +172,15 @@ static bool lock(struct pool *pool)
  * here: what the kernel has said then does not hold in the child, which no longer finds
  * that it has asked, and asks again.
  */
-bool pool_may_keep(struct pool *pool)
+bool pool_may_keep(struct pool *pool, const void *piece)
 {
 	unsigned long asking, answer;
 	int saved;
 
 	if (!pool->lock)
 		return true;
+	if ((uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[0]) >= locked_bytes(pool))
+		return false;
 	while (*pool->lock != LOCKED_HERE) {
 		if (*pool->lock == REFUSED_HERE)
 			return false;
@@ -218,7 +224,7 @@ static const char *open_locked(struct pool *pool)
 	/* Behind the pieces of the first page. */
 	pool->lock = (unsigned long *)(memory + ARCH_PAGE) - 1;
 	if (!madvise(memory, pages * ARCH_PAGE, MADV_WIPEONFORK) &&
-	    !madvise(memory, pages * ARCH_PAGE, MADV_DONTDUMP) && pool_may_keep(pool))
+	    !madvise(memory, pages * ARCH_PAGE, MADV_DONTDUMP) && pool_may_keep(pool, memory))
 		return NULL;
 	syscall(SYS_munmap, memory, pages * ARCH_PAGE);
 	pool->lock = NULL;

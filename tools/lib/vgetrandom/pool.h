@@ -80,15 +80,17 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags);
 const char *pool_open_secret(struct pool *pool);
 
 /**
- * pool_may_keep - may pieces hold a secret?
+ * pool_may_keep - may a piece hold a secret?
  * @pool: from pool_open_secret()
+ * @piece: a piece; or memory that a program has mapped for a state itself
  *
  * A child of fork() does not inherit locks: the first call in it locks the memory again.
  * errno stays.
  *
- * Return: false if the kernel has refused that.
+ * Return: false if the kernel has refused that, or if the pool is locked and @piece is
+ * elsewhere: a child of fork() would have a copy of it.
  */
-bool pool_may_keep(struct pool *pool);
+bool pool_may_keep(struct pool *pool, const void *piece);
 
 /**
  * pool_is_refused - has pool_may_keep() said no in this process?

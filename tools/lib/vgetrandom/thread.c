@@ -84,12 +84,6 @@ static void after_fork_in_parent(void)
 	forking--;
 }
 
-static void lock_if_used(struct pool *pool)
-{
-	if (atomic_load(&pool->fresh))
-		pool_may_keep(pool);
-}
-
 static void after_fork_in_child(void)
 {
 	if (!thread.in_pool) {
@@ -99,8 +93,10 @@ static void after_fork_in_child(void)
 		leave_pool();
 	}
 	/* Now, if the child is likely to need it: a sandbox may forbid it soon. */
-	lock_if_used(&thread_states);
-	lock_if_used(&thread_expanders);
+	if (thread.own_state)
+		pool_may_keep(&thread_states, thread.own_state);
+	if (thread.expander)
+		pool_may_keep(&thread_expanders, thread.expander);
 	forking = 0;
 }
 

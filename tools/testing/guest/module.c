@@ -269,7 +269,7 @@ static void suspend(const char *what)
 {
 	uint64_t before;
 
-	/* It would spin for 5 s. */
+	/* It would spin for 5 s, and a tick might fall into them. */
 	guest_write("/sys/module/suspend/parameters/pm_test_delay", "0");
 	guest_write("/sys/power/pm_test", "freezer");
 	before = generation();

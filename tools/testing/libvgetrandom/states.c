@@ -329,6 +329,27 @@ TEST(an_allocated_state_is_good_in_the_child)
 	vgetrandom_free(state);
 }
 
+/* In memory that @info says is right, and that a child may have a copy of. */
+TEST_ENTERS(a_state_of_the_program_s_own_gives_a_child_other_bytes)
+{
+	uint8_t mine[32];
+	void *state;
+	pid_t pid;
+
+	need_states();
+	test_unseen_init();
+	state = mmap(NULL, PAGE_BYTES, info.state_prot, info.state_flags, -1, 0);
+	check(state != MAP_FAILED);
+	check(info.vdso(mine, 32, 0, state, info.state_size) == 32);
+	test_unseen(mine, 32);
+	pid = fork();
+	check(info.vdso(mine, 32, 0, state, info.state_size) == 32);
+	test_unseen(mine, 32);
+	if (!pid)
+		_exit(0);
+	test_passes(pid);
+}
+
 /* What threads of the library's own have is among these. */
 #define MOST	65280
 

@@ -11,7 +11,7 @@
  *	--no-droppable	the kernel does not know MAP_DROPPABLE: mmap() says EINVAL
  *	--page		the module vgetrandom is loaded: the first that opens its page gets
  *			one of ours, on which the RNG is ready. With ODD, which is "version",
- *			"magic", "cores", "owner" or "file", that is not as it should be; with
+ *			"magic", "cores", "core", "owner" or "file", that is not as it should be; with
  *			"denied" it cannot be opened
  *
  * So "--none --no-droppable" is Linux before 6.11. The program has no tracer once it
@@ -331,6 +331,8 @@ static void make_page(const char *odd)
 
 	memcpy(page.cores, vgetrandom_page_cores, sizeof(page.cores));
 	page.cores[0] += !strcmp(odd, "cores");
+	if (!strcmp(odd, "core"))
+		page.rng.core = -1;
 	page_fd = memfd_create("page", MFD_CLOEXEC);
 	if (page_fd < 0 || ftruncate(page_fd, PAGE_BYTES) ||
 	    pwrite(page_fd, &page, sizeof(page), 0) != sizeof(page))

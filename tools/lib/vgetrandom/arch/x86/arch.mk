@@ -7,5 +7,5 @@ ARCH_FLAGS	:= -mtls-dialect=gnu2
 
 # With the generator, as the vDSO's is built: see arch/x86/entry/vdso/Makefile.patch.
 ARCH_GENERATOR	:= generator
-$(OUT)/vgetrandom.o: FLAGS += -fomit-frame-pointer -falign-functions=64 \
+$(OUT)/vgetrandom.o: FLAGS += -mgeneral-regs-only -fomit-frame-pointer -falign-functions=64 \
 	-Wa,-mbranches-within-32B-boundaries

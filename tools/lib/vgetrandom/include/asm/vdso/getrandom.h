@@ -33,8 +33,7 @@ static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(voi
 
 static __always_inline bool __arch_vgetrandom_may_keep(const struct vgetrandom_state *state)
 {
-	(void)state;
-	return pool_may_keep(&thread_states);
+	return pool_may_keep(&thread_states, state);
 }
 
 #define __arch_vgetrandom_may_keep __arch_vgetrandom_may_keep
