@@ -238,7 +238,7 @@ void *__tls_get_addr(size_t index[2]);
 void *walk_thread_data(const char *name)
 {
 	const char *at = walk_data(name);
-	size_t index[2] = { tls_module, at - (char *)walk.base };
+	size_t index[2] = { tls_module, (uintptr_t)at - walk.base };
 
 	return at ? __tls_get_addr(index) : NULL;
 }
@@ -303,16 +303,17 @@ bool walk_open(const char *list, const char *library)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	stack_t stack = { .ss_size = STACK_SIZE };
-	FILE *file = fopen(list, "re");
 	char line[256];
+	FILE *file;
 
+	walk.base = getauxval(AT_SYSINFO_EHDR);
+	if (library && !load(library))
+		return false;
+	file = fopen(list, "re");
 	if (!file) {
 		perror(list);
 		return false;
 	}
-	walk.base = getauxval(AT_SYSINFO_EHDR);
-	if (library && !load(library))
-		return false;
 	while (fgets(line, sizeof(line), file)) {
 		if (!read_line(line)) {
 			fprintf(stderr, "%s: not understood: %s", list, line);
