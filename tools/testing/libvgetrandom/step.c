@@ -251,7 +251,8 @@ static bool locks_at(long step)
 		check(vgetrandom(out, 16, 0) == 16);
 		end();
 		test_draw(16);
-		check(test_mapping(any_state, &mapping) && strstr(mapping.flags, " lo "),
+		check(!any_state ||
+		      (test_mapping(any_state, &mapping) && strstr(mapping.flags, " lo ")),
 		      "not locked after a clone at step %ld", step);
 		_exit(stopped ? 0 : NOT_STOPPED);
 	}
@@ -262,12 +263,13 @@ static bool locks_at(long step)
 
 TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_child_s_first_request)
 {
-	if (test_has_droppable() || test_info().small != VGETRANDOM_MODULE)
-		test_skip("no state is locked");
+	bool locked = !test_has_droppable() && test_info().small == VGETRANDOM_MODULE;
+
 	ask();
-	any_state = vgetrandom_alloc();
-	check(any_state);
-	check(trap_each(locks_at, 0, 1) > 100);
+	if (locked)
+		any_state = vgetrandom_alloc();
+	check(any_state || !locked);
+	check(trap_each(locks_at, 0, 1) > (locked ? 100 : 10));
 }
 
 /*
