@@ -175,7 +175,8 @@ bool pool_may_keep(struct pool *pool)
 
 	if (!pool->lock)
 		return true;
-	while (*pool->lock != LOCKED_HERE) {
+	/* Once more, not for ever: a handler may fork each time. */
+	for (int i = 0; i < 2 && *pool->lock != LOCKED_HERE; i++) {
 		if (*pool->lock == REFUSED_HERE)
 			return false;
 		saved = errno;
@@ -185,7 +186,7 @@ bool pool_may_keep(struct pool *pool)
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		errno = saved;
 	}
-	return true;
+	return *pool->lock == LOCKED_HERE;
 }
 
 bool pool_is_refused(const struct pool *pool)
