@@ -181,7 +181,8 @@ bool pool_may_keep(struct pool *pool, const void *piece)
 		return true;
 	if ((uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[0]) >= locked_bytes(pool))
 		return false;
-	while (*pool->lock != LOCKED_HERE) {
+	/* Once more, not for ever: a handler may fork each time. */
+	for (int i = 0; i < 2 && *pool->lock != LOCKED_HERE; i++) {
 		if (*pool->lock == REFUSED_HERE)
 			return false;
 		saved = errno;
@@ -191,7 +192,7 @@ bool pool_may_keep(struct pool *pool, const void *piece)
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		errno = saved;
 	}
-	return true;
+	return *pool->lock == LOCKED_HERE;
 }
 
 bool pool_is_refused(const struct pool *pool)
