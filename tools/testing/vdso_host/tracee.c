@@ -162,8 +162,14 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 	t->pid = fork();
 	if (t->pid < 0)
 		return failed("fork");
-	if (!t->pid)
+	if (!t->pid) {
+		/* A locked state has to be in the pool's memory: so this is that, there. */
+		if (world.pool) {
+			world.pool->chunks[0] = (char *)shared->page;
+			world.pool->capacity = 1;
+		}
 		run_traced(&stack, self);
+	}
 	if (waitpid(t->pid, &status, 0) != t->pid || !WIFSTOPPED(status) ||
 	    WSTOPSIG(status) != SIGSTOP ||
 	    ptrace(PTRACE_SETOPTIONS, t->pid, 0, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)) {
