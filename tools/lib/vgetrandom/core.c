@@ -26,7 +26,11 @@ static bool runs_here(const struct core *core)
 
 bool core_runs_here(unsigned int number)
 {
-	return number < sizeof(cores) / sizeof(cores[0]) - 1 && runs_here(&cores[number]);
+	const struct core *core = cores;
+
+	while (core->name && number--)
+		core++;
+	return core->name && runs_here(core);
 }
 
 /*

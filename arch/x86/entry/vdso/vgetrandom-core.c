@@ -3,12 +3,13 @@
  * Which ChaCha20 core getrandom() in user space uses on this machine. The kernel has this
  * file, and so has module/, where other versions of Linux compile it.
  */
+#include <linux/cpufeature.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
-#include <asm/cpufeature.h>
+#include <linux/processor.h>
+#include <linux/string.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
-#include <asm/processor.h>
 #include <vdso/getrandom-cores.h>
 
 /* What the kernel has to save and restore, by the feature that a core needs. */
@@ -28,16 +29,16 @@ static const struct core cores[] __initconst = {
 #include <asm/vdso/getrandom-cores.h>
 };
 
+static const u8 models_slowed_by_zmm[] __initconst = {
+#define VGETRANDOM_SLOWED_BY_ZMM(model)	model,
+#include <asm/vdso/getrandom-slowed-by-zmm.h>
+};
+
 static bool __init slowed_by_zmm(void)
 {
-	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL || boot_cpu_data.x86 != 6)
-		return false;
-	switch (boot_cpu_data.x86_model) {
-#define VGETRANDOM_SLOWED_BY_ZMM(model)	case model:
-#include <asm/vdso/getrandom-slowed-by-zmm.h>
-		return true;
-	}
-	return false;
+	return boot_cpu_data.x86_vendor == X86_VENDOR_INTEL && boot_cpu_data.x86 == 6 &&
+	       memchr(models_slowed_by_zmm, boot_cpu_data.x86_model,
+		      sizeof(models_slowed_by_zmm));
 }
 
 u8 __init vgetrandom_best_core(const char **log)
