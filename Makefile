@@ -95,7 +95,7 @@ bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
 	@scripts/build kernel
 	@bench/run lazyfree
 
-test: deps	## the tests that a change needs: 12 minutes
+test: deps	## the tests that a change needs: 15 minutes
 	@scripts/run-tests $(TESTS)
 
 test-all: deps	## these, and what takes longer: the debug kernel, W=1, README.md's commands
