@@ -170,8 +170,10 @@ static bool lock(struct pool *pool)
 /*
  * Threads of a child may all be here at once, and each lock it. A signal handler may fork in
  * here: what the kernel has said then does not hold in the child, which no longer finds
- * that it has asked, and asks again.
+ * that it has asked, and asks again. Not for the compiler to take apart: tests unwind from each
+ * function of a request by its name.
  */
+__attribute__((noinline))
 bool pool_may_keep(struct pool *pool, const void *piece)
 {
 	unsigned long asking, answer;
