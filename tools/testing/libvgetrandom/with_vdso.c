@@ -26,9 +26,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -51,11 +48,10 @@
 #include <unistd.h>
 
 #include "../../../module/page.h"
+#include "filter_droppable.h"
 
 #define PAGE_BYTES	4096L
 #define SYSFS_MAGIC	0x62656572
-#define MAP_DROPPABLE_TYPE	0x08
-#define MAP_TYPE_MASK	0x0f
 #define NOT_STARTED	125
 #define MAX_AUXV	256
 #define MAX_STRINGS	(64 << 20)	/* of words on the stack before the auxv */
@@ -427,25 +423,6 @@ static void give_page(const char *odd)
 	} while (regs.orig_rax != SYS_close || (long)regs.rdi != fd);
 }
 
-/* As a kernel that knows no such type of mapping. */
-static void filter_droppable(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, MAP_TYPE_MASK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MAP_DROPPABLE_TYPE, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		die("installing a seccomp filter: %s", strerror(errno));
-}
-
 static void remember_launch(int argc, char **argv, int ours)
 {
 	char *text = calloc(1, 1 << 16), *path = realpath("/proc/self/exe", NULL);
@@ -502,8 +479,8 @@ int main(int argc, char **argv)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 			die("PTRACE_TRACEME: %s", strerror(errno));
-		if (no_droppable)
-			filter_droppable();
+		if (no_droppable && !filter_droppable())
+			die("installing a seccomp filter: %s", strerror(errno));
 		execvp(argv[i], argv + i);
 		die("%s: %s", argv[i], strerror(errno));
 	}

@@ -8,13 +8,10 @@
 #include <errno.h>
 #include <link.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,15 +19,8 @@
 #include "../../lib/vgetrandom/pool.h"
 #include "../../lib/vgetrandom/setup.h"
 #include "../../lib/vgetrandom/thread.h"
+#include "../libvgetrandom/filter_droppable.h"
 #include "world.h"
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE	0x08
-#endif
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT	1
-#endif
-#define MAP_TYPE_MASK	0x0f
 
 /* Locked states: the library's, and what the kernel knows of this process' locks. */
 static struct {
@@ -43,24 +33,13 @@ static struct {
 /* A kernel without droppable memory; and the administrator's limits count. */
 static bool be_older(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, MAP_TYPE_MASK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MAP_DROPPABLE, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_SIZE(code), code };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2];
 
 	if (syscall(SYS_capget, &header, caps))
 		return false;
 	caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-	return !syscall(SYS_capset, &header, caps) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	return !syscall(SYS_capset, &header, caps) && filter_droppable();
 }
 
 /* How much memory has this process locked? In bytes. */
