@@ -9,12 +9,13 @@
 #include "../include/vdso/getrandom.h"
 
 #define VGETRANDOM_PAGE_PATH	"/sys/kernel/vgetrandom/page"
+#define VGETRANDOM_RESEEDS_PATH	"/sys/kernel/vgetrandom/reseeds"
 #define VGETRANDOM_PAGE_MAGIC	0x6d6f646e61726776ULL	/* "vgrandom" in little-endian order */
 #define VGETRANDOM_PAGE_VERSION	1
 
 /* The table of cores as text: a number in vdso_rng_data::core is an index into this table. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature) #name " "
-static const char vgetrandom_page_cores[] =
+static const char vgetrandom_page_cores[] = ""
 #include <asm/vdso/getrandom-cores.h>
 	;
 

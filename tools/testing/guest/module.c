@@ -30,7 +30,6 @@
 #include "../../../module/page.h"
 #include "guest.h"
 
-#define RESEEDS		"/sys/kernel/vgetrandom/reseeds"
 #define FTRACE		"/proc/sys/kernel/ftrace_enabled"
 #define KPROBES		"/sys/kernel/debug/kprobes/enabled"
 
@@ -131,9 +130,9 @@ static void wait_for_generation(uint64_t before, const char *what)
 static bool reseeds_are(const char *wanted)
 {
 	char text[256] = "";
-	int fd = open(RESEEDS, O_RDONLY | O_CLOEXEC);
+	int fd = open(VGETRANDOM_RESEEDS_PATH, O_RDONLY | O_CLOEXEC);
 
-	check(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0, "reading " RESEEDS ": %s",
+	check(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0, "reading " VGETRANDOM_RESEEDS_PATH ": %s",
 	      strerror(errno));
 	close(fd);
 	return !strncmp(text, wanted, strlen(wanted));
@@ -145,7 +144,7 @@ static void wait_for_reseeds(const char *wanted, int ticks)
 		for (long end = uptime() + a_tick(); uptime() <= end; usleep(10000))
 			if (reseeds_are(wanted))
 				return;
-	fail(RESEEDS " does not say \"%s\"", wanted);
+	fail(VGETRANDOM_RESEEDS_PATH " does not say \"%s\"", wanted);
 }
 
 static bool log_has(const char *wanted)
@@ -351,7 +350,7 @@ static void contained(void)
 	check(!statfs(VGETRANDOM_PAGE_PATH, &fs) && fs.f_type == SYSFS_MAGIC, "not sysfs");
 	check(fs.f_flags & ST_RDONLY, "/sys can be written to");
 	check(map()->rng.generation == generation(), "the page is another");
-	check(reseeds_are(AT_ONCE), RESEEDS " says something else");
+	check(reseeds_are(AT_ONCE), VGETRANDOM_RESEEDS_PATH " says something else");
 }
 
 static void in_use(void)
@@ -419,7 +418,7 @@ static void refused(void)
 
 	snprintf(name, sizeof(name), "%s.refused", file);
 	load_and_map(name);
-	check(reseeds_are(LATE REFUSED), RESEEDS " does not say that the probe is refused");
+	check(reseeds_are(LATE REFUSED), VGETRANDOM_RESEEDS_PATH " does not say that the probe is refused");
 	check(log_has("within 60 s: " REFUSED), "the log does not say that the probe is refused");
 	guest_add_entropy();
 	for (long end = uptime() + a_tick(); !ready(); usleep(10000))
@@ -428,7 +427,7 @@ static void refused(void)
 	suspend("a probe is refused: resume is published");
 	before = generation();
 	wait_for_generation(before, "a probe is refused");
-	check(reseeds_are(LATE REFUSED), RESEEDS " says something else meanwhile");
+	check(reseeds_are(LATE REFUSED), VGETRANDOM_RESEEDS_PATH " says something else meanwhile");
 	unmap_and_unload();
 	ok("a probe is refused: the module works with the tick, and says so");
 }
@@ -459,14 +458,14 @@ static void disarmed(const char *by)
 
 	wait_for_reseeds(LATE DISARMED, 3);
 	check(log_has("within 60 s: " DISARMED), "the log does not say that probes are disarmed");
-	ok("probes are disarmed: the log and " RESEEDS " say so");
+	ok("probes are disarmed: the log and " VGETRANDOM_RESEEDS_PATH " say so");
 
 	guest_write(by, "1");
 	check(reseed_is_seen(), "a reseed is not seen with probes armed again");
 	wait_for_reseeds(AT_ONCE, 1);
 	check(log_has("vgetrandom: reseeds are seen at once"), "the log does not say so");
 	unmap_and_unload();
-	ok("probes are armed again: the log and " RESEEDS " say so");
+	ok("probes are armed again: the log and " VGETRANDOM_RESEEDS_PATH " say so");
 }
 
 static void vmfork(void)

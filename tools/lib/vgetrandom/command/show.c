@@ -13,14 +13,11 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <vdso/getrandom.h>
 #include <vgetrandom.h>
 
+#include "../../../../module/page.h"
 #include "command.h"
 #include "vdso.h"
-
-#define MODULE_PAGE	"/sys/kernel/vgetrandom/page"
-#define MODULE_RESEEDS	"/sys/kernel/vgetrandom/reseeds"
 
 /* A row, with all of them. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	" " #name
@@ -71,7 +68,7 @@ static const char *what_is_faster(const struct answers *a)
 		return NULL;
 	if (access("/sys/kernel", F_OK))
 		return "mount /sys, where the module vgetrandom publishes its page";
-	if (!access(MODULE_PAGE, F_OK) || errno != ENOENT)
+	if (!access(VGETRANDOM_PAGE_PATH, F_OK) || errno != ENOENT)
 		return NULL;
 	return is_installed(a->kernel.release) ? "modprobe vgetrandom" :
 						 "install vgetrandom-dkms";
@@ -86,7 +83,7 @@ static const char *what_is_faster(const struct answers *a)
 
 static void read_reseeds(char *text, int size)
 {
-	FILE *file = fopen(MODULE_RESEEDS, "r");
+	FILE *file = fopen(VGETRANDOM_RESEEDS_PATH, "r");
 
 	if (!file || !fgets(text, size, file))
 		*text = '\0';
