@@ -275,7 +275,7 @@ def module_loaded(found):
 
 
 def guest_module(found, verdict):
-    """Nobody pays for a module that is loaded."""
+    """A loaded module does not make getrandom(2) slower."""
     lines = []
     for (size, how), (without, loaded, again) in module_loaded(found).items():
         ratio = verdict.not_slower(f"getrandom(2), {size} bytes, the module is loaded", loaded,

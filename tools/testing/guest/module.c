@@ -228,7 +228,7 @@ static void quiet(void)
 		before = generation();
 	}
 	check(changes >= 2, "%u reseeds by time until uptime was %ld s", changes, end);
-	check(reseeds_are(AT_ONCE), "the RNG does not reseed: nobody asks it for bytes");
+	check(reseeds_are(AT_ONCE), "the RNG does not reseed: the module does not ask it for bytes");
 	ok("without any request the RNG reseeds, and that is published");
 }
 
@@ -446,7 +446,7 @@ static void disarmed(const char *by)
 	if (!write_to_file(by, "0") && errno == EOPNOTSUPP && !strcmp(by, FTRACE)) {
 		see_a_reseed();
 		unmap_and_unload();
-		ok("this kernel lets nobody disarm probes by kernel.ftrace_enabled");
+		ok("this kernel refuses to disarm probes by kernel.ftrace_enabled");
 		return;
 	}
 	check(!reseed_is_seen(), "a reseed is seen with probes disarmed by %s", by);
