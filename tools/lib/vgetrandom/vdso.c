@@ -24,6 +24,14 @@ struct image {
 	const Elf64_Verdef	*verdef;
 };
 
+/* Without libc's strcmp(), which is on a page that few programs have by then. */
+static bool same(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
 static const Elf64_Dyn *find_dynamic(struct image *image, const Elf64_Ehdr *ehdr)
 {
 	const Elf64_Phdr *phdr = (const void *)((const char *)ehdr + ehdr->e_phoff);
@@ -114,7 +122,7 @@ static bool has_version(const struct image *image, uint32_t symbol)
 		if (!(def->vd_flags & VER_FLG_BASE) &&
 		    def->vd_ndx == (image->versym[symbol] & 0x7fff)) {
 			aux = (const void *)((const char *)def + def->vd_aux);
-			return !strcmp(image->strings + aux->vda_name, ARCH_VDSO_VERSION);
+			return same(image->strings + aux->vda_name, ARCH_VDSO_VERSION);
 		}
 		if (!def->vd_next)
 			return false;
@@ -131,7 +139,7 @@ static vdso_fn find_function(const struct image *image)
 		unsigned int type = ELF64_ST_TYPE(symbol->st_info);
 
 		if (symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_NOTYPE) &&
-		    !strcmp(image->strings + symbol->st_name, ARCH_VDSO_SYMBOL) &&
+		    same(image->strings + symbol->st_name, ARCH_VDSO_SYMBOL) &&
 		    has_version(image, i))
 			return (vdso_fn)(image->bias + symbol->st_value);
 	}
