@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <arch.h>
 #include <stdbool.h>
-#include <string.h>
 #include <vdso/getrandom-cores.h>
 
 #include "core.h"
+#include "raw.h"
 
 static const struct core cores[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
@@ -13,17 +13,17 @@ static const struct core cores[] = {
 	{ }
 };
 
+/* What each needs of struct arch_processor. */
+static const unsigned char needs[] = {
+#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
+	offsetof(struct arch_processor, FEATURE),
+#include <asm/vdso/getrandom-cores.h>
+};
+
 /* Does it run in this process? That may see less of the processor than the kernel: valgrind's. */
 static bool runs_here(const struct core *core, const struct arch_processor *processor)
 {
-	const bool has[] = {
-#define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-		processor->FEATURE,
-#include <asm/vdso/getrandom-cores.h>
-	};
-
-	(void)processor;
-	return has[core - cores];
+	return ((const bool *)processor)[needs[core - cores]];
 }
 
 const struct core *core_numbered(unsigned int number)
@@ -54,7 +54,7 @@ const struct core *core_best(void)
 const struct core *core_named(const char *name)
 {
 	for (unsigned int number = 0; cores[number].name; number++)
-		if (!strcmp(name, cores[number].name))
+		if (raw_same(name, cores[number].name))
 			return core_numbered(number);
 	return NULL;
 }

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/auxv.h>
 #include <uapi/linux/mman.h>
+#include <unistd.h>
 #include <vdso/getrandom.h>
 
 #include "core.h"
@@ -28,6 +29,23 @@ static union {
 } decided __attribute__((aligned(ARCH_PAGE))) = { .effect = { .large_from = NEVER_LARGE } };
 
 extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
+
+/* secure_getenv(), which is in a page of libc that few processes have by now. */
+static const char *setting(const char *name)
+{
+	const char *at, *wanted;
+
+	if (getauxval(AT_SECURE))
+		return NULL;
+	for (char **variable = environ; variable && *variable; variable++) {
+		wanted = name;
+		for (at = *variable; *wanted && *at == *wanted; at++)
+			wanted++;
+		if (!*wanted && *at == '=')
+			return at + 1;
+	}
+	return NULL;
+}
 
 /* The vDSO's function, if its states are in memory that a child of fork() does not share. */
 static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **why)
@@ -104,13 +122,13 @@ static size_t where_it_pays(void)
 /* What the environment says of where requests are large; 0 if nothing or nonsense. */
 static size_t where_the_user_wants(void)
 {
-	const char *value = secure_getenv("VGETRANDOM_LARGE");
+	const char *value = setting("VGETRANDOM_LARGE");
 	unsigned long from;
 	char *end;
 
 	if (!value)
 		return 0;
-	if (!strcmp(value, "off")) {
+	if (raw_same(value, "off")) {
 		effect.large_why = "VGETRANDOM_LARGE=off is in the environment";
 		return NEVER_LARGE;
 	}
@@ -125,7 +143,7 @@ static size_t where_the_user_wants(void)
 
 static void decide_core(void)
 {
-	const char *name = secure_getenv("VGETRANDOM_CORE");
+	const char *name = setting("VGETRANDOM_CORE");
 	const struct core *named = name ? core_named(name) : NULL;
 
 	if (named)

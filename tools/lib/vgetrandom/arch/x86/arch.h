@@ -6,7 +6,7 @@
 #define _VGETRANDOM_ARCH_H
 
 #include <features.h>
-#if defined(__GLIBC__) && __has_include(<sys/platform/x86.h>)	/* from 2.33 on */
+#if defined(__GLIBC_PREREQ) && __GLIBC_PREREQ(2, 33)
 #include <sys/platform/x86.h>
 #else
 #include <cpuid.h>
@@ -102,8 +102,12 @@ static inline bool arch_slowed_by(const char *core, const struct arch_processor 
 	const unsigned int model = (processor->signature >> 4 & 0xf) |
 				   (processor->signature >> 12 & 0xf0);
 
-	return family == 6 && !strcmp(core, "avx512") &&
-	       memchr(models, (int)model, sizeof(models));
+	if (family != 6 || strcmp(core, "avx512"))
+		return false;
+	for (size_t i = 0; i < sizeof(models); i++)
+		if (models[i] == model)
+			return true;
+	return false;
 }
 
 /**
