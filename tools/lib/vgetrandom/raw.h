@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library does without libc: system calls above all. libc's functions may be this library's or those of another
- * one, set errno, and may be cancellation points.
+ * What the library does without libc. libc's functions for system calls may be this library's or
+ * those of another one, set errno, and may be cancellation points.
  */
 #ifndef _VGETRANDOM_RAW_H
 #define _VGETRANDOM_RAW_H

@@ -5,15 +5,19 @@
 #ifndef _VGETRANDOM_ARCH_H
 #define _VGETRANDOM_ARCH_H
 
-#include <features.h>
-#if defined(__GLIBC_PREREQ) && __GLIBC_PREREQ(2, 33)
-#include <sys/platform/x86.h>
-#else
-#include <cpuid.h>
-#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+#include <sys/platform/x86.h>
+#endif
+#endif
+#ifndef CPU_FEATURE_ACTIVE
+#include <cpuid.h>
+#endif
 
 /* The size of a page; where the kernel has a choice, the smallest. */
 #define ARCH_PAGE		4096UL
