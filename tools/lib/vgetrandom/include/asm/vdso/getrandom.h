@@ -5,19 +5,19 @@
 #ifndef _VGETRANDOM_ASM_VDSO_GETRANDOM_H
 #define _VGETRANDOM_ASM_VDSO_GETRANDOM_H
 
-#include <arch.h>
 #include <asm/rwonce.h>
 #include <linux/compiler.h>
 #include <asm/vdso/getrandom-asm.h>
 
 #include "generator.h"
+#include "raw.h"
 #include "thread.h"
 
 #define PAGE_SIZE	ARCH_PAGE
 
 static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsigned int flags)
 {
-	return arch_syscall_getrandom(buffer, len, flags);
+	return raw_syscall(SYS_getrandom, buffer, len, flags);
 }
 
 static __always_inline const struct vdso_rng_data *__arch_get_vdso_rng_data(void)
