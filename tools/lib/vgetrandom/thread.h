@@ -5,12 +5,12 @@
 #ifndef _VGETRANDOM_THREAD_H
 #define _VGETRANDOM_THREAD_H
 
-#include <arch.h>
 #include <linux/compiler.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "pool.h"
+#include "raw.h"
 #include "vdso.h"
 
 /**
@@ -90,7 +90,7 @@ static __always_inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len,
 static inline ssize_t thread_syscall(void *buf, size_t len, unsigned int flags)
 {
 	thread.syscalls++;
-	return arch_syscall_getrandom(buf, len, flags);
+	return raw_syscall(SYS_getrandom, buf, len, flags);
 }
 
 /**

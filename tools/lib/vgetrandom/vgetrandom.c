@@ -23,6 +23,7 @@
 
 #include "expand.h"
 #include "generator.h"
+#include "raw.h"
 #include "setup.h"
 #include "thread.h"
 #include "vgetrandom.h"
@@ -125,11 +126,9 @@ void vgetrandom_free(void *state)
 {
 	static const char message[] =
 		"vgetrandom_free(): this is not a state that vgetrandom_alloc() has handed out\n";
-	ssize_t ignored;
 
 	if (!state || thread_free_state(state))
 		return;
-	ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
-	(void)ignored;
+	raw_syscall(SYS_write, STDERR_FILENO, message, sizeof(message) - 1);
 	abort();
 }
