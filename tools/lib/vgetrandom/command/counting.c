@@ -76,7 +76,6 @@ static void *nexts[NR_PASSED_ON];
 static struct shared_counts *shared;
 static struct counts *own;
 static char program[sizeof(own->program)];
-static bool exports_openssl;
 
 /* The library's counter of system calls, when a call last ended; and calls of OpenSSL. */
 static __thread unsigned long syscalls THREAD_MODEL;
@@ -134,10 +133,8 @@ static struct counts *take_record(void)
 			if (!strcmp(shared->records[i].program, program))
 				break;
 	counts = &shared->records[i];
-	if (!add(&counts->processes, 1)) {
+	if (!add(&counts->processes, 1))
 		memcpy(counts->program, program, sizeof(program));
-		counts->exports_openssl = exports_openssl;
-	}
 	return counts;
 }
 
@@ -396,20 +393,6 @@ static struct shared_counts *map_counts(const char *path)
 	return NULL;
 }
 
-/* Does the executable itself have OpenSSL's functions? */
-static bool find_openssl_inside(void)
-{
-	void *executable = dlopen(NULL, RTLD_LAZY), *function;
-	Dl_info theirs, ours;
-
-	if (!executable)
-		return false;
-	function = dlsym(executable, "RAND_bytes");
-	dlclose(executable);
-	return function && dladdr(function, &theirs) && dladdr(&shared, &ours) &&
-	       theirs.dli_fbase != ours.dli_fbase;
-}
-
 __attribute__((constructor(101)))
 static void start(void)
 {
@@ -426,7 +409,6 @@ static void start(void)
 		len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 		if (len <= 0)
 			strcpy(program, "?");
-		exports_openssl = find_openssl_inside();
 		add(&shared->processes, 1);
 		pthread_atfork(NULL, NULL, in_child);
 	}

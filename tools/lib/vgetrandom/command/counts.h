@@ -55,7 +55,6 @@ enum counted_function {
  * @program: path of the executable; empty as long as nobody has the record
  * @processes: how many use it
  * @seeds: SEEDS_*
- * @exports_openssl: the executable has OpenSSL inside, and shows its functions
  * @urandom: /dev/urandom was opened so often
  * @random: likewise /dev/random
  * @calls: of the functions
@@ -65,7 +64,6 @@ struct counts {
 	char		program[256];
 	uint32_t	processes;
 	uint32_t	seeds;
-	uint32_t	exports_openssl;
 	uint64_t	urandom;
 	uint64_t	random;
 	uint64_t	calls[NR_FUNCTIONS][NR_SIZES][NR_WAYS];
