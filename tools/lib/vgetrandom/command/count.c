@@ -6,7 +6,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,6 @@ static const char * const function_names[] = {
 	COUNTED_FUNCTIONS(F)
 #undef F
 };
-
-static const size_t sizes[] = { COUNTED_SIZES };
 
 static struct shared_counts *shared;
 static pid_t child;
@@ -185,9 +182,9 @@ static bool uses_openssl(const struct counts *c)
  */
 struct report {
 	unsigned int	programs;
-	uint64_t	requests;
-	uint64_t	by_syscall;
-	uint64_t	by_openssl;
+	unsigned long	requests;
+	unsigned long	by_syscall;
+	unsigned long	by_openssl;
 	const char	*openssl;
 	const char	*file;
 	double		cpu;
@@ -198,12 +195,12 @@ struct report {
 static void add_calls(struct report *report, const struct counts *c, unsigned int f,
 		      unsigned int s)
 {
-	uint64_t all = 0;
+	unsigned long all = 0;
 
 	for (unsigned int w = 0; w < NR_WAYS; w++)
 		all += c->calls[f][s][w];
 	for (unsigned int w = 0; w < NR_WAYS; w++) {
-		uint64_t calls = c->calls[f][s][w];
+		unsigned long calls = c->calls[f][s][w];
 
 		if (!calls)
 			continue;
@@ -276,13 +273,13 @@ static void calls_json(FILE *out, const struct counts *c)
 			for (unsigned int w = 0; w < NR_WAYS; w++) {
 				if (!c->calls[f][s][w])
 					continue;
-				fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": ", comma,
-					function_names[f]);
+				fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": ",
+					comma, function_names[f]);
 				if (s < NR_SIZES - 1)
-					fprintf(out, "%zu", sizes[s]);
+					fprintf(out, "%zu", counted_sizes[s]);
 				else
 					fputs("null", out);
-				fprintf(out, ", \"way\": \"%s\", \"calls\": %" PRIu64 " }",
+				fprintf(out, ", \"way\": \"%s\", \"calls\": %lu }",
 					way_of(w), c->calls[f][s][w]);
 				comma = ",";
 			}
@@ -290,8 +287,8 @@ static void calls_json(FILE *out, const struct counts *c)
 
 static void show_json(FILE *out, const struct report *report)
 {
-	fprintf(out, "{\n  \"processes\": %" PRIu32 ",\n", shared->processes);
-	fprintf(out, "  \"requests\": %" PRIu64 ",\n", report->requests);
+	fprintf(out, "{\n  \"processes\": %u,\n", shared->processes);
+	fprintf(out, "  \"requests\": %lu,\n", report->requests);
 	fprintf(out, "  \"cpu_seconds\": %.3f,\n", report->cpu);
 	fprintf(out, "  \"saved_seconds\": %.9f,\n", report->saved);
 	fprintf(out, "  \"gain_percent\": %.3f,\n  \"no_gain_why\": ", percent(report));
@@ -302,9 +299,9 @@ static void show_json(FILE *out, const struct report *report)
 
 		fprintf(out, "%s\n    {\n      \"program\": ", i ? "," : "");
 		json_string(out, c->program);
-		fprintf(out, ",\n      \"processes\": %" PRIu32 ",\n", c->processes);
-		fprintf(out, "      \"dev_urandom\": %" PRIu64 ",\n", c->urandom);
-		fprintf(out, "      \"dev_random\": %" PRIu64 ",\n", c->random);
+		fprintf(out, ",\n      \"processes\": %u,\n", c->processes);
+		fprintf(out, "      \"dev_urandom\": %lu,\n", c->urandom);
+		fprintf(out, "      \"dev_random\": %lu,\n", c->random);
 		fprintf(out, "      \"openssl\": %s,\n", uses_openssl(c) ? "true" : "false");
 		fputs("      \"calls\": [", out);
 		calls_json(out, c);
@@ -327,10 +324,10 @@ static void calls_text(FILE *out, const struct counts *c)
 				if (!c->calls[f][s][w])
 					continue;
 				if (s < NR_SIZES - 1)
-					snprintf(bytes, sizeof(bytes), "%zu", sizes[s]);
+					snprintf(bytes, sizeof(bytes), "%zu", counted_sizes[s]);
 				else
 					snprintf(bytes, sizeof(bytes), "more");
-				fprintf(out, "%12" PRIu64 "  %-18s %8s  %s\n", c->calls[f][s][w],
+				fprintf(out, "%12lu  %-18s %8s  %s\n", c->calls[f][s][w],
 					function_names[f], bytes, ways[w]);
 			}
 }
@@ -348,13 +345,13 @@ static void show_text(FILE *out, const struct report *report)
 	for (unsigned int i = 0; i < report->programs; i++) {
 		const struct counts *c = &shared->records[i];
 
-		fprintf(out, "%s: %" PRIu32 " process%s\n", c->program, c->processes,
+		fprintf(out, "%s: %u process%s\n", c->program, c->processes,
 			c->processes == 1 ? "" : "es");
 		calls_text(out, c);
 		if (c->urandom)
-			fprintf(out, "%12" PRIu64 "  opened /dev/urandom\n", c->urandom);
+			fprintf(out, "%12lu  opened /dev/urandom\n", c->urandom);
 		if (c->random)
-			fprintf(out, "%12" PRIu64 "  opened /dev/random\n", c->random);
+			fprintf(out, "%12lu  opened /dev/random\n", c->random);
 	}
 	if (report->why)
 		fprintf(out, "gain: none: %s\n", report->why);
