@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dropin.h"
+#include "raw.h"
 #include "vgetrandom.h"
 
 ssize_t getrandom(void *buf, size_t len, unsigned int flags)
@@ -54,9 +55,8 @@ int getentropy(void *buf, size_t len)
 static _Noreturn void give_up(void)
 {
 	static const char message[] = "arc4random: the kernel gives no random bytes: getrandom() fails\n";
-	ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
 
-	(void)ignored;
+	raw_syscall(SYS_write, STDERR_FILENO, message, sizeof(message) - 1);
 	abort();
 }
 

@@ -11,13 +11,13 @@
  * the expander's @witness, in the same page as the key, and it is looked at when all is
  * done: if it is gone, none of it counts.
  */
-#include <arch.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <vdso/getrandom.h>
 
 #include "core.h"
 #include "expand.h"
+#include "raw.h"
 #include "setup.h"
 #include "thread.h"
 
@@ -42,7 +42,7 @@ static ssize_t draw_key(void *key, unsigned int flags, void *state)
 	if (state)
 		return thread_call(effect.fn, key, VGETRANDOM_KEY_SIZE, flags, state,
 				   effect.state_size);
-	return arch_syscall_getrandom(key, VGETRANDOM_KEY_SIZE, flags);
+	return raw_syscall(SYS_getrandom, key, VGETRANDOM_KEY_SIZE, flags);
 }
 
 /* 0 if the memory has been lost meanwhile. */

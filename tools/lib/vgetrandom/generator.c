@@ -5,19 +5,20 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include "core.h"
 #include "generator.h"
+#include "raw.h"
 
 #ifndef SYSFS_MAGIC
 #define SYSFS_MAGIC	0x62656572	/* <linux/magic.h> */
 #endif
 
 /* Root, as a user namespace shows it that root is not in. */
+#ifndef OVERFLOW_UID
 #define OVERFLOW_UID	65534
+#endif
 
 union generator_page generator_page;
 
@@ -27,9 +28,9 @@ static const char *is_not_of_kernel(int fd)
 	struct statfs fs;
 	struct stat st;
 
-	if (syscall(SYS_fstatfs, fd, &fs) || fs.f_type != SYSFS_MAGIC)
+	if (raw_syscall(SYS_fstatfs, fd, &fs) || fs.f_type != SYSFS_MAGIC)
 		return VGETRANDOM_PAGE_PATH " is not in sysfs: not used";
-	if (syscall(SYS_fstat, fd, &st) || (st.st_uid && st.st_uid != OVERFLOW_UID))
+	if (raw_syscall(SYS_fstat, fd, &st) || (st.st_uid && st.st_uid != OVERFLOW_UID))
 		return VGETRANDOM_PAGE_PATH " does not belong to root: not used";
 	return NULL;
 }
@@ -50,7 +51,6 @@ static const char *is_not_ours(const struct vgetrandom_page *page)
 
 /*
  * Looked at first, and then moved to its place: a mapping that fails may leave none there.
- * By system calls: other libraries may have put something in the place of these functions.
  */
 static const char *map_page(int fd)
 {
@@ -59,17 +59,17 @@ static const char *map_page(int fd)
 
 	if (why)
 		return why;
-	page = (void *)syscall(SYS_mmap, NULL, ARCH_PAGE, PROT_READ, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED)
+	page = (void *)raw_syscall(SYS_mmap, NULL, ARCH_PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	if ((long)page < 0)
 		return "the page of the module vgetrandom cannot be mapped";
 	why = is_not_ours(page);
 	if (why) {
-		syscall(SYS_munmap, page, ARCH_PAGE);
+		raw_syscall(SYS_munmap, page, ARCH_PAGE);
 		return why;
 	}
-	if (syscall(SYS_mremap, page, ARCH_PAGE, ARCH_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-		    &generator_page) < 0) {
-		syscall(SYS_munmap, page, ARCH_PAGE);
+	if (raw_syscall(SYS_mremap, page, ARCH_PAGE, ARCH_PAGE,
+			MREMAP_MAYMOVE | MREMAP_FIXED, &generator_page) < 0) {
+		raw_syscall(SYS_munmap, page, ARCH_PAGE);
 		generator_close();
 		return "the page of the module vgetrandom cannot be moved to its place";
 	}
@@ -78,14 +78,15 @@ static const char *map_page(int fd)
 
 const char *generator_open(struct vgetrandom_opaque_params *params)
 {
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, VGETRANDOM_PAGE_PATH, O_RDONLY | O_CLOEXEC);
+	int fd = (int)raw_syscall(SYS_openat, AT_FDCWD, VGETRANDOM_PAGE_PATH,
+				  O_RDONLY | O_CLOEXEC);
 	const char *why;
 
 	if (fd < 0)
-		return errno == ENOENT ? "the module vgetrandom is not loaded" :
-					 VGETRANDOM_PAGE_PATH " cannot be opened";
+		return fd == -ENOENT ? "the module vgetrandom is not loaded" :
+				      VGETRANDOM_PAGE_PATH " cannot be opened";
 	why = map_page(fd);
-	syscall(SYS_close, fd);
+	raw_syscall(SYS_close, fd);
 	if (!why)
 		generator_getrandom(NULL, 0, 0, params, ~0UL);
 	return why;
@@ -93,6 +94,6 @@ const char *generator_open(struct vgetrandom_opaque_params *params)
 
 void generator_close(void)
 {
-	syscall(SYS_mmap, &generator_page, ARCH_PAGE, PROT_READ,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	raw_syscall(SYS_mmap, &generator_page, ARCH_PAGE, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <arch.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <uapi/linux/mman.h>
-#include <unistd.h>
 #include <vdso/getrandom.h>
 
 #include "pool.h"
+#include "raw.h"
 
 #define CACHE_LINE	64
 
@@ -92,12 +90,6 @@ static void be_patient(struct pool *pool, int error)
 		atomic_store(&pool->refusals, refusals + 1);
 }
 
-/* By the system call: others may have put something of theirs in the place of mmap(). */
-static void *map(struct pool *pool, size_t pages)
-{
-	return (void *)syscall(SYS_mmap, NULL, pages * ARCH_PAGE, pool->prot, pool->flags, -1, 0);
-}
-
 /*
  * Two may be here at the same time, and one may not return from the signal handler that
  * has interrupted it: so whoever finds memory that is not counted yet counts it. A request
@@ -108,10 +100,10 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 {
 	int32_t patience = atomic_load(&pool->patience);
 	uint32_t capacity = atomic_load(&pool->capacity);
-	char *nothing = NULL, *memory;
-	int saved = errno;
+	char *nothing = NULL;
 	unsigned int n;
-	size_t pages;
+	size_t bytes;
+	long memory;
 
 	if (atomic_load(&pool->fresh) < capacity)
 		return true;
@@ -130,15 +122,14 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 		return false;
 	n = chunk_of(capacity);
 	if (!atomic_load(&pool->chunks[n])) {
-		pages = pages_for(POOL_FIRST << n, pool->per_page);
-		memory = map(pool, pages);
-		if (memory == MAP_FAILED) {
-			be_patient(pool, errno);
-			errno = saved;
+		bytes = pages_for(POOL_FIRST << n, pool->per_page) * ARCH_PAGE;
+		memory = raw_syscall(SYS_mmap, NULL, bytes, pool->prot, pool->flags, -1, 0);
+		if (memory < 0) {
+			be_patient(pool, (int)-memory);
 			return false;
 		}
-		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, memory))
-			syscall(SYS_munmap, memory, pages * ARCH_PAGE);
+		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, (char *)memory))
+			raw_syscall(SYS_munmap, memory, bytes);
 	}
 	atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1));
 	atomic_store(&pool->refusals, 0);
@@ -163,8 +154,8 @@ static size_t locked_bytes(struct pool *pool)
 /* On fault: a child of fork() need not get all of it at once. */
 static bool lock(struct pool *pool)
 {
-	return !syscall(SYS_mlock2, atomic_load(&pool->chunks[0]), locked_bytes(pool),
-			MLOCK_ONFAULT);
+	return !raw_syscall(SYS_mlock2, atomic_load(&pool->chunks[0]), locked_bytes(pool),
+			    MLOCK_ONFAULT);
 }
 
 /*
@@ -177,7 +168,6 @@ __attribute__((noinline))
 bool pool_may_keep(struct pool *pool, const void *piece)
 {
 	unsigned long asking, answer;
-	int saved;
 
 	if (!pool->lock)
 		return true;
@@ -187,12 +177,10 @@ bool pool_may_keep(struct pool *pool, const void *piece)
 	for (int i = 0; i < 2 && *pool->lock != LOCKED_HERE; i++) {
 		if (*pool->lock == REFUSED_HERE)
 			return false;
-		saved = errno;
 		*pool->lock = asking = ASKING_HERE;
 		answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
 		__atomic_compare_exchange_n(pool->lock, &asking, answer, false,
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-		errno = saved;
 	}
 	return *pool->lock == LOCKED_HERE;
 }
@@ -207,29 +195,32 @@ static const char *open_locked(struct pool *pool)
 {
 	size_t pages = pages_for(POOL_FIRST, pool->per_page), pieces;
 	struct rlimit limit;
-	char *memory;
+	size_t bytes;
+	long memory;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+	if (raw_syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit))
 		limit.rlim_cur = 0;
 	if (OUR_SHARE(limit.rlim_cur) / ARCH_PAGE < pages)
 		pages = OUR_SHARE(limit.rlim_cur) / ARCH_PAGE;
 	if (!pages)
 		return "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock; raise it (ulimit -l)";
-	memory = (char *)syscall(SYS_mmap, NULL, pages * ARCH_PAGE, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
+	bytes = pages * ARCH_PAGE;
+	memory = raw_syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory < 0)
 		return "there is no memory for keys";
 	pieces = pages * pool->per_page;
 	/* It never grows: later a sandbox may kill a process that locks memory. */
 	atomic_store(&pool->patience, -1);
-	atomic_store(&pool->chunks[0], memory);
+	atomic_store(&pool->chunks[0], (char *)memory);
 	atomic_store(&pool->capacity, pieces < POOL_FIRST ? pieces : POOL_FIRST);
 	/* Behind the pieces of the first page. */
 	pool->lock = (unsigned long *)(memory + ARCH_PAGE) - 1;
-	if (!madvise(memory, pages * ARCH_PAGE, MADV_WIPEONFORK) &&
-	    !madvise(memory, pages * ARCH_PAGE, MADV_DONTDUMP) && pool_may_keep(pool, memory))
+	if (!raw_syscall(SYS_madvise, memory, bytes, MADV_WIPEONFORK) &&
+	    !raw_syscall(SYS_madvise, memory, bytes, MADV_DONTDUMP) &&
+	    pool_may_keep(pool, (const void *)memory))
 		return NULL;
-	syscall(SYS_munmap, memory, pages * ARCH_PAGE);
+	raw_syscall(SYS_munmap, memory, bytes);
 	pool->lock = NULL;
 	atomic_store(&pool->capacity, 0);
 	atomic_store(&pool->chunks[0], NULL);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
-#include <arch.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "core.h"
 #include "generator.h"
+#include "raw.h"
 #include "setup.h"
 #include "thread.h"
 
@@ -179,6 +179,6 @@ static void decide(void)
 
 	decide_small(why_no_threads);
 	decide_large(why_no_threads);
-	mprotect(&decided, sizeof(decided), PROT_READ);
+	raw_syscall(SYS_mprotect, &decided, sizeof(decided), PROT_READ);
 	errno = saved;
 }

@@ -8,9 +8,10 @@
  *	NAME		of the function
  */
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fake_vdso.h"
-#include <arch.h>
+#include "raw.h"
 
 #ifndef STATE_SIZE
 #define STATE_SIZE	144
@@ -62,7 +63,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 			((volatile unsigned char *)p)[i] = 'k';
 		return len;
 	}
-	return arch_syscall_getrandom(buffer, len, flags);
+	return raw_syscall(SYS_getrandom, buffer, len, flags);
 }
 
 __attribute__((visibility("default")))

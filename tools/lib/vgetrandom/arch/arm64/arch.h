@@ -7,8 +7,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
 
 #define ARCH_PAGE		4096UL
 #define ARCH_ADDRESS_BITS	52
@@ -22,16 +20,21 @@ static inline bool arch_slowed_by(const char *core)
 	return false;
 }
 
-static inline ssize_t arch_syscall_getrandom(void *buf, size_t len, unsigned int flags)
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	register long nr asm("x8") = SYS_getrandom;
-	register long ret asm("x0") = (long)buf;
-	register size_t bytes asm("x1") = len;
-	register unsigned long mode asm("x2") = flags;
+	register long x8 asm("x8") = nr;
+	register long x0 asm("x0") = a;
+	register long x1 asm("x1") = b;
+	register long x2 asm("x2") = c;
+	register long x3 asm("x3") = d;
+	register long x4 asm("x4") = e;
+	register long x5 asm("x5") = f;
 
 	asm volatile("svc	#0"
-		     : "+r" (ret) : "r" (nr), "r" (bytes), "r" (mode) : "memory", "cc");
-	return ret;
+		     : "+r" (x0)
+		     : "r" (x8), "r" (x1), "r" (x2), "r" (x3), "r" (x4), "r" (x5)
+		     : "memory", "cc");
+	return x0;
 }
 
 static inline void arch_move_out(void *dst, const void *src, size_t len)

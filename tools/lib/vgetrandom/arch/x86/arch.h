@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
 
 /* The size of a page; where the kernel has a choice, the smallest. */
 #define ARCH_PAGE		4096UL
@@ -66,23 +64,27 @@ static inline bool arch_slowed_by(const char *core)
 }
 
 /**
- * arch_syscall_getrandom - the system call itself
- * @buf: as in getrandom(2)
- * @len: likewise
- * @flags: likewise
+ * arch_syscall - enter the kernel
+ * @nr: the system call's number
+ * @a: its arguments
+ * @b: likewise
+ * @c: likewise
+ * @d: likewise
+ * @e: likewise
+ * @f: likewise
  *
- * libc's getrandom() may be this library's own, is a cancellation point with some, and
- * libc's syscall() moves errno.
- *
- * Return: as in getrandom(2), but -errno on error
+ * For raw_syscall(), see raw.h.
  */
-static inline ssize_t arch_syscall_getrandom(void *buf, size_t len, unsigned int flags)
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	ssize_t ret;
+	register long r10 asm("r10") = d;
+	register long r8 asm("r8") = e;
+	register long r9 asm("r9") = f;
+	long ret;
 
 	asm volatile("syscall"
 		     : "=a" (ret)
-		     : "0" (SYS_getrandom), "D" (buf), "S" (len), "d" (flags)
+		     : "0" (nr), "D" (a), "S" (b), "d" (c), "r" (r10), "r" (r8), "r" (r9)
 		     : "rcx", "r11", "memory");
 	return ret;
 }
