@@ -263,7 +263,6 @@ static void add(FILE *out, const struct file *file, const char *module)
 		"module = %s\n"
 		"activate = 1\n"
 		"[vgetrandom_random]\n"
-		"random = CTR-DRBG\n"
 		"properties = ?provider=vgetrandom\n"
 		END, module);
 }
@@ -278,6 +277,8 @@ static void find_module(char *path, size_t size)
 		errx(1, "%s: the path is too long", library);
 	if (access(path, R_OK))
 		err(1, "%s: install openssl-provider-vgetrandom", path);
+	if (!dlopen(path, RTLD_NOW))
+		errx(1, "%s", dlerror());
 	if (strpbrk(path, "\\$#'\" \t\n"))
 		errx(1, "%s: OpenSSL's configuration cannot name this path; install it elsewhere",
 		     path);

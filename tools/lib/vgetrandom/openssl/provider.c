@@ -202,11 +202,11 @@ static const OSSL_DISPATCH rand_functions[] = {
 };
 
 /*
- * CTR-DRBG is OpenSSL's default, so a configuration that names it is good without us. The
- * default provider's comes first where no property says otherwise.
+ * The name of OpenSSL's default: a configuration only has to prefer us, and is good without us.
+ * No other name, because libcrypto would take that for one of the default provider's, too.
  */
 static const OSSL_ALGORITHM algorithms[] = {
-	{ "VGETRANDOM:CTR-DRBG", "provider=vgetrandom", rand_functions, "libvgetrandom" },
+	{ "CTR-DRBG", "provider=vgetrandom", rand_functions, "libvgetrandom" },
 	{ NULL, NULL, NULL, NULL }
 };
 
