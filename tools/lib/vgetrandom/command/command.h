@@ -36,7 +36,9 @@ int command_openssl(int argc, char **argv);
 int next_option(int argc, char **argv, const char *first, const struct option *known);
 
 /**
- * library_find - where is the library that programs are to be run with?
+ * library_find - where is a library that programs are to be run with?
+ * @directory: where it is in a directory for libraries: "", or with a slash at its end
+ * @name: of the library
  * @path: its path goes here; absolute
  * @size: room for it
  *
@@ -46,7 +48,10 @@ int next_option(int argc, char **argv, const char *first, const struct option *k
  *
  * Return: is there one? If not, @path is where it was looked for last.
  */
-bool library_find(char *path, size_t size);
+bool library_find(const char *directory, const char *name, char *path, size_t size);
+
+/* The name of an enum vgetrandom_way in JSON. */
+const char *way_name(unsigned int way);
 
 /**
  * own_libc - which C library this command runs with

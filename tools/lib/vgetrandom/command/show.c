@@ -104,11 +104,11 @@ static struct answers ask(void)
 	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
 	read_reseeds(a.reseeds, sizeof(a.reseeds));
 	a.faster = what_is_faster(&a);
-	a.library_found = library_find(a.library, sizeof(a.library));
+	a.library_found = library_find("", SONAME, a.library, sizeof(a.library));
 	return a;
 }
 
-static const char *way_name(enum vgetrandom_way way)
+const char *way_name(unsigned int way)
 {
 	static const char * const names[] = {
 		[VGETRANDOM_SYSCALL]	= "syscall",
