@@ -16,7 +16,9 @@
 #endif
 
 /* Root, as a user namespace shows it that root is not in. */
+#ifndef OVERFLOW_UID
 #define OVERFLOW_UID	65534
+#endif
 
 union generator_page generator_page;
 

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a library that is preloaded costs each process: when it starts, and when it forks. This
+ * worker has the library, and the programs that it starts have it too.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <err.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "start.h"
+#include "vgetrandom.h"
+#include "worker.h"
+
+static struct start *start;
+static const char *program;
+static char fd[16];
+
+/* Start a process, and wait for its end. Without a program it only ends. */
+static double run(char *const *argv)
+{
+	const double forked = now();
+	const pid_t child = fork();
+	int status;
+
+	if (!child) {
+		if (!argv)
+			_exit(0);
+		start->executed = now();
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		err(1, "a child");
+	if (status)
+		errx(1, "%s has ended with status %#x", argv ? argv[0] : "a child", status);
+	return now() - forked;
+}
+
+static double run_program(const char *what)
+{
+	return run((char *[]) { (char *)program, fd, (char *)what, NULL });
+}
+
+#define UNUSED		__attribute__((unused))
+#define NO_CALLS	const struct contender *contender UNUSED, void *buffer UNUSED, \
+			size_t bytes UNUSED
+
+static double ask_start(NO_CALLS)
+{
+	run_program(NULL);
+	return start->began - start->executed;
+}
+
+QUESTION(start_of_process, .name = "start", .ask = ask_start);
+
+static double ask_exec(NO_CALLS)
+{
+	return run_program(NULL);
+}
+
+QUESTION(fork_and_exec, .name = "fork-exec", .ask = ask_exec);
+
+static double ask_fork(NO_CALLS)
+{
+	return run(NULL);
+}
+
+QUESTION(fork_and_exit, .name = "fork-exit", .ask = ask_fork);
+
+static double ask_first(NO_CALLS)
+{
+	run_program("first");
+	return start->first;
+}
+
+QUESTION(first_requests, .name = "first-requests", .ask = ask_first);
+
+/* The library does what its name says, or what is measured is something else. */
+static void check_way(void)
+{
+	typeof(vgetrandom_info) *get_info = dlsym(RTLD_DEFAULT, "vgetrandom_info");
+	struct vgetrandom_info info = { 0 };
+	bool by_module;
+
+	if (get_info)
+		get_info(&info, sizeof(info));
+	by_module = info.small == VGETRANDOM_MODULE;
+	if (!get_info == !!strstr(hello.impl, "libvgetrandom") ||
+	    by_module != !!strstr(hello.impl, "module"))
+		errx(1, "%s: not what is preloaded; module: %s", hello.impl, info.module_why);
+}
+
+/* The argument: what is preloaded, a colon, and the program to start. */
+static void open_start(const char *argument)
+{
+	const char *colon = strchr(argument, ':');
+	int memory = memfd_create("start", 0);
+	unsigned char random[16];
+
+	if (!colon)
+		errx(2, "usage: worker start PRELOADED:PROGRAM");
+	snprintf(hello.impl, sizeof(hello.impl), "%.*s", (int)(colon - argument), argument);
+	program = colon + 1;
+	check_way();
+	snprintf(fd, sizeof(fd), "%d", memory);
+	if (memory < 0 || ftruncate(memory, sizeof(*start)))
+		err(1, "no memory for the times");
+	start = mmap(NULL, sizeof(*start), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	if (start == MAP_FAILED)
+		err(1, "no memory for the times");
+	/* As a process that has used it already: there is more for fork() to do. */
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		err(1, "getrandom");
+}
+
+CONTENDER(starts, .name = "start", .open = open_start);
