@@ -170,6 +170,13 @@ static void decide_large(const char *why_no_threads)
 		__atomic_store_n(&effect.large_from, from, __ATOMIC_RELEASE);
 }
 
+static void decide_syscall(void)
+{
+	const char *value = secure_getenv("VGETRANDOM_SYSCALL");
+
+	effect.leave_syscall = value && !strcmp(value, "off");
+}
+
 /* As early as may be. Who comes earlier still is served by the system call. */
 __attribute__((constructor(101)))
 static void decide(void)
@@ -177,6 +184,7 @@ static void decide(void)
 	int saved = errno;
 	const char *why_no_threads = thread_setup();
 
+	decide_syscall();
 	decide_small(why_no_threads);
 	decide_large(why_no_threads);
 	raw_syscall(SYS_mprotect, &decided, sizeof(decided), PROT_READ);
