@@ -21,6 +21,7 @@
 int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_openssl(int argc, char **argv);
 
 /**
  * next_option - getopt_long(), with what all commands do alike

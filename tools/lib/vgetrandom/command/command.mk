@@ -9,7 +9,7 @@
 # The library is linked in, so that `info` and `bench` need nothing. `run` needs the
 # shared one.
 
-COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c count.c show.c bench.c program.c \
+COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c count.c show.c bench.c openssl.c program.c \
 		   elf_facts.c library.c json.c) $(SRC)/vdso.c
 COMMAND_HEADERS	:= $(addprefix $(SRC)/command/,command.h program.h elf_facts.h \
 		   count.h counts.h) \
