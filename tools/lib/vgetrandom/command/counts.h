@@ -7,12 +7,11 @@
 #define COUNTS_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 /* Names the file that the command has open. */
 #define COUNTS_VARIABLE	"VGETRANDOM_COUNT"
 
-#define COUNTS_MAGIC	0x31746e756f636776ULL
+#define COUNTS_MAGIC	0x31746e756f636776UL
 #define MAX_PROCESSES	1024
 
 /* The functions. Those of OpenSSL come last. */
@@ -39,7 +38,7 @@ enum counted_function {
 };
 
 /* Sizes: up to so many bytes, and more than the last. */
-#define COUNTED_SIZES	4, 16, 32, 64, 256, 1024, 4096, 65536
+static const size_t counted_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
 #define NR_SIZES	9
 
 /* Ways: those of enum vgetrandom_way, and the generator that OpenSSL has itself. */
@@ -55,7 +54,6 @@ enum counted_function {
  * @program: path of the executable; empty as long as nobody has the record
  * @processes: how many use it
  * @seeds: SEEDS_*
- * @exports_openssl: the executable has OpenSSL inside, and shows its functions
  * @urandom: /dev/urandom was opened so often
  * @random: likewise /dev/random
  * @calls: of the functions
@@ -63,13 +61,12 @@ enum counted_function {
  */
 struct counts {
 	char		program[256];
-	uint32_t	processes;
-	uint32_t	seeds;
-	uint32_t	exports_openssl;
-	uint64_t	urandom;
-	uint64_t	random;
-	uint64_t	calls[NR_FUNCTIONS][NR_SIZES][NR_WAYS];
-	uint64_t	bytes[NR_FUNCTIONS][NR_SIZES];
+	unsigned int	processes;
+	unsigned int	seeds;
+	unsigned long	urandom;
+	unsigned long	random;
+	unsigned long	calls[NR_FUNCTIONS][NR_SIZES][NR_WAYS];
+	unsigned long	bytes[NR_FUNCTIONS][NR_SIZES];
 };
 
 /**
@@ -81,10 +78,10 @@ struct counts {
  * @records: of processes that asked for something
  */
 struct shared_counts {
-	uint64_t	magic;
-	uint32_t	processes;
-	uint32_t	used;
-	uint32_t	exec_failed;
+	unsigned long	magic;
+	unsigned int	processes;
+	unsigned int	used;
+	unsigned int	exec_failed;
 	struct counts	records[MAX_PROCESSES];
 };
 

@@ -269,14 +269,8 @@ static void add(FILE *out, const struct file *file, const char *module)
 
 static void find_module(char *path, size_t size)
 {
-	char library[PATH_MAX];
-
-	library_find(library, sizeof(library));
-	*strrchr(library, '/') = '\0';
-	if (snprintf(path, size, "%s/ossl-modules/vgetrandom.so", library) >= (int)size)
-		errx(1, "%s: the path is too long", library);
-	if (access(path, R_OK))
-		err(1, "%s: install openssl-provider-vgetrandom", path);
+	if (!library_find("", "ossl-modules/vgetrandom.so", path, size))
+		errx(1, "%s: cannot be found; install openssl-provider-vgetrandom", path);
 	if (!dlopen(path, RTLD_NOW))
 		errx(1, "%s", dlerror());
 	if (strpbrk(path, "\\$#'\" \t\n"))
