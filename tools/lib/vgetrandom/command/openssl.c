@@ -320,6 +320,18 @@ static int turn_off(const char *path)
 	return 0;
 }
 
+/* Why is it not in effect, though the lines are there? A module that can be loaded is not why. */
+static void explain(const struct file *file)
+{
+	const char *module = NULL;
+	struct conf *conf = NCONF_new(NULL);
+
+	if (conf && NCONF_load(conf, file->path, NULL) > 0)
+		module = NCONF_get_string(conf, "vgetrandom_module", "module");
+	if (module && !dlopen(module, RTLD_NOW))
+		printf("%-16s%s\n", "", dlerror());
+}
+
 static int status(const char *path)
 {
 	struct file file = read_file(path);
@@ -329,6 +341,8 @@ static int status(const char *path)
 	printf("%-16s%s: %s\n", "configuration", file.path, file.begin ? "on" : "off");
 	printf("%-16s%s%s\n", "random bytes", source ? "from the provider " : "none: it fails",
 	       source ? source : "");
+	if (file.begin && !is_ours(source))
+		explain(&file);
 	return !is_ours(source);
 }
 
