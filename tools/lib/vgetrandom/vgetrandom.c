@@ -13,7 +13,7 @@
  *	thread.c	what each thread has; exit and fork
  *	pool.c		where it has that from
  *	core.c		the ChaCha20 cores
- *	dropin.c	getrandom() and its like on top of this
+ *	dropin.c	getrandom() and its like on top of this; syscall() is in arch/
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@
 #include <uapi/linux/random.h>
 #include <unistd.h>
 
+#include "dropin.h"
 #include "expand.h"
 #include "generator.h"
 #include "raw.h"
@@ -51,7 +52,7 @@ static inline uintptr_t beyond_addresses(const void *buf)
 }
 
 __attribute__((cold))
-static noinline ssize_t fail(ssize_t error)
+noinline ssize_t vgetrandom_fail(ssize_t error)
 {
 	errno = (int)-error;
 	return -1;
@@ -59,7 +60,7 @@ static noinline ssize_t fail(ssize_t error)
 
 static ssize_t result(ssize_t ret)
 {
-	return likely(ret >= 0) ? ret : fail(ret);
+	return likely(ret >= 0) ? ret : vgetrandom_fail(ret);
 }
 
 static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
@@ -106,6 +107,13 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 		   !(beyond_addresses(buf) | flags >> 1)))
 		return result(fast_path(buf, len, flags, state));
 	return slow_path(buf, len, flags);
+}
+
+ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
+{
+	if (effect.leave_syscall)
+		return result(raw_syscall(SYS_getrandom, buf, len, flags));
+	return vgetrandom(buf, len, flags);
 }
 
 void *vgetrandom_alloc(void)
