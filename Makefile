@@ -77,6 +77,7 @@ bench:		## measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) vdso lib
 	@bench/run native
 	@bench/run libraries
+	@bench/run start
 	$(if $(filter-out 0,$(QUICK)),,@bench/run programs)
 	@$(MAKE) kernel
 	@bench/run guest

@@ -8,7 +8,10 @@
 /* By its path: Linux from 6.11 on has another file of this name. */
 #include "../include/vdso/getrandom.h"
 
+/* bench/ has a page elsewhere. */
+#ifndef VGETRANDOM_PAGE_PATH
 #define VGETRANDOM_PAGE_PATH	"/sys/kernel/vgetrandom/page"
+#endif
 #define VGETRANDOM_RESEEDS_PATH	"/sys/kernel/vgetrandom/reseeds"
 #define VGETRANDOM_PAGE_MAGIC	0x6d6f646e61726776ULL	/* "vgrandom" in little-endian order */
 #define VGETRANDOM_PAGE_VERSION	1

@@ -139,6 +139,19 @@ def module():
     return _made(_module, ["module"], call="getrandom", preload=True)
 
 
+def starts():
+    """What may be preloaded into a process that starts. With the module, libvgetrandom is a build
+    that takes the module's page from a file."""
+    missing = "libvgetrandom is not built (make lib)"
+    return [Contender(name, [WORKER, "start", f"{name}:{os.path.join(places.OUT, 'started')}"],
+                      {"LD_PRELOAD": library} if library else {},
+                      needs=(library, missing) if library else ())
+            for name, library in (
+                ("nothing", ""), ("empty", os.path.join(places.OUT, "empty.so")),
+                ("libvgetrandom", places.LIBRARY),
+                ("libvgetrandom, module", os.path.join(places.PAGED, "libvgetrandom.so")))]
+
+
 def crossover():
     """libvgetrandom, told always to expand a key, with each core, or never to."""
     return [_made(setting, ["vgetrandom"], preload=True, core=core, large=large)

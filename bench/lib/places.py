@@ -20,6 +20,7 @@ OUT = os.path.join(BUILD, "bench")
 KERNEL = os.path.join(BUILD, "kernel", _of_architecture("KERNEL_IMAGE"))
 IMAGE = os.path.join(BUILD, "kernel", _of_architecture("VDSO_IMAGE"))
 STOCK = os.path.join(BUILD, "stock/6.1")
+PAGED = os.path.join(OUT, "paged")
 LIBRARY = os.path.join(BUILD, "lib/libvgetrandom.so")
 QUICK = os.environ.get("QUICK", "0") not in ("", "0")
 

@@ -11,6 +11,7 @@
     scaling     the same, with several threads
     crossover   libvgetrandom, around the size from which it pays to expand a key
     programs    programs with libvgetrandom and without
+    start       what is preloaded, in a process that starts, and in one that forks, by "name"
     module      getrandom(2) of Debian's kernel, booted, with the module loaded and without
 
 All but the first three are arrays of rows. A row has "where" (native, guest, stock, no-vdso,
@@ -29,7 +30,7 @@ import places
 
 PATH = os.path.join(places.OUT, "results.json")
 PARTS = {"native": ("native", "also"), "libraries": ("libraries", "scaling", "crossover"),
-         "programs": ("programs",), "guest": ("guest",), "module": ("module",)}
+         "programs": ("programs",), "start": ("start",), "guest": ("guest",), "module": ("module",)}
 
 
 class Missing(Exception):
@@ -90,7 +91,7 @@ def check(array, rows):
     if not isinstance(rows, list):
         raise Missing(f'"{array}" is no array')
     for row in rows:
-        names = ("value",) if array == "also" else ("ns", "bytes")
+        names = ("value",) if array in ("also", "start") else ("ns", "bytes")
         if array == "programs":
             names = ("without", "with")
         for name in names:
@@ -127,7 +128,7 @@ def keep(part, measured):
         found = {}
     parts = {}
     for name, known in found.get("parts", {}).items():
-        same = ["image", "kernel"] + (["library"] if name in ("libraries", "programs") else [])
+        same = ["image", "kernel"] + (["library"] if name in ("libraries", "programs", "start") else [])
         if name != part and all(known.get(key) == identity[key] for key in same):
             parts[name] = known
         elif name != part:

@@ -99,6 +99,14 @@ def _show_programs(rows):
                row["why"]] for row in rows])
 
 
+def _show_start(rows):
+    preloaded = [impl for impl, in _columns(rows, "impl")]
+    terminal("start: us, by what is preloaded; the median", ["", *preloaded],
+             [[name, *(f"{row['value'] / 1000:.1f}" for impl in preloaded
+                       for row in select(rows, name=name, impl=impl))]
+              for name, in _columns(rows, "name")])
+
+
 def show(parts):
     """Print the tables of these parts, as far as they have been measured."""
     found = results.load()
@@ -109,6 +117,8 @@ def show(parts):
         _show_libraries(found)
     if "programs" in parts and found["programs"]:
         _show_programs(found["programs"])
+    if "start" in parts and found["start"]:
+        _show_start(found["start"])
     if "guest" in parts and found["guest"]:
         _show_times(found, "guest")
 
@@ -121,6 +131,8 @@ def verdict():
         targets.native(found, places.cores(), judged)
     if found["libraries"]:
         targets.libraries(found, places.cores(), judged)
+    if found["start"]:
+        targets.start(found, judged)
     if found["module"]:
         targets.guest_module(found, judged)
     judged.print()

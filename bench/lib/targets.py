@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the figures are to be. Targets are ratios of times of one run on one machine, but for
-what the library adds to small requests: that is compared with the least call, in ns.
+what the library adds to small requests: that is compared with the least call, in ns; and for what
+it adds to the start of a process.
 
 The limit of our vDSO with a core is
 
@@ -28,6 +29,11 @@ OF_OPENSSL = (65536, 0.97)
 # libvgetrandom with the module's page, of the time of our vDSO's function.
 OF_VDSO = {4: 1.5, 16: 1.4, 32: 1.3}
 OF_VDSO_FROM = (256, 1.03)
+
+# ns that libvgetrandom adds to an empty preloaded library; and what a process's first two small
+# requests take.
+MORE_THAN_EMPTY = {"start": 25000, "fork, exec, exit": 25000, "fork, exit": 5000}
+FIRST_REQUESTS = ("first two requests", 4000)
 
 # Two measurements of the same code differ, even their minima: where code lies decides on a
 # nanosecond, and the time of a system call on more than that.
@@ -264,6 +270,22 @@ def _module(found, cores, verdict):
              [[name, *(number(ns[size] / ours[size]) for size in sizes)]
               for name, match in OTHERS.items() if ours
               for ns in [by_size(found["libraries"], where="native", **match)] if ns])
+
+
+def start(found, verdict):
+    """Of a process, with libvgetrandom preloaded."""
+    values = {(row["impl"], row["name"]): row["value"] for row in found["start"]}
+    lines = []
+    for impl in ("libvgetrandom", "libvgetrandom, module"):
+        lines.append([impl])
+        for name, target in [*MORE_THAN_EMPTY.items(), FIRST_REQUESTS]:
+            ns = values[impl, name] - (values["empty", name] if name in MORE_THAN_EMPTY else 0)
+            lines[-1].append(f"{ns / 1000:.1f}" + ("" if verdict.at_most(f"{impl}: {name}", ns,
+                                                                         target) else "!"))
+    terminal("start: us more than with an empty library (" +
+             ", ".join(f"{target / 1000:.0f}" for target in MORE_THAN_EMPTY.values()) +
+             f"), and us for two requests ({FIRST_REQUESTS[1] / 1000:.0f})",
+             ["", *MORE_THAN_EMPTY, FIRST_REQUESTS[0]], lines)
 
 
 def module_loaded(found):

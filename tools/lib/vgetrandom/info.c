@@ -35,6 +35,7 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 		.small_why = effect.small_why,
 		.core = effect.core ? effect.core->name : NULL,
 		.module_why = effect.module_why,
+		.syscalls = thread.syscalls,
 	};
 
 	if (effect.fn) {

@@ -20,9 +20,10 @@ MAN3	:= $(wildcard $(SRC)/man/*.3)
 in_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
 
 install: all
-	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(BINDIR) $(INCLUDEDIR) \
-		$(MANDIR)/man1 $(MANDIR)/man3)
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(LIBDIR)/vgetrandom $(BINDIR) \
+		$(INCLUDEDIR) $(MANDIR)/man1 $(MANDIR)/man3)
 	$(INSTALL) -m 644 $(OUT)/$(SONAME) $(OUT)/libvgetrandom.a $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 $(OUT)/$(COUNTING) $(DESTDIR)$(LIBDIR)/vgetrandom
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libvgetrandom.so
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(call in_prefix,$(LIBDIR)),' \
 		-e 's,@INCLUDEDIR@,$(call in_prefix,$(INCLUDEDIR)),' \
@@ -38,7 +39,8 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAME) libvgetrandom.so libvgetrandom.a \
-		pkgconfig/libvgetrandom.pc)
+		pkgconfig/libvgetrandom.pc vgetrandom/$(COUNTING))
+	-rmdir $(DESTDIR)$(LIBDIR)/vgetrandom
 	rm -f $(DESTDIR)$(BINDIR)/vgetrandom $(DESTDIR)$(INCLUDEDIR)/vgetrandom.h
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3)))

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "pool.h"
+#include "raw.h"
 #include "vdso.h"
 
 /**
@@ -21,6 +22,7 @@
  * @exiting: the thread has given all back, and gets nothing any more
  * @armed: the thread's exit will give it back
  * @in_pool: the thread is taking a piece, or giving one back
+ * @syscalls: requests of the thread that the system call has served; draws of keys do not count
  *
  * Signal handlers of the thread see it in every state that is possible.
  */
@@ -32,6 +34,7 @@ struct thread {
 	volatile bool		exiting;
 	volatile bool		armed;
 	volatile unsigned char	in_pool;
+	volatile unsigned long	syscalls;
 };
 
 /*
@@ -81,6 +84,13 @@ static __always_inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len,
 	/* The same as @state, which need not be kept over the call for this. */
 	thread.state = thread.own_state;
 	return ret;
+}
+
+/* The system call serves a request of this thread. */
+static inline ssize_t thread_syscall(void *buf, size_t len, unsigned int flags)
+{
+	thread.syscalls++;
+	return raw_syscall(SYS_getrandom, buf, len, flags);
 }
 
 /**

@@ -15,7 +15,6 @@
  *	core.c		the ChaCha20 cores
  *	dropin.c	getrandom() and its like on top of this; syscall() is in arch/
  */
-#include <arch.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +74,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 		len = MOST_BYTES;
 	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
 	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
-		return result(raw_syscall(SYS_getrandom, buf, len, flags));
+		return result(thread_syscall(buf, len, flags));
 	if (effect.fn && !state)
 		state = thread_need_state();
 	/* With other flags the kernel may give what no key should be made of. */
@@ -84,7 +83,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	if (ret)
 		return result(ret);
 	if (!state)
-		return result(raw_syscall(SYS_getrandom, buf, len, flags));
+		return result(thread_syscall(buf, len, flags));
 	return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
 }
 
@@ -113,7 +112,7 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
 {
 	if (effect.leave_syscall)
-		return result(raw_syscall(SYS_getrandom, buf, len, flags));
+		return result(thread_syscall(buf, len, flags));
 	return vgetrandom(buf, len, flags);
 }
 

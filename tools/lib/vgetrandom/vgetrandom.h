@@ -115,6 +115,7 @@ enum vgetrandom_way {
  *	  library has none for the architecture
  * @module_why: the reason why @small is not VGETRANDOM_MODULE, for people; NULL if it is, or
  *		if the module was not looked for
+ * @syscalls: how many requests of the calling thread the system call has served
  *
  * Strings are constants. New members come at the end.
  */
@@ -134,6 +135,7 @@ struct vgetrandom_info {
 	size_t			large_from;
 	const char		*core;
 	const char		*module_why;
+	unsigned long		syscalls;
 };
 
 /**
@@ -143,8 +145,8 @@ struct vgetrandom_info {
  *	  they get what they know of, and members that the library does not know of
  *	  are zeros
  *
- * It does not change after the library's start, but for @info's states, and in a child of
- * fork() that may not lock memory, on a kernel without droppable memory: see
+ * It does not change after the library's start, but for @info's states and syscalls, and in
+ * a child of fork() that may not lock memory, on a kernel without droppable memory: see
  * vgetrandom(3).
  */
 void vgetrandom_info(struct vgetrandom_info *info, size_t size);

@@ -563,6 +563,20 @@ TEST(info_does_not_contradict_itself)
 		check(info.large == info.small && !info.large_from);
 }
 
+TEST_ENTERS(info_counts_what_the_system_call_serves)
+{
+	unsigned long before = test_info().syscalls;
+	bool large = test_info().large == VGETRANDOM_SYSCALL;
+	bool small = test_info().small == VGETRANDOM_SYSCALL;
+
+	check(vgetrandom(buffer, 16, 0) == 16);
+	check(test_info().syscalls == before + small);
+	check(vgetrandom(buffer, 100000, 0) > 0);
+	check(test_info().syscalls == before + small + large);
+	check(vgetrandom(buffer, 16, GRND_RANDOM | GRND_INSECURE) == -1);
+	check(test_info().syscalls == before + small + large + 1);
+}
+
 /* The first request of a process, and of what kind it is, is not to matter. */
 TEST(the_first_request_may_be_small)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,7 @@ static struct {
 	unsigned long point;		/* of the first event */
 	bool as_child;			/* where it forks */
 	unsigned long after[SECOND_POINTS];	/* so many points after it */
+	unsigned long last;		/* the largest of these, or ULONG_MAX: count all points */
 	unsigned long outside[MAX_POINTS], noutside;	/* points that are not in a core */
 } pair;
 
@@ -264,7 +266,8 @@ static bool two_events(unsigned long point, const void *ip, void *arg)
 		if (point == pair.point + pair.after[i] &&
 		    !try_second(pair.second[explore_draw(pair.nsecond)], point))
 			return false;
-	return true;
+	/* Each step is a signal. */
+	return point < pair.point || point - pair.point < pair.last;
 }
 
 bool explore_handler_after(const struct event *first, enum start start, size_t len)
@@ -280,6 +283,7 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 	pair.as_child = false;
 	for (size_t i = 0; i < SECOND_POINTS; i++)
 		pair.after[i] = 1UL << i;
+	pair.last = pair.after[SECOND_POINTS - 1];
 	for (unsigned long i = 0; i < pair.noutside; i++) {
 		pair.point = pair.outside[i];
 		if (is_left_out(pair.point, NULL))
@@ -387,6 +391,7 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 	for (size_t i = 0; i < SECOND_POINTS; i++)
 		pair.after[i] = 1 + explore_draw(i % 3 == 0 ? 64 :
 						 i % 3 == 1 ? points : 2 * points);
+	pair.last = ULONG_MAX;
 	if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
 		failed("the call itself has failed", "%s at point %lu", pair.first->name,
 		       pair.point);

@@ -321,7 +321,7 @@ static void with_each_core(void (*calls)(void))
 	const walk_getrandom_fn fn = walk.fn;
 
 	for (rng->core = 0; rng->core < CORES; rng->core++) {
-		if (pool && rng->core != widest)
+		if (rng->core != widest)
 			core_calls();
 		else
 			calls();

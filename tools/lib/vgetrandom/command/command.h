@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <vgetrandom.h>
 
 /* A usage error. */
 #define EXIT_USAGE		2
@@ -21,6 +22,7 @@
 int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_openssl(int argc, char **argv);
 
 /**
  * next_option - getopt_long(), with what all commands do alike
@@ -35,7 +37,9 @@ int command_bench(int argc, char **argv);
 int next_option(int argc, char **argv, const char *first, const struct option *known);
 
 /**
- * library_find - where is the library that programs are to be run with?
+ * library_find - where is a library that programs are to be run with?
+ * @directory: where it is in a directory for libraries: "", or with a slash at its end
+ * @name: of the library
  * @path: its path goes here; absolute
  * @size: room for it
  *
@@ -45,7 +49,23 @@ int next_option(int argc, char **argv, const char *first, const struct option *k
  *
  * Return: is there one? If not, @path is where it was looked for last.
  */
-bool library_find(char *path, size_t size);
+bool library_find(const char *directory, const char *name, char *path, size_t size);
+
+/* Its name in JSON. */
+const char *way_name(enum vgetrandom_way way);
+
+/* What would make small requests faster than @info says; NULL if nothing would. */
+const char *what_is_faster(const struct vgetrandom_info *info);
+
+/**
+ * bench_time_saved - measure a call, for a few milliseconds
+ * @bytes: that it asks for
+ * @way: that it goes with the library
+ * @by_syscall: without the library it is the system call, whatever libc does
+ *
+ * Return: how many nanoseconds less it takes with the library
+ */
+double bench_time_saved(size_t bytes, enum vgetrandom_way way, bool by_syscall);
 
 /**
  * own_libc - which C library this command runs with

@@ -9,14 +9,27 @@
 # The library is linked in, so that `info` and `bench` need nothing. `run` needs the
 # shared one.
 
-COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c show.c bench.c program.c \
+COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c count.c show.c bench.c openssl.c program.c \
 		   elf_facts.c library.c json.c) $(SRC)/vdso.c
-COMMAND_HEADERS	:= $(addprefix $(SRC)/command/,command.h program.h elf_facts.h) \
+COMMAND_HEADERS	:= $(addprefix $(SRC)/command/,command.h program.h elf_facts.h \
+		   count.h counts.h) \
 		   $(SRC)/vgetrandom.h
 COMMAND_FLAGS	 = $(filter-out -M%,$(FLAGS)) -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
-		   -DSONAME='"$(SONAME)"' -DLIBDIR='"$(LIBDIR)"'
+		   -DSONAME='"$(SONAME)"' \
+		   -DCOUNTING='"$(COUNTING)"' -DLIBDIR='"$(LIBDIR)"'
 
-all: $(OUT)/vgetrandom
+COUNTING := libvgetrandom-count.so
+counting := $(OUT)/$(COUNTING)
+
+all: $(OUT)/vgetrandom $(counting)
+
+# Wants functions as they are: not what fortified headers make of them.
+$(counting): $(SRC)/command/counting.c $(SRC)/command/counting.map $(SRC)/command/counts.h \
+	     $(SRC)/vgetrandom.h
+	$(CC) $(filter-out -M%,$(FLAGS)) $(CPPFLAGS) $(CFLAGS) -U_FORTIFY_SOURCE $(LDFLAGS) \
+		-shared -Wl,-soname,$(@F) -Wl,--version-script,$(SRC)/command/counting.map \
+		-Wl,-z,nodelete,-z,now,-z,relro,-z,defs -Bsymbolic-functions -o $@ \
+		$(SRC)/command/counting.c -pthread -ldl
 
 # Changes only when what is compiled in does: `make install PREFIX=...` may come after a
 # `make` without.

@@ -20,7 +20,7 @@
 #define MULTIARCH	ARCH_MULTIARCH "musl"
 #endif
 
-bool library_find(char *path, size_t size)
+bool library_find(const char *directory, const char *name, char *path, size_t size)
 {
 	/* As seen from the command's folder: the build's, Debian's, Fedora's, others'. */
 	static const char * const folders[] = {
@@ -35,14 +35,15 @@ bool library_find(char *path, size_t size)
 		own[len] = '\0';
 		*(strrchr(own, '/') + 1) = '\0';
 		for (i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
-			if (snprintf(path, size, "%s%s" SONAME, own, folders[i]) >= (int)size)
+			if (snprintf(path, size, "%s%s%s%s", own, folders[i],
+				     *folders[i] ? directory : "", name) >= (int)size)
 				continue;
 			if (access(path, R_OK) || !realpath(path, real))
 				continue;
 			return snprintf(path, size, "%s", real) < (int)size;
 		}
 	}
-	snprintf(path, size, "%s", LIBDIR "/" SONAME);
+	snprintf(path, size, LIBDIR "/%s%s", directory, name);
 	return !access(path, R_OK);
 }
 

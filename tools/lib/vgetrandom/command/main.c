@@ -14,6 +14,7 @@ static void show_help(FILE *out)
 	fputs("usage: vgetrandom run [--no-large] [--core NAME] [--] PROGRAM [ARG]...\n"
 	      "       vgetrandom info [--json]\n"
 	      "       vgetrandom bench [--quick] [--json] [SIZE]...\n"
+	      "       vgetrandom openssl on | off | status [FILE]\n"
 	      "       vgetrandom --help | --version\n"
 	      "\n"
 	      "run    runs PROGRAM with libvgetrandom preloaded: its getrandom(), getentropy()\n"
@@ -26,6 +27,9 @@ static void show_help(FILE *out)
 	      "       getrandom(), the kernel's vDSO function, and libvgetrandom; about 2 s\n"
 	      "  --quick      0.3 s, and less exact\n"
 	      "  --json       as a JSON object\n"
+	      "openssl\n"
+	      "       has OpenSSL's RAND_bytes() draw from libvgetrandom, in all programs that read\n"
+	      "       its configuration, or in FILE; or not; or says whether it does\n"
 	      "\n"
 	      "See vgetrandom(1).\n", out);
 }
@@ -62,6 +66,7 @@ int main(int argc, char **argv)
 		{ "run",	command_run,	"vgetrandom run" },
 		{ "info",	command_info,	"vgetrandom info" },
 		{ "bench",	command_bench,	"vgetrandom bench" },
+		{ "openssl",	command_openssl, "vgetrandom openssl" },
 	};
 	size_t i;
 

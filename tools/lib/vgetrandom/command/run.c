@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "count.h"
 #include "program.h"
 
 static void set(const char *name, const char *value)
@@ -55,6 +56,7 @@ static _Noreturn void run(char **argv, const struct outlook *outlook)
 
 	execvp(argv[0], argv);
 	error = errno;
+	count_exec_failed();
 	if (error == ENOENT && outlook->missing[0])
 		errx(EXIT_CANNOT_RUN, "cannot run %s: %s, which it needs, is not there",
 		     argv[0], outlook->missing);
@@ -69,26 +71,36 @@ int command_run(int argc, char **argv)
 	static const struct option known[] = {
 		{ "no-large",	no_argument,	   NULL, 'l' },
 		{ "core",	required_argument, NULL, 'c' },
+		{ "count",	optional_argument, NULL, 'n' },
+		{ "json",	no_argument,	   NULL, 'j' },
 		{ "help",	no_argument,	   NULL, 'h' },
 		{ }
 	};
-	const char *large = NULL, *core = NULL;
-	char path[4096], library[4096];
+	char path[4096], library[4096], counting[4096];
+	const char *large = NULL, *core = NULL, *file = NULL;
 	struct outlook outlook = { .preload = true };
-	int c;
+	bool count = false, json = false;
+	struct rusage usage;
+	int c, status;
 
 	/* "+": what follows the program's name is the program's. */
 	while ((c = next_option(argc, argv, "+", known)) != -1) {
-		if (c == 'l')
+		if (c == 'l') {
 			large = "off";
-		else
+		} else if (c == 'n') {
+			count = true;
+			file = optarg;
+		} else if (c == 'j') {
+			json = true;
+		} else {
 			core = parse_core(optarg);
+		}
 	}
 	argv += optind;
 	if (!argv[0])
 		errx(EXIT_USAGE, "run: which program? See vgetrandom --help");
 
-	if (!library_find(library, sizeof(library)))
+	if (!library_find("", SONAME, library, sizeof(library)))
 		errx(EXIT_RUN_FAILED, "cannot find %s: neither beside this command nor as %s;"
 		     " install libvgetrandom", strrchr(library, '/') + 1, library);
 	if (program_find(argv[0], path, sizeof(path)))
@@ -97,9 +109,21 @@ int command_run(int argc, char **argv)
 		warnx("%s", outlook.why);
 	if (outlook.preload)
 		preload(library);
+	if (outlook.preload && count) {
+		if (!library_find("vgetrandom/", COUNTING, counting, sizeof(counting)))
+			errx(EXIT_RUN_FAILED, "cannot find %s", counting);
+		preload(counting);
+	}
 	if (large)
 		set("VGETRANDOM_LARGE", large);
 	if (core)
 		set("VGETRANDOM_CORE", core);
-	run(argv, &outlook);
+	if (!count)
+		run(argv, &outlook);
+	count_prepare();
+	status = count_wait(&usage);
+	if (status < 0)
+		run(argv, &outlook);
+	count_report(file, json, outlook.why, &usage);
+	count_end(status);
 }

@@ -57,26 +57,27 @@ static bool is_installed(const char *release)
  * The module helps where the generator is neither the library's nor as good; where there is
  * one for the processor, and the kernel is not too old. What else is wrong says module_why.
  */
-static const char *what_is_faster(const struct answers *a)
+const char *what_is_faster(const struct vgetrandom_info *info)
 {
 	unsigned int major = 0, minor = 0;
+	struct utsname kernel;
 
-	if (a->info.state_size == sizeof(struct vgetrandom_state) || !a->info.module_why)
+	if (info->state_size == sizeof(struct vgetrandom_state) || !info->module_why)
 		return NULL;
-	if (sscanf(a->kernel.release, "%u.%u", &major, &minor) != 2 || major < 5 ||
+	if (uname(&kernel) || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 || major < 5 ||
 	    (major == 5 && minor < 10))
 		return NULL;
 	if (access("/sys/kernel", F_OK))
 		return "mount /sys, where the module vgetrandom publishes its page";
 	if (!access(VGETRANDOM_PAGE_PATH, F_OK) || errno != ENOENT)
 		return NULL;
-	return is_installed(a->kernel.release) ? "modprobe vgetrandom" :
+	return is_installed(kernel.release) ? "modprobe vgetrandom" :
 						 "install vgetrandom-dkms";
 }
 #else
-static const char *what_is_faster(const struct answers *a)
+const char *what_is_faster(const struct vgetrandom_info *info)
 {
-	(void)a;
+	(void)info;
 	return NULL;
 }
 #endif
@@ -103,12 +104,12 @@ static struct answers ask(void)
 	a.vdso_state = vdso_find(&params, &why) ? params.size_of_opaque_state : 0;
 	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
 	read_reseeds(a.reseeds, sizeof(a.reseeds));
-	a.faster = what_is_faster(&a);
-	a.library_found = library_find(a.library, sizeof(a.library));
+	a.faster = what_is_faster(&a.info);
+	a.library_found = library_find("", SONAME, a.library, sizeof(a.library));
 	return a;
 }
 
-static const char *way_name(enum vgetrandom_way way)
+const char *way_name(enum vgetrandom_way way)
 {
 	static const char * const names[] = {
 		[VGETRANDOM_SYSCALL]	= "syscall",

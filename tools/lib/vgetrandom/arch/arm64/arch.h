@@ -14,9 +14,17 @@
 #define ARCH_VDSO_VERSION	"LINUX_2.6.39"
 #define ARCH_MULTIARCH		"aarch64-linux-"
 
-static inline bool arch_slowed_by(const char *core)
+struct arch_processor { };
+
+static inline struct arch_processor arch_processor(void)
+{
+	return (struct arch_processor) { };
+}
+
+static inline bool arch_slowed_by(const char *core, const struct arch_processor *processor)
 {
 	(void)core;
+	(void)processor;
 	return false;
 }
 

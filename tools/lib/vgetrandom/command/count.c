@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vgetrandom run --count: what a program asked for, and what it gains.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vgetrandom.h>
+
+#include "command.h"
+#include "count.h"
+#include "counts.h"
+
+static const char * const function_names[] = {
+#define F(name)	#name,
+	COUNTED_FUNCTIONS(F)
+#undef F
+};
+
+static struct shared_counts *shared;
+static pid_t child;
+
+void count_prepare(void)
+{
+	char path[64];
+	int fd = memfd_create("vgetrandom-count", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, sizeof(*shared)) ||
+	    /* What programs do to it must not end this one. */
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
+		err(EXIT_RUN_FAILED, "run: cannot make memory to count in");
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED)
+		err(EXIT_RUN_FAILED, "run: cannot map memory to count in");
+	shared->magic = COUNTS_MAGIC;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	if (setenv(COUNTS_VARIABLE, path, 1))
+		err(EXIT_RUN_FAILED, "run: cannot set " COUNTS_VARIABLE);
+}
+
+/* What comes from the terminal the program gets as well. */
+static void pass_on(int signal, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	(void)context;
+	if (info->si_code <= 0)
+		kill(child, signal);
+	errno = saved;
+}
+
+int count_wait(struct rusage *usage)
+{
+	static const int signals[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH,
+	};
+	struct sigaction action = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO };
+	sigset_t all, old;
+	int status;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	child = fork();
+	if (child < 0)
+		err(EXIT_RUN_FAILED, "run: cannot start a process");
+	if (!child) {
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		sigaction(signals[i], &action, NULL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	while (wait4(child, &status, 0, usage) < 0)
+		if (errno != EINTR)
+			err(EXIT_RUN_FAILED, "run: cannot wait for the program");
+	return status;
+}
+
+void count_end(int status)
+{
+	static const struct rlimit none;
+
+	if (!WIFSIGNALED(status))
+		exit(WEXITSTATUS(status));
+	/* A core dump of this process would tell nothing. */
+	setrlimit(RLIMIT_CORE, &none);
+	signal(WTERMSIG(status), SIG_DFL);
+	raise(WTERMSIG(status));
+	exit(128 + WTERMSIG(status));
+}
+
+void count_exec_failed(void)
+{
+	if (shared)
+		shared->exec_failed = 1;
+}
+
+/* All of a program's processes; what is left in the others' place is empty. */
+static unsigned int merge(void)
+{
+	unsigned int nr = shared->used < MAX_PROCESSES ? shared->used : MAX_PROCESSES, kept = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct counts *from = &shared->records[i], *to;
+		unsigned int k = 0;
+
+		from->program[sizeof(from->program) - 1] = '\0';
+		if (!from->processes)
+			continue;
+		while (k < kept && strcmp(shared->records[k].program, from->program))
+			k++;
+		to = &shared->records[k];
+		if (k == kept) {
+			kept++;
+			if (k != i)
+				*to = *from;
+			continue;
+		}
+		to->processes += from->processes;
+		to->seeds |= from->seeds;
+		to->urandom += from->urandom;
+		to->random += from->random;
+		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
+			for (unsigned int s = 0; s < NR_SIZES; s++) {
+				to->bytes[f][s] += from->bytes[f][s];
+				for (unsigned int w = 0; w < NR_WAYS; w++)
+					to->calls[f][s][w] += from->calls[f][s][w];
+			}
+	}
+	return kept;
+}
+
+/* Libraries can be seen to seed OpenSSL's generator, an executable has its version inside. */
+static bool uses_openssl(const struct counts *c)
+{
+	static const char version[] = "OpenSSL 3.";
+	void *file = MAP_FAILED;
+	bool found = false;
+	struct stat st;
+	int fd;
+
+	if (c->seeds & SEEDS_LIBCRYPTO)
+		return true;
+	for (unsigned int f = COUNT_FIRST_OF_OPENSSL; f < NR_FUNCTIONS; f++)
+		for (unsigned int s = 0; s < NR_SIZES; s++)
+			if (c->calls[f][s][WAY_OPENSSL])
+				return true;
+	if (!(c->seeds & SEEDS_EXECUTABLE))
+		return false;
+	fd = open(c->program, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		file = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (file != MAP_FAILED) {
+		found = memmem(file, st.st_size, version, strlen(version));
+		munmap(file, st.st_size);
+	}
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+/**
+ * struct report - what is said of all programs together
+ * @programs: how many records there are
+ * @requests: calls, but for those that OpenSSL's generator has served
+ * @by_syscall: of these, what the system call has served
+ * @by_openssl: calls that OpenSSL's generator has served
+ * @openssl: the name of a program that uses this; NULL if none does
+ * @file: the name of one that opened /dev/urandom or /dev/random; NULL if none did
+ * @cpu: seconds of the processor's time that they used
+ * @saved: seconds that the library has saved
+ * @why: the reason why it has saved nothing; NULL if it has
+ */
+struct report {
+	unsigned int	programs;
+	unsigned long	requests;
+	unsigned long	by_syscall;
+	unsigned long	by_openssl;
+	const char	*openssl;
+	const char	*file;
+	double		cpu;
+	double		saved;
+	const char	*why;
+};
+
+static void add_calls(struct report *report, const struct counts *c, unsigned int f,
+		      unsigned int s)
+{
+	unsigned long all = 0;
+
+	for (unsigned int w = 0; w < NR_WAYS; w++)
+		all += c->calls[f][s][w];
+	for (unsigned int w = 0; w < NR_WAYS; w++) {
+		unsigned long calls = c->calls[f][s][w];
+
+		if (!calls)
+			continue;
+		if (w == WAY_OPENSSL) {
+			report->by_openssl += calls;
+			continue;
+		}
+		report->requests += calls;
+		if (w == VGETRANDOM_SYSCALL)
+			report->by_syscall += calls;
+		else if (f < COUNT_FIRST_OF_OPENSSL && c->bytes[f][s])
+			report->saved += calls / 1e9 *
+				bench_time_saved(c->bytes[f][s] / all, w, f == COUNT_syscall);
+	}
+}
+
+static const char *why_no_gain(const struct report *report, const char *why)
+{
+	static struct vgetrandom_info info;
+
+	if (why && *why)
+		return why;
+	if (!shared->processes)
+		return "no process has loaded the library";
+	if (report->requests && report->requests == report->by_syscall) {
+		vgetrandom_info(&info, sizeof(info));
+		return info.small_why;
+	}
+	if (report->requests)
+		return "a call takes as long as without the library";
+	if (report->openssl || report->file)
+		return "all that it asks for comes from elsewhere";
+	return "it asks for nothing, or makes the system calls itself";
+}
+
+static void add_up(struct report *report, const char *why)
+{
+	for (unsigned int i = 0; i < report->programs; i++) {
+		const struct counts *c = &shared->records[i];
+
+		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
+			for (unsigned int s = 0; s < NR_SIZES; s++)
+				add_calls(report, c, f, s);
+		if (c->urandom || c->random)
+			report->file = c->program;
+		if (uses_openssl(c))
+			report->openssl = c->program;
+	}
+	if (report->saved <= 0)
+		report->why = why_no_gain(report, why);
+}
+
+/* Of the time that it would take without the library. */
+static double percent(const struct report *report)
+{
+	return report->saved > 0 ? 100 * report->saved / (report->cpu + report->saved) : 0;
+}
+
+static const char *way_of(unsigned int way)
+{
+	return way == WAY_OPENSSL ? "openssl" : way_name(way);
+}
+
+static void calls_json(FILE *out, const struct counts *c)
+{
+	const char *comma = "";
+
+	for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
+		for (unsigned int s = 0; s < NR_SIZES; s++)
+			for (unsigned int w = 0; w < NR_WAYS; w++) {
+				if (!c->calls[f][s][w])
+					continue;
+				fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": ",
+					comma, function_names[f]);
+				if (s < NR_SIZES - 1)
+					fprintf(out, "%zu", counted_sizes[s]);
+				else
+					fputs("null", out);
+				fprintf(out, ", \"way\": \"%s\", \"calls\": %lu }",
+					way_of(w), c->calls[f][s][w]);
+				comma = ",";
+			}
+}
+
+static void show_json(FILE *out, const struct report *report)
+{
+	fprintf(out, "{\n  \"processes\": %u,\n", shared->processes);
+	fprintf(out, "  \"requests\": %lu,\n", report->requests);
+	fprintf(out, "  \"cpu_seconds\": %.3f,\n", report->cpu);
+	fprintf(out, "  \"saved_seconds\": %.9f,\n", report->saved);
+	fprintf(out, "  \"gain_percent\": %.3f,\n  \"no_gain_why\": ", percent(report));
+	json_string(out, report->why);
+	fputs(",\n  \"programs\": [", out);
+	for (unsigned int i = 0; i < report->programs; i++) {
+		const struct counts *c = &shared->records[i];
+
+		fprintf(out, "%s\n    {\n      \"program\": ", i ? "," : "");
+		json_string(out, c->program);
+		fprintf(out, ",\n      \"processes\": %u,\n", c->processes);
+		fprintf(out, "      \"dev_urandom\": %lu,\n", c->urandom);
+		fprintf(out, "      \"dev_random\": %lu,\n", c->random);
+		fprintf(out, "      \"openssl\": %s,\n", uses_openssl(c) ? "true" : "false");
+		fputs("      \"calls\": [", out);
+		calls_json(out, c);
+		fputs("\n      ]\n    }", out);
+	}
+	fputs("\n  ]\n}\n", out);
+}
+
+static void calls_text(FILE *out, const struct counts *c)
+{
+	static const char * const ways[] = {
+		"the system call", "the vDSO", "expanded keys", "the module's page",
+		"OpenSSL's own generator",
+	};
+	char bytes[32];
+
+	for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
+		for (unsigned int s = 0; s < NR_SIZES; s++)
+			for (unsigned int w = 0; w < NR_WAYS; w++) {
+				if (!c->calls[f][s][w])
+					continue;
+				if (s < NR_SIZES - 1)
+					snprintf(bytes, sizeof(bytes), "%zu", counted_sizes[s]);
+				else
+					snprintf(bytes, sizeof(bytes), "more");
+				fprintf(out, "%12lu  %-18s %8s  %s\n", c->calls[f][s][w],
+					function_names[f], bytes, ways[w]);
+			}
+}
+
+static void show_text(FILE *out, const struct report *report)
+{
+	struct vgetrandom_info info;
+	const char *faster;
+
+	vgetrandom_info(&info, sizeof(info));
+	faster = what_is_faster(&info);
+	if (report->requests || report->by_openssl)
+		fprintf(out, "%12s  %-18s %8s  %s\n", "calls", "function", "bytes to",
+			"served by");
+	for (unsigned int i = 0; i < report->programs; i++) {
+		const struct counts *c = &shared->records[i];
+
+		fprintf(out, "%s: %u process%s\n", c->program, c->processes,
+			c->processes == 1 ? "" : "es");
+		calls_text(out, c);
+		if (c->urandom)
+			fprintf(out, "%12lu  opened /dev/urandom\n", c->urandom);
+		if (c->random)
+			fprintf(out, "%12lu  opened /dev/random\n", c->random);
+	}
+	if (report->why)
+		fprintf(out, "gain: none: %s\n", report->why);
+	else if (percent(report) < 0.1)
+		fputs("gain: less than 0.1 % of the CPU time: it asks rarely\n", out);
+	else
+		fprintf(out, "gain: %.1f %% of the CPU time: %.3f s, and %.3f s without the library\n",
+			percent(report), report->cpu, report->cpu + report->saved);
+	if (report->openssl)
+		fprintf(out, "%s uses OpenSSL's own generator; to serve it too: vgetrandom openssl on\n",
+			report->openssl);
+	if (report->file)
+		fprintf(out, "%s opened a device; the library serves only getrandom() and the like\n",
+			report->file);
+	if (report->requests && faster)
+		fprintf(out, "faster: %s\n", faster);
+}
+
+void count_report(const char *file, bool json, const char *why, const struct rusage *usage)
+{
+	struct report report = {
+		.cpu = usage->ru_utime.tv_sec + usage->ru_stime.tv_sec +
+		       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6,
+	};
+	FILE *out;
+
+	if (shared->exec_failed)
+		return;
+	out = file ? fopen(file, "w") : stderr;
+	if (!out) {
+		warn("run: cannot write %s", file);
+		return;
+	}
+	report.programs = merge();
+	add_up(&report, why);
+	if (file || json)
+		show_json(out, &report);
+	else
+		show_text(out, &report);
+	if (fflush(out) || (file && fclose(out)))
+		warn("run: cannot write the report");
+}
