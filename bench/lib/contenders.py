@@ -147,7 +147,7 @@ def starts():
                       {"LD_PRELOAD": library} if library else {},
                       needs=(library, missing) if library else ())
             for name, library in (
-                ("empty", os.path.join(places.OUT, "empty.so")), ("nothing", ""),
+                ("nothing", ""), ("empty", os.path.join(places.OUT, "empty.so")),
                 ("libvgetrandom", places.LIBRARY),
                 ("libvgetrandom, module", os.path.join(places.PAGED, "libvgetrandom.so")))]
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <arch.h>
 #include <stdbool.h>
-#include <string.h>
 #include <vdso/getrandom-cores.h>
 
 #include "core.h"
+#include "raw.h"
 
 static const struct core cores[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
@@ -13,24 +13,27 @@ static const struct core cores[] = {
 	{ }
 };
 
-static bool runs_here(const struct core *core)
-{
-	const bool has[] = {
+/* What each needs of struct arch_processor. */
+static const unsigned char needs[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
-		arch_has_feature(feature),
+	offsetof(struct arch_processor, FEATURE),
 #include <asm/vdso/getrandom-cores.h>
-	};
+};
 
-	return has[core - cores];
+/* Does it run in this process? That may see less of the processor than the kernel: valgrind's. */
+static bool runs_here(const struct core *core, const struct arch_processor *processor)
+{
+	return ((const bool *)processor)[needs[core - cores]];
 }
 
-bool core_runs_here(unsigned int number)
+const struct core *core_numbered(unsigned int number)
 {
+	const struct arch_processor processor = arch_processor();
 	const struct core *core = cores;
 
 	while (core->name && number--)
 		core++;
-	return core->name && runs_here(core);
+	return core->name && runs_here(core, &processor) ? core : NULL;
 }
 
 /*
@@ -39,18 +42,19 @@ bool core_runs_here(unsigned int number)
  */
 const struct core *core_best(void)
 {
+	const struct arch_processor processor = arch_processor();
 	const struct core *best = NULL;
 
 	for (const struct core *core = cores; core->name; core++)
-		if (runs_here(core) && !arch_slowed_by(core->name))
+		if (runs_here(core, &processor) && !arch_slowed_by(core->name, &processor))
 			best = core;
 	return best;
 }
 
 const struct core *core_named(const char *name)
 {
-	for (const struct core *core = cores; core->name; core++)
-		if (!strcmp(name, core->name))
-			return runs_here(core) ? core : NULL;
+	for (unsigned int number = 0; cores[number].name; number++)
+		if (raw_same(name, cores[number].name))
+			return core_numbered(number);
 	return NULL;
 }

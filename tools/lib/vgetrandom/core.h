@@ -6,7 +6,6 @@
 #ifndef _VGETRANDOM_CORE_H
 #define _VGETRANDOM_CORE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct vgetrandom_state;
@@ -37,12 +36,12 @@ struct core {
 const struct core *core_best(void);
 
 /**
- * core_runs_here - does this process run a core?
+ * core_numbered - a core by its number
  * @number: in the table of cores
  *
- * It may see less of the processor than the kernel does: emulators have one of their own.
+ * Return: NULL if the table has no such core, or it does not run in this process.
  */
-bool core_runs_here(unsigned int number);
+const struct core *core_numbered(unsigned int number);
 
 /**
  * core_named - a core by its name

@@ -35,7 +35,7 @@ static const char *is_not_of_kernel(int fd)
 	return NULL;
 }
 
-static const char *is_not_ours(const struct vgetrandom_page *page)
+static const char *is_not_ours(const struct vgetrandom_page *page, const struct core **core)
 {
 	if (page->magic != VGETRANDOM_PAGE_MAGIC)
 		return VGETRANDOM_PAGE_PATH " is not the page of the module vgetrandom: not used";
@@ -43,40 +43,31 @@ static const char *is_not_ours(const struct vgetrandom_page *page)
 		return "the module vgetrandom has another version than the library: install both of one version";
 	if (memcmp(page->cores, vgetrandom_page_cores, sizeof(page->cores)))
 		return "the module vgetrandom has other ChaCha20 cores than the library: install both of one version";
-	/* Under valgrind, say. While the page is mapped the core stays. */
-	if (!core_runs_here(page->rng.core))
+	/* While the page is mapped the core stays. */
+	*core = core_numbered(page->rng.core);
+	if (!*core)
 		return "the module vgetrandom has chosen a ChaCha20 core that does not run in this process: not used";
 	return NULL;
 }
 
-/*
- * Looked at first, and then moved to its place: a mapping that fails may leave none there.
- */
-static const char *map_page(int fd)
+/* A mapping that fails may leave none there. */
+static const char *map_page(int fd, const struct core **core)
 {
 	const char *why = is_not_of_kernel(fd);
-	void *page;
 
 	if (why)
 		return why;
-	page = (void *)raw_syscall(SYS_mmap, NULL, ARCH_PAGE, PROT_READ, MAP_SHARED, fd, 0);
-	if ((long)page < 0)
-		return "the page of the module vgetrandom cannot be mapped";
-	why = is_not_ours(page);
-	if (why) {
-		raw_syscall(SYS_munmap, page, ARCH_PAGE);
-		return why;
-	}
-	if (raw_syscall(SYS_mremap, page, ARCH_PAGE, ARCH_PAGE,
-			MREMAP_MAYMOVE | MREMAP_FIXED, &generator_page) < 0) {
-		raw_syscall(SYS_munmap, page, ARCH_PAGE);
+	if (raw_syscall(SYS_mmap, &generator_page, ARCH_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED,
+			fd, 0) < 0)
+		why = "the page of the module vgetrandom cannot be mapped";
+	else
+		why = is_not_ours(&generator_page.page, core);
+	if (why)
 		generator_close();
-		return "the page of the module vgetrandom cannot be moved to its place";
-	}
-	return NULL;
+	return why;
 }
 
-const char *generator_open(struct vgetrandom_opaque_params *params)
+const char *generator_open(struct vgetrandom_opaque_params *params, const struct core **core)
 {
 	int fd = (int)raw_syscall(SYS_openat, AT_FDCWD, VGETRANDOM_PAGE_PATH,
 				  O_RDONLY | O_CLOEXEC);
@@ -85,7 +76,7 @@ const char *generator_open(struct vgetrandom_opaque_params *params)
 	if (fd < 0)
 		return fd == -ENOENT ? "the module vgetrandom is not loaded" :
 				      VGETRANDOM_PAGE_PATH " cannot be opened";
-	why = map_page(fd);
+	why = map_page(fd, core);
 	raw_syscall(SYS_close, fd);
 	if (!why)
 		generator_getrandom(NULL, 0, 0, params, ~0UL);

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <uapi/linux/random.h>
 
+struct core;
+
 #ifdef ARCH_GENERATOR
 #include "../../../module/page.h"
 
@@ -26,10 +28,11 @@ extern union generator_page {
 /**
  * generator_open - map the module's page
  * @params: filled in with what states need
+ * @core: set to the core that the kernel has chosen
  *
  * Return: NULL; or the reason why the page is not used.
  */
-const char *generator_open(struct vgetrandom_opaque_params *params);
+const char *generator_open(struct vgetrandom_opaque_params *params, const struct core **core);
 
 /**
  * generator_close - unmap the module's page
@@ -42,9 +45,11 @@ void generator_close(void);
 ssize_t generator_getrandom(void *buf, size_t len, unsigned int flags, void *state,
 			    size_t state_size);
 #else
-static inline const char *generator_open(struct vgetrandom_opaque_params *params)
+static inline const char *generator_open(struct vgetrandom_opaque_params *params,
+					 const struct core **core)
 {
 	(void)params;
+	(void)core;
 	return "the library has no generator for this architecture";
 }
 

@@ -90,6 +90,27 @@ static void be_patient(struct pool *pool, int error)
 		atomic_store(&pool->refusals, refusals + 1);
 }
 
+static void set_secret(struct pool *pool)
+{
+	_Static_assert(sizeof(struct vgetrandom_state) % CACHE_LINE == 0 &&
+		       ARCH_PAGE % sizeof(struct vgetrandom_state) >= sizeof(*pool->lock),
+		       "the first page has no room for the lock");
+	set_size(pool, sizeof(struct vgetrandom_state));
+	pool->prot = PROT_READ | PROT_WRITE;
+	pool->flags = MAP_DROPPABLE | MAP_ANONYMOUS | MAP_NORESERVE;
+}
+
+static size_t first_bytes(const struct pool *pool)
+{
+	return pages_for(POOL_FIRST, pool->per_page) * ARCH_PAGE;
+}
+
+static void set_first(struct pool *pool, long memory)
+{
+	atomic_store(&pool->chunks[0], (char *)memory);
+	atomic_store(&pool->capacity, POOL_FIRST);
+}
+
 /*
  * Two may be here at the same time, and one may not return from the signal handler that
  * has interrupted it: so whoever finds memory that is not counted yet counts it. A request
@@ -137,12 +158,26 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 	return true;
 }
 
-void pool_open(struct pool *pool, size_t size, int prot, int flags)
+void pool_open(struct pool *pool, size_t size, int prot, int flags, struct pool *secret)
 {
+	long memory;
+
 	set_size(pool, size);
 	pool->prot = prot;
 	pool->flags = flags;
-	grow(pool, POOL_THREAD);
+	if (!secret) {
+		grow(pool, POOL_THREAD);
+		return;
+	}
+	set_secret(secret);
+	memory = raw_syscall(SYS_mmap, NULL, first_bytes(pool) + first_bytes(secret), prot, flags,
+			     -1, 0);
+	if (memory < 0) {
+		be_patient(pool, (int)-memory);
+		return;
+	}
+	set_first(pool, memory);
+	set_first(secret, memory + (long)first_bytes(pool));
 }
 
 /* A locked pool has one chunk, which may be short. */
@@ -230,18 +265,31 @@ static const char *open_locked(struct pool *pool)
 
 const char *pool_open_secret(struct pool *pool)
 {
-	_Static_assert(sizeof(struct vgetrandom_state) % CACHE_LINE == 0 &&
-		       ARCH_PAGE % sizeof(struct vgetrandom_state) >= sizeof(*pool->lock),
-		       "the first page has no room for the lock");
-	pool_open(pool, sizeof(struct vgetrandom_state), PROT_READ | PROT_WRITE,
-		  MAP_DROPPABLE | MAP_ANONYMOUS | MAP_NORESERVE);
+	set_secret(pool);
+	grow(pool, POOL_THREAD);
 	return atomic_load(&pool->capacity) ? NULL : open_locked(pool);
+}
+
+void pool_warm(struct pool *pool)
+{
+	volatile char *first = atomic_load(&pool->chunks[0]);
+
+	if (first)
+		*first = 0;
 }
 
 static uint64_t next_tag(uint64_t returned)
 {
 	return (returned & ~0xffffffffUL) + (1UL << 32);
 }
+
+/*
+ * helgrind knows locks, but not that a thread which takes what another one has given back
+ * comes after it. The numbers are those of <valgrind/helgrind.h>: ANNOTATE_HAPPENS_BEFORE()
+ * and ANNOTATE_HAPPENS_AFTER().
+ */
+#define HELGRIND_BEFORE	0x48470121
+#define HELGRIND_AFTER	0x48470122
 
 /* POOL_MAX if there is none. */
 static uint32_t take_returned(struct pool *pool)
@@ -259,6 +307,7 @@ static uint32_t take_returned(struct pool *pool)
 		 */
 	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
 					       next_tag(top) | atomic_load(&pool->next[number])));
+	arch_tell_valgrind(HELGRIND_AFTER, &pool->next[number]);
 	return number;
 }
 
@@ -277,6 +326,7 @@ static void put(struct pool *pool, uint32_t number)
 {
 	uint64_t top = atomic_load(&pool->returned);
 
+	arch_tell_valgrind(HELGRIND_BEFORE, &pool->next[number]);
 	do {
 		atomic_store(&pool->next[number], (uint32_t)top);
 	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
@@ -285,6 +335,7 @@ static void put(struct pool *pool, uint32_t number)
 
 void *pool_take(struct pool *pool, enum pool_owner owner)
 {
+	volatile char *piece;
 	uint32_t number;
 
 	do {
@@ -295,7 +346,10 @@ void *pool_take(struct pool *pool, enum pool_owner owner)
 	if (number == POOL_MAX)
 		return NULL;
 	atomic_store(&pool->next[number], owner);
-	return piece_at(pool, number);
+	piece = piece_at(pool, number);
+	/* Of a page that is not there yet: to read it first would take two faults. */
+	*piece = 0;
+	return (void *)piece;
 }
 
 bool pool_give(struct pool *pool, void *piece, enum pool_owner owner)

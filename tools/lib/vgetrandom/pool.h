@@ -33,7 +33,7 @@
  * @refusals: how often in a row the kernel has refused it
  * @patience: requests to turn away before the kernel is asked again; below 0: all
  * @lock: of memory that is locked: says whether it is, in this process; otherwise NULL
- * @next: for each piece: its owner, or the piece below it in @returned
+ * @next: for each piece of POOL_MAX: its owner, or the piece below it in @returned
  */
 struct pool {
 	size_t			stride;
@@ -47,7 +47,7 @@ struct pool {
 	_Atomic(uint32_t)	refusals;
 	_Atomic(int32_t)	patience;
 	volatile unsigned long	*lock;
-	_Atomic(uint32_t)	next[POOL_MAX];
+	_Atomic(uint32_t)	*next;
 };
 
 /* Who has a piece. No piece has a number as large as these. */
@@ -59,18 +59,19 @@ enum pool_owner {
 
 /**
  * pool_open - map the first pieces
- * @pool: all zeros
+ * @pool: all zeros but for @next
  * @size: of a piece, in bytes; a page at most
  * @prot: for mmap()
- * @flags: for mmap()
+ * @flags: for mmap(), and MAP_DROPPABLE is one of them
+ * @secret: NULL, or another pool, that is opened as by pool_open_secret() in the same mapping
  *
- * If the kernel refuses, the pool is empty, and may grow later.
+ * If the kernel refuses, both are empty, and may grow later.
  */
-void pool_open(struct pool *pool, size_t size, int prot, int flags);
+void pool_open(struct pool *pool, size_t size, int prot, int flags, struct pool *secret);
 
 /**
  * pool_open_secret - the same, in memory that is never swapped, dumped or inherited
- * @pool: all zeros
+ * @pool: all zeros but for @next
  *
  * Its pieces are each a struct vgetrandom_state. The memory is droppable; on a kernel that
  * has no such memory it is locked, and the pool never grows.
@@ -78,6 +79,12 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags);
  * Return: NULL; or the reason why there is no such memory.
  */
 const char *pool_open_secret(struct pool *pool);
+
+/**
+ * pool_warm - have the first page there before the first piece is taken
+ * @pool: the pool; no thread takes pieces yet
+ */
+void pool_warm(struct pool *pool);
 
 /**
  * pool_may_keep - may a piece hold a secret?

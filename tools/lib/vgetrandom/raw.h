@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's own system calls. libc's functions may be this library's or those of another
- * one, set errno, and may be cancellation points.
+ * What the library does without libc. libc's functions for system calls may be this library's or
+ * those of another one, set errno, and may be cancellation points.
  */
 #ifndef _VGETRANDOM_RAW_H
 #define _VGETRANDOM_RAW_H
 
 #include <arch.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 
 /**
@@ -18,5 +19,21 @@
 #define raw_syscall(...)	__raw_syscall(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define __raw_syscall(nr, a, b, c, d, e, f, ...)				\
 	arch_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/**
+ * raw_same - strcmp(), for what each process compares when it starts
+ * @a: a string
+ * @b: another one
+ *
+ * libc's is in a page of libc that few processes have by then: a page fault.
+ *
+ * Return: are they the same?
+ */
+static inline bool raw_same(const char *a, const char *b)
+{
+	for (; *a && *a == *b; a++)
+		b++;
+	return *a == *b;
+}
 
 #endif /* _VGETRANDOM_RAW_H */

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/auxv.h>
 #include <uapi/linux/mman.h>
+#include <unistd.h>
 #include <vdso/getrandom.h>
 
 #include "core.h"
@@ -29,6 +30,23 @@ static union {
 
 extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
 
+/* secure_getenv(), which is in a page of libc that few processes have by now. */
+static const char *setting(const char *name)
+{
+	const char *at, *wanted;
+
+	if (getauxval(AT_SECURE))
+		return NULL;
+	for (char **variable = environ; variable && *variable; variable++) {
+		wanted = name;
+		for (at = *variable; *wanted && *at == *wanted; at++)
+			wanted++;
+		if (!*wanted && *at == '=')
+			return at + 1;
+	}
+	return NULL;
+}
+
 /* The vDSO's function, if its states are in memory that a child of fork() does not share. */
 static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **why)
 {
@@ -43,7 +61,7 @@ static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **w
 /* The module's page, and memory for states of the library's generator. */
 static const char *open_module(struct vgetrandom_opaque_params *params)
 {
-	const char *why = generator_open(params);
+	const char *why = generator_open(params, &effect.core);
 
 	if (why)
 		return why;
@@ -55,19 +73,12 @@ static const char *open_module(struct vgetrandom_opaque_params *params)
 	return why;
 }
 
-/*
- * The best way for small requests. There may be threads already, of constructors that ran
- * before. They go this way from the moment that the function is there: so it comes last.
- */
-static void decide_small(const char *why_no_threads)
+/* The best way for small requests: its function. */
+static vdso_fn decide_small(void)
 {
 	struct vgetrandom_opaque_params params;
 	vdso_fn fn = find_vdso(&effect.params, &effect.small_why);
 
-	if (why_no_threads) {
-		effect.small_why = why_no_threads;
-		return;
-	}
 	if (fn && effect.params.size_of_opaque_state == sizeof(struct vgetrandom_state))
 		effect.module_why = "not needed: the kernel's vDSO has the same generator";
 	else
@@ -82,18 +93,16 @@ static void decide_small(const char *why_no_threads)
 	} else if (fn) {
 		effect.way = VGETRANDOM_VDSO;
 		effect.small_why = "the kernel's vDSO has getrandom()";
-		pool_open(&thread_states, effect.params.size_of_opaque_state,
-			  (int)effect.params.mmap_prot, (int)effect.params.mmap_flags);
 	} else {
-		return;
+		return NULL;
 	}
 	effect.state_size = effect.params.size_of_opaque_state;
-	__atomic_store_n(&effect.fn, fn, __ATOMIC_RELEASE);
+	return fn;
 }
 
 static size_t where_it_pays(void)
 {
-	if (!effect.fn) {
+	if (!effect.state_size) {
 		effect.large_why = "the system call makes a block at a time";
 		return effect.core->instead_of_syscall;
 	}
@@ -113,13 +122,13 @@ static size_t where_it_pays(void)
 /* What the environment says of where requests are large; 0 if nothing or nonsense. */
 static size_t where_the_user_wants(void)
 {
-	const char *value = secure_getenv("VGETRANDOM_LARGE");
+	const char *value = setting("VGETRANDOM_LARGE");
 	unsigned long from;
 	char *end;
 
 	if (!value)
 		return 0;
-	if (!strcmp(value, "off")) {
+	if (raw_same(value, "off")) {
 		effect.large_why = "VGETRANDOM_LARGE=off is in the environment";
 		return NEVER_LARGE;
 	}
@@ -134,14 +143,17 @@ static size_t where_the_user_wants(void)
 
 static void decide_core(void)
 {
-	const char *name = secure_getenv("VGETRANDOM_CORE");
+	const char *name = setting("VGETRANDOM_CORE");
+	const struct core *named = name ? core_named(name) : NULL;
 
-	effect.core = name ? core_named(name) : NULL;
-	if (!effect.core)
+	if (named)
+		effect.core = named;
+	else if (effect.way != VGETRANDOM_MODULE)
 		effect.core = core_best();
 }
 
-static void decide_large(const char *why_no_threads)
+/* From where on requests are large. */
+static size_t decide_large(void)
 {
 	const char *why;
 	size_t from;
@@ -149,7 +161,7 @@ static void decide_large(const char *why_no_threads)
 	decide_core();
 	if (!effect.core) {
 		effect.large_why = "the library has no ChaCha20 core for this architecture";
-		return;
+		return NEVER_LARGE;
 	}
 	from = where_the_user_wants();
 	why = effect.large_why;
@@ -157,28 +169,59 @@ static void decide_large(const char *why_no_threads)
 		from = where_it_pays();
 	if (why)
 		effect.large_why = why;
-	if (from == NEVER_LARGE)
+	return from;
+}
+
+/*
+ * There may be threads already, of constructors that ran before. They go the way of small
+ * requests from the moment that its function is there, and likewise that of large ones.
+ */
+static void open_ways(vdso_fn fn, size_t large_from)
+{
+	const char *why;
+
+	if (effect.way == VGETRANDOM_VDSO)
+		pool_open(&thread_states, effect.state_size, (int)effect.params.mmap_prot,
+			  (int)effect.params.mmap_flags,
+			  large_from == NEVER_LARGE ? NULL : &thread_expanders);
+	pool_warm(&thread_states);
+	__atomic_store_n(&effect.fn, fn, __ATOMIC_RELEASE);
+	if (large_from == NEVER_LARGE)
 		return;
-	if (why_no_threads) {
-		effect.large_why = why_no_threads;
-		return;
-	}
-	why = pool_open_secret(&thread_expanders);
+	why = atomic_load(&thread_expanders.capacity) ? NULL : pool_open_secret(&thread_expanders);
 	if (why)
 		effect.large_why = why;
 	else
-		__atomic_store_n(&effect.large_from, from, __ATOMIC_RELEASE);
+		__atomic_store_n(&effect.large_from, large_from, __ATOMIC_RELEASE);
+}
+
+static void decide_syscall(void)
+{
+	const char *value = setting("VGETRANDOM_SYSCALL");
+
+	effect.leave_syscall = value && raw_same(value, "off");
 }
 
 /* As early as may be. Who comes earlier still is served by the system call. */
 __attribute__((constructor(101)))
 static void decide(void)
 {
+	const char *why_no_threads;
 	int saved = errno;
-	const char *why_no_threads = thread_setup();
+	size_t large_from;
+	vdso_fn fn = NULL;
 
-	decide_small(why_no_threads);
-	decide_large(why_no_threads);
+	decide_syscall();
+	why_no_threads = thread_setup();
+	if (why_no_threads)
+		effect.small_why = why_no_threads;
+	else
+		fn = decide_small();
+	large_from = decide_large();
+	if (!why_no_threads)
+		open_ways(fn, large_from);
+	else if (large_from != NEVER_LARGE)
+		effect.large_why = why_no_threads;
 	raw_syscall(SYS_mprotect, &decided, sizeof(decided), PROT_READ);
 	errno = saved;
 }

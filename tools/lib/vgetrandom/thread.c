@@ -17,6 +17,9 @@
 __thread struct thread thread THREAD_MODEL;
 struct pool thread_states, thread_expanders;
 
+/* After all else: what each process touches is on one page. */
+static _Atomic(uint32_t) next[2][POOL_MAX] __attribute__((section(".bss.next")));
+
 static pthread_key_t exit_key;
 
 /* Forks that this process has begun, and not ended yet. */
@@ -102,6 +105,8 @@ static void after_fork_in_child(void)
 
 const char *thread_setup(void)
 {
+	thread_states.next = next[0];
+	thread_expanders.next = next[1];
 	if (pthread_key_create(&exit_key, exit_thread))
 		return "the C library has no thread-specific key left";
 	if (exit_key >= KEYS_WITHOUT_MALLOC) {

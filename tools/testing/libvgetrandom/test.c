@@ -24,7 +24,7 @@
 #define FAILED		1
 #define SKIPPED		4
 #define TIME_LIMIT	120	/* seconds, for a test */
-#define PATIENCE	1	/* seconds; of test_goes_on() */
+#define PATIENCE	60	/* seconds; of test_goes_on() */
 #define STACK_BYTES	(64 << 10)
 #define MAX_WORDS	32	/* of TEST_LAUNCH */
 

@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <vgetrandom.h>
 
 #include "command.h"
+#include "raw.h"
 
 #define MAX_SIZES	64
 #define MAX_BYTES	(64UL << 20)
@@ -46,7 +46,7 @@ static unsigned long name(void *buf, size_t len, unsigned long calls)		\
 	return failed;								\
 }
 
-LOOP(loop_syscall, syscall(SYS_getrandom, buf, len, 0))
+LOOP(loop_syscall, raw_syscall(SYS_getrandom, buf, len, 0))
 LOOP(loop_libc, libc_getrandom(buf, len, 0))
 LOOP(loop_vdso, info.vdso(buf, len, 0, state, info.state_size))
 LOOP(loop_ours, vgetrandom(buf, len, 0))
@@ -125,6 +125,13 @@ static double run_slice(const struct way *way, void *buf, size_t bytes, unsigned
 	return (now() - start) / calls;
 }
 
+static void start(void)
+{
+	vgetrandom_info(&info, sizeof(info));
+	find_libc();
+	find_vdso();
+}
+
 /* Until the time is over, @ns, but not without a few rounds. */
 static void measure(struct figures *f, void *buf, double ns, unsigned int rounds)
 {
@@ -153,6 +160,25 @@ static void measure(struct figures *f, void *buf, double ns, unsigned int rounds
 				f->ns[i] = fmin(f->ns[i],
 						run_slice(&ways[i], buf, f->bytes, calls[i]));
 	}
+}
+
+double bench_time_saved(size_t bytes, enum vgetrandom_way way, bool by_syscall)
+{
+	struct figures figures = { .bytes = bytes };
+	double *ns = figures.ns, before;
+	void *buf = malloc(bytes);
+
+	if (!buf)
+		return 0;
+	if (!info.version)
+		start();
+	measure(&figures, buf, 0.02e9, ROUNDS_QUICK);
+	free(buf);
+	before = ways[LIBC].there && !by_syscall ? ns[LIBC] : ns[SYSCALL];
+	/* Large requests may be as small ones there, but not here. */
+	if (way == VGETRANDOM_VDSO && info.large_from && bytes >= info.large_from)
+		return before - ns[VDSO];
+	return before - ns[OURS];
 }
 
 static void show_text(const struct figures *f, size_t nr)
@@ -255,9 +281,7 @@ int command_bench(int argc, char **argv)
 	if (!buf)
 		err(1, "no memory for %zu bytes", largest);
 
-	vgetrandom_info(&info, sizeof(info));
-	find_libc();
-	find_vdso();
+	start();
 	for (i = 0; i < nr; i++)
 		measure(&figures[i], buf, (quick ? 0.3e9 : 2e9) / nr,
 			quick ? ROUNDS_QUICK : ROUNDS);

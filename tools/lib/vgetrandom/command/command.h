@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <vgetrandom.h>
 
 /* A usage error. */
 #define EXIT_USAGE		2
@@ -50,8 +51,21 @@ int next_option(int argc, char **argv, const char *first, const struct option *k
  */
 bool library_find(const char *directory, const char *name, char *path, size_t size);
 
-/* The name of an enum vgetrandom_way in JSON. */
-const char *way_name(unsigned int way);
+/* Its name in JSON. */
+const char *way_name(enum vgetrandom_way way);
+
+/* What would make small requests faster than @info says; NULL if nothing would. */
+const char *what_is_faster(const struct vgetrandom_info *info);
+
+/**
+ * bench_time_saved - measure a call, for a few milliseconds
+ * @bytes: that it asks for
+ * @way: that it goes with the library
+ * @by_syscall: without the library it is the system call, whatever libc does
+ *
+ * Return: how many nanoseconds less it takes with the library
+ */
+double bench_time_saved(size_t bytes, enum vgetrandom_way way, bool by_syscall);
 
 /**
  * own_libc - which C library this command runs with

@@ -6,7 +6,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,6 @@ static const char * const function_names[] = {
 	COUNTED_FUNCTIONS(F)
 #undef F
 };
-
-static const size_t sizes[] = { COUNTED_SIZES };
 
 static struct shared_counts *shared;
 static pid_t child;
@@ -117,6 +114,7 @@ static unsigned int merge(void)
 		unsigned int k = 0;
 
 		from->program[sizeof(from->program) - 1] = '\0';
+		from->why[sizeof(from->why) - 1] = '\0';
 		if (!from->processes)
 			continue;
 		while (k < kept && strcmp(shared->records[k].program, from->program))
@@ -130,7 +128,8 @@ static unsigned int merge(void)
 		}
 		to->processes += from->processes;
 		to->seeds |= from->seeds;
-		to->exports_openssl |= from->exports_openssl;
+		if (!to->why[0])
+			memcpy(to->why, from->why, sizeof(to->why));
 		to->urandom += from->urandom;
 		to->random += from->random;
 		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
@@ -143,61 +142,117 @@ static unsigned int merge(void)
 	return kept;
 }
 
-static bool is_openssl(unsigned int function)
+/* Libraries can be seen to seed OpenSSL's generator; an executable has a name of it inside. */
+static bool uses_openssl(const struct counts *c)
 {
-	return function >= COUNT_FIRST_OF_OPENSSL;
+	static const char name[] = "openssl.cnf";
+	void *file = MAP_FAILED;
+	bool found = false;
+	struct stat st;
+	int fd;
+
+	if (c->seeds & SEEDS_LIBCRYPTO)
+		return true;
+	for (unsigned int f = COUNT_FIRST_OF_OPENSSL; f < NR_FUNCTIONS; f++)
+		for (unsigned int s = 0; s < NR_SIZES; s++)
+			if (c->calls[f][s][WAY_OPENSSL])
+				return true;
+	if (!(c->seeds & SEEDS_EXECUTABLE))
+		return false;
+	fd = open(c->program, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		file = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (file != MAP_FAILED) {
+		found = memmem(file, st.st_size, name, strlen(name));
+		munmap(file, st.st_size);
+	}
+	if (fd >= 0)
+		close(fd);
+	return found;
 }
 
-/*
- * Sums over programs, functions and sizes.
+/**
+ * struct report - what is said of all programs together
+ * @programs: how many records there are
+ * @requests: calls, but for those that OpenSSL's generator has served
+ * @by_openssl: calls that OpenSSL's generator has served
+ * @openssl: the name of a program that uses this; NULL if none does
+ * @file: the name of one that opened /dev/urandom or /dev/random; NULL if none did
+ * @cpu: seconds of the processor's time that they used
+ * @saved: seconds that the library has saved
+ * @why: the reason why it has saved nothing; NULL if it has
  */
-struct totals {
-	uint64_t	requests;	/* but for those that OpenSSL's generator serves */
-	uint64_t	by_syscall;
-	uint64_t	by_openssl;	/* OpenSSL's generator */
-	uint64_t	urandom;
-	double		saved;		/* seconds */
+struct report {
+	unsigned int	programs;
+	unsigned long	requests;
+	unsigned long	by_openssl;
+	const char	*openssl;
+	const char	*file;
+	double		cpu;
+	double		saved;
+	const char	*why;
 };
 
-/* What the library's call takes less than libc's, for these bytes in this way: seconds. */
-static double time_saved(size_t bytes, unsigned int way)
+static void add_calls(struct report *report, const struct counts *c, unsigned int f,
+		      unsigned int s)
 {
-	static struct {
-		size_t		bytes;
-		double		ns[NR_WAYS];
-	} known[NR_SIZES];
+	unsigned long all = 0;
 
-	(void)known;
-	(void)bytes;
-	(void)way;
-	return 0;
+	for (unsigned int w = 0; w < NR_WAYS; w++)
+		all += c->calls[f][s][w];
+	for (unsigned int w = 0; w < NR_WAYS; w++) {
+		unsigned long calls = c->calls[f][s][w];
+
+		if (!calls)
+			continue;
+		if (w == WAY_OPENSSL) {
+			report->by_openssl += calls;
+			continue;
+		}
+		report->requests += calls;
+		if (w != VGETRANDOM_SYSCALL && f < COUNT_FIRST_OF_OPENSSL && c->bytes[f][s])
+			report->saved += calls / 1e9 *
+				bench_time_saved(c->bytes[f][s] / all, w, f == COUNT_syscall);
+	}
 }
 
-static struct totals add_up(unsigned int nr)
+static const char *why_no_gain(const struct report *report, const char *why)
 {
-	struct totals totals = { };
+	if (why && *why)
+		return why;
+	if (!shared->processes)
+		return "no process has loaded the library";
+	if (report->why)
+		return report->why;
+	if (report->requests)
+		return "a call takes as long as without the library";
+	if (report->openssl || report->file)
+		return "all that it asks for comes from elsewhere";
+	return "it asks for nothing, or makes the system calls itself";
+}
 
-	for (unsigned int i = 0; i < nr; i++) {
+static void add_up(struct report *report, const char *why)
+{
+	for (unsigned int i = 0; i < report->programs; i++) {
 		const struct counts *c = &shared->records[i];
 
-		totals.urandom += c->urandom + c->random;
 		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
 			for (unsigned int s = 0; s < NR_SIZES; s++)
-				for (unsigned int w = 0; w < NR_WAYS; w++) {
-					uint64_t calls = c->calls[f][s][w];
-
-					if (w == WAY_OPENSSL) {
-						totals.by_openssl += calls;
-						continue;
-					}
-					totals.requests += calls;
-					if (w == VGETRANDOM_SYSCALL)
-						totals.by_syscall += calls;
-					else if (calls && !is_openssl(f))
-						totals.saved += calls * time_saved(sizes[s], w);
-				}
+				add_calls(report, c, f, s);
+		if (c->why[0])
+			report->why = c->why;
+		if (c->urandom || c->random)
+			report->file = c->program;
+		if (uses_openssl(c))
+			report->openssl = c->program;
 	}
-	return totals;
+	report->why = report->saved > 0 ? NULL : why_no_gain(report, why);
+}
+
+/* Of the time that it would take without the library. */
+static double percent(const struct report *report)
+{
+	return report->saved > 0 ? 100 * report->saved / (report->cpu + report->saved) : 0;
 }
 
 static const char *way_of(unsigned int way)
@@ -205,81 +260,133 @@ static const char *way_of(unsigned int way)
 	return way == WAY_OPENSSL ? "openssl" : way_name(way);
 }
 
-static void report_json(FILE *out, unsigned int nr, const struct totals *totals, double cpu)
+static void calls_json(FILE *out, const struct counts *c)
 {
-	fprintf(out, "{\n  \"processes\": %" PRIu32 ",\n  \"cpu_seconds\": %.3f,\n",
-		shared->processes, cpu);
-	fprintf(out, "  \"saved_seconds\": %.6f,\n  \"programs\": [", totals->saved);
-	for (unsigned int i = 0; i < nr; i++) {
+	const char *comma = "";
+
+	for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
+		for (unsigned int s = 0; s < NR_SIZES; s++)
+			for (unsigned int w = 0; w < NR_WAYS; w++) {
+				if (!c->calls[f][s][w])
+					continue;
+				fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": ",
+					comma, function_names[f]);
+				if (s < NR_SIZES - 1)
+					fprintf(out, "%zu", counted_sizes[s]);
+				else
+					fputs("null", out);
+				fprintf(out, ", \"way\": \"%s\", \"calls\": %lu }",
+					way_of(w), c->calls[f][s][w]);
+				comma = ",";
+			}
+}
+
+static void show_json(FILE *out, const struct report *report)
+{
+	fprintf(out, "{\n  \"processes\": %u,\n", shared->processes);
+	fprintf(out, "  \"requests\": %lu,\n", report->requests);
+	fprintf(out, "  \"cpu_seconds\": %.3f,\n", report->cpu);
+	fprintf(out, "  \"saved_seconds\": %.9f,\n", report->saved);
+	fprintf(out, "  \"gain_percent\": %.3f,\n  \"no_gain_why\": ", percent(report));
+	json_string(out, report->why);
+	fputs(",\n  \"programs\": [", out);
+	for (unsigned int i = 0; i < report->programs; i++) {
 		const struct counts *c = &shared->records[i];
-		const char *comma = "";
 
 		fprintf(out, "%s\n    {\n      \"program\": ", i ? "," : "");
 		json_string(out, c->program);
-		fprintf(out, ",\n      \"processes\": %" PRIu32 ",\n", c->processes);
-		fprintf(out, "      \"dev_urandom\": %" PRIu64 ",\n", c->urandom);
-		fprintf(out, "      \"dev_random\": %" PRIu64 ",\n", c->random);
-		fputs("      \"requests\": [", out);
-		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
-			for (unsigned int s = 0; s < NR_SIZES; s++)
-				for (unsigned int w = 0; w < NR_WAYS; w++) {
-					if (!c->calls[f][s][w])
-						continue;
-					fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": ",
-						comma, function_names[f]);
-					if (s < NR_SIZES - 1)
-						fprintf(out, "%zu", sizes[s]);
-					else
-						fputs("null", out);
-					fprintf(out, ", \"way\": \"%s\", \"calls\": %" PRIu64 " }",
-						way_of(w), c->calls[f][s][w]);
-					comma = ",";
-				}
+		fprintf(out, ",\n      \"processes\": %u,\n", c->processes);
+		fprintf(out, "      \"dev_urandom\": %lu,\n", c->urandom);
+		fprintf(out, "      \"dev_random\": %lu,\n", c->random);
+		fprintf(out, "      \"openssl\": %s,\n", uses_openssl(c) ? "true" : "false");
+		fputs("      \"calls\": [", out);
+		calls_json(out, c);
 		fputs("\n      ]\n    }", out);
 	}
 	fputs("\n  ]\n}\n", out);
 }
 
-static void report_text(FILE *out, unsigned int nr, const struct totals *totals, double cpu)
+static void calls_text(FILE *out, const struct counts *c)
 {
-	fprintf(out, "vgetrandom run: %" PRIu32 " processes, %" PRIu64
-		" requests, %.2f s of CPU time\n", shared->processes, totals->requests, cpu);
-	for (unsigned int i = 0; i < nr; i++) {
-		const struct counts *c = &shared->records[i];
+	static const char * const ways[] = {
+		"the system call", "the vDSO", "expanded keys", "the module's page",
+		"OpenSSL's own generator",
+	};
+	char bytes[32];
 
-		fprintf(out, "\n%s\n", c->program);
-		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
-			for (unsigned int s = 0; s < NR_SIZES; s++)
-				for (unsigned int w = 0; w < NR_WAYS; w++)
-					if (c->calls[f][s][w])
-						fprintf(out, "  %-20s %s %6zu bytes  %10" PRIu64 "  %s\n",
-							function_names[f],
-							s < NR_SIZES - 1 ? "up to" : " over",
-							sizes[s < NR_SIZES - 1 ? s : s - 1],
-							c->calls[f][s][w], way_of(w));
-	}
+	for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
+		for (unsigned int s = 0; s < NR_SIZES; s++)
+			for (unsigned int w = 0; w < NR_WAYS; w++) {
+				if (!c->calls[f][s][w])
+					continue;
+				if (s < NR_SIZES - 1)
+					snprintf(bytes, sizeof(bytes), "%zu", counted_sizes[s]);
+				else
+					snprintf(bytes, sizeof(bytes), "more");
+				fprintf(out, "%12lu  %-18s %8s  %s\n", c->calls[f][s][w],
+					function_names[f], bytes, ways[w]);
+			}
 }
 
-void count_report(const char *file, bool json, const struct rusage *usage)
+static void show_text(FILE *out, const struct report *report)
 {
-	double cpu = usage->ru_utime.tv_sec + usage->ru_stime.tv_sec +
-		     (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
-	FILE *out = file ? fopen(file, "w") : stderr;
-	struct totals totals;
-	unsigned int nr;
+	struct vgetrandom_info info;
+	const char *faster;
+
+	vgetrandom_info(&info, sizeof(info));
+	faster = what_is_faster(&info);
+	if (report->requests || report->by_openssl)
+		fprintf(out, "%12s  %-18s %8s  %s\n", "calls", "function", "bytes to",
+			"served by");
+	for (unsigned int i = 0; i < report->programs; i++) {
+		const struct counts *c = &shared->records[i];
+
+		fprintf(out, "%s: %u process%s\n", c->program, c->processes,
+			c->processes == 1 ? "" : "es");
+		calls_text(out, c);
+		if (c->urandom)
+			fprintf(out, "%12lu  opened /dev/urandom\n", c->urandom);
+		if (c->random)
+			fprintf(out, "%12lu  opened /dev/random\n", c->random);
+	}
+	if (report->why)
+		fprintf(out, "gain: none: %s\n", report->why);
+	else if (percent(report) < 0.1)
+		fputs("gain: less than 0.1 % of the CPU time: it asks rarely\n", out);
+	else
+		fprintf(out, "gain: %.1f %% of the CPU time: %.3f s, and %.3f s without the library\n",
+			percent(report), report->cpu, report->cpu + report->saved);
+	if (report->openssl)
+		fprintf(out, "%s uses OpenSSL's own generator; to serve it too: vgetrandom openssl on\n",
+			report->openssl);
+	if (report->file)
+		fprintf(out, "%s opened a device; the library serves only getrandom() and the like\n",
+			report->file);
+	if (report->requests && faster)
+		fprintf(out, "faster: %s\n", faster);
+}
+
+void count_report(const char *file, bool json, const char *why, const struct rusage *usage)
+{
+	struct report report = {
+		.cpu = usage->ru_utime.tv_sec + usage->ru_stime.tv_sec +
+		       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6,
+	};
+	FILE *out;
 
 	if (shared->exec_failed)
 		return;
+	out = file ? fopen(file, "w") : stderr;
 	if (!out) {
 		warn("run: cannot write %s", file);
 		return;
 	}
-	nr = merge();
-	totals = add_up(nr);
+	report.programs = merge();
+	add_up(&report, why);
 	if (file || json)
-		report_json(out, nr, &totals, cpu);
+		show_json(out, &report);
 	else
-		report_text(out, nr, &totals, cpu);
+		show_text(out, &report);
 	if (fflush(out) || (file && fclose(out)))
 		warn("run: cannot write the report");
 }

@@ -26,9 +26,10 @@ void count_exec_failed(void);
  * count_report - print what was counted
  * @file: where to, as JSON; NULL: to standard error
  * @json: there too
+ * @why: the reason, if it is known from before, why nothing is counted; else empty
  * @usage: what the program used
  */
-void count_report(const char *file, bool json, const struct rusage *usage);
+void count_report(const char *file, bool json, const char *why, const struct rusage *usage);
 
 /* Ends as the program did. */
 _Noreturn void count_end(int status);

@@ -40,24 +40,18 @@
 #define THREAD_MODEL
 #endif
 
-#define add(counter, number)	__atomic_fetch_add(counter, number, __ATOMIC_RELAXED)
+#define add(counter, number)	__atomic_fetch_add((counter), (number), __ATOMIC_RELAXED)
 
 /* Functions that are passed on. */
 #define PASSED_ON(F)		\
 	COUNTED_FUNCTIONS(F)	\
 	F(vgetrandom_info)	\
 	F(open)			\
-	F(open64)		\
 	F(openat)		\
-	F(openat64)		\
 	F(__open_2)		\
-	F(__open64_2)		\
 	F(__openat_2)		\
-	F(__openat64_2)		\
 	F(fopen)		\
-	F(fopen64)		\
-	F(freopen)		\
-	F(freopen64)
+	F(freopen)
 
 enum {
 #define F(name)	PASS_##name,
@@ -76,7 +70,6 @@ static void *nexts[NR_PASSED_ON];
 static struct shared_counts *shared;
 static struct counts *own;
 static char program[sizeof(own->program)];
-static bool exports_openssl;
 
 /* The library's counter of system calls, when a call last ended; and calls of OpenSSL. */
 static __thread unsigned long syscalls THREAD_MODEL;
@@ -98,7 +91,7 @@ static void *find_next(unsigned int i)
 	return next;
 }
 
-#define NEXT(name)	((__typeof__(&name))find_next(PASS_##name))
+#define NEXT(name)	((__typeof__(name) *)find_next(PASS_##name))
 
 /*
  * The functions of a libcrypto that came with dlopen() are found only from a library that
@@ -126,7 +119,7 @@ static void *find_openssl(unsigned int i, void *caller)
 /* A record; if there is none left, another process's of the same program. */
 static struct counts *take_record(void)
 {
-	uint32_t i = add(&shared->used, 1);
+	unsigned int i = add(&shared->used, 1);
 	struct counts *counts;
 
 	if (i >= MAX_PROCESSES)
@@ -134,10 +127,8 @@ static struct counts *take_record(void)
 			if (!strcmp(shared->records[i].program, program))
 				break;
 	counts = &shared->records[i];
-	if (!add(&counts->processes, 1)) {
+	if (!add(&counts->processes, 1))
 		memcpy(counts->program, program, sizeof(program));
-		counts->exports_openssl = exports_openssl;
-	}
 	return counts;
 }
 
@@ -158,16 +149,23 @@ static struct counts *own_record(void)
 
 static void count(enum counted_function function, size_t len, unsigned int way)
 {
-	static const size_t sizes[] = { COUNTED_SIZES };
 	struct counts *counts = own_record();
 	unsigned int size = 0;
 
 	if (!counts)
 		return;
-	while (size < NR_SIZES - 1 && len > sizes[size])
+	while (size < NR_SIZES - 1 && len > counted_sizes[size])
 		size++;
 	add(&counts->calls[function][size][way], 1);
 	add(&counts->bytes[function][size], len);
+}
+
+static void count_why(const char *why)
+{
+	struct counts *counts = own_record();
+
+	if (counts && !counts->why[0])
+		strncpy(counts->why, why, sizeof(counts->why) - 1);
 }
 
 /* The way that the call went which has just ended. */
@@ -181,6 +179,8 @@ static unsigned int find_way(size_t len)
 	next(&info, sizeof(info));
 	if (info.syscalls != syscalls) {
 		syscalls = info.syscalls;
+		if (info.small == VGETRANDOM_SYSCALL)
+			count_why(info.small_why);
 		return VGETRANDOM_SYSCALL;
 	}
 	return info.large_from && len >= info.large_from ? info.large : info.small;
@@ -265,32 +265,72 @@ EXPORT ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 }
 
 /*
- * If OpenSSL's generator has called vgetrandom() to serve this, it is our provider. Of calls
- * inside calls only the outermost counts.
+ * If OpenSSL's generator calls vgetrandom() meanwhile it is our provider. Of calls inside calls
+ * only the outermost counts.
  */
-#define OPENSSL(name, len, parameters, ...)					\
-EXPORT int name parameters;							\
-EXPORT int name parameters							\
-{										\
-	int (*next) parameters = find_openssl(PASS_##name, CALLER), ret;	\
-										\
-	if (!next)								\
-		return 0;							\
-	served = 0;								\
-	in_openssl++;								\
-	ret = next(__VA_ARGS__);						\
-	if (!--in_openssl)							\
-		count(COUNT_##name, len, served ? served - 1 : WAY_OPENSSL);	\
-	return ret;								\
+static void enter_openssl(void)
+{
+	served = 0;
+	in_openssl++;
 }
 
-OPENSSL(RAND_bytes, len > 0 ? len : 0, (unsigned char *buf, int len), buf, len)
-OPENSSL(RAND_priv_bytes, len > 0 ? len : 0, (unsigned char *buf, int len), buf, len)
-OPENSSL(RAND_pseudo_bytes, len > 0 ? len : 0, (unsigned char *buf, int len), buf, len)
-OPENSSL(RAND_bytes_ex, len, (void *context, unsigned char *buf, size_t len,
-			     unsigned int strength), context, buf, len, strength)
-OPENSSL(RAND_priv_bytes_ex, len, (void *context, unsigned char *buf, size_t len,
-				  unsigned int strength), context, buf, len, strength)
+static void leave_openssl(enum counted_function function, size_t len)
+{
+	if (!--in_openssl)
+		count(function, len, served ? served - 1 : WAY_OPENSSL);
+}
+
+static int call_openssl(enum counted_function function, void *caller, unsigned char *buf, int len)
+{
+	int (*next)(unsigned char *buf, int len) = find_openssl(function, caller), ret;
+
+	if (!next)
+		return 0;
+	enter_openssl();
+	ret = next(buf, len);
+	leave_openssl(function, len > 0 ? len : 0);
+	return ret;
+}
+
+static int call_openssl_ex(enum counted_function function, void *caller, void *context,
+			   unsigned char *buf, size_t len, unsigned int strength)
+{
+	int (*next)(void *context, unsigned char *buf, size_t len, unsigned int strength), ret;
+
+	next = find_openssl(function, caller);
+	if (!next)
+		return 0;
+	enter_openssl();
+	ret = next(context, buf, len, strength);
+	leave_openssl(function, len);
+	return ret;
+}
+
+EXPORT int RAND_bytes(unsigned char *buf, int len)
+{
+	return call_openssl(COUNT_RAND_bytes, CALLER, buf, len);
+}
+
+EXPORT int RAND_priv_bytes(unsigned char *buf, int len)
+{
+	return call_openssl(COUNT_RAND_priv_bytes, CALLER, buf, len);
+}
+
+EXPORT int RAND_pseudo_bytes(unsigned char *buf, int len)
+{
+	return call_openssl(COUNT_RAND_pseudo_bytes, CALLER, buf, len);
+}
+
+EXPORT int RAND_bytes_ex(void *context, unsigned char *buf, size_t len, unsigned int strength)
+{
+	return call_openssl_ex(COUNT_RAND_bytes_ex, CALLER, context, buf, len, strength);
+}
+
+EXPORT int RAND_priv_bytes_ex(void *context, unsigned char *buf, size_t len,
+			      unsigned int strength)
+{
+	return call_openssl_ex(COUNT_RAND_priv_bytes_ex, CALLER, context, buf, len, strength);
+}
 
 /* Once it is open its name can be read: that of a call that failed may be no address. */
 static void count_file(const char *path)
@@ -305,69 +345,78 @@ static void count_file(const char *path)
 		add(urandom ? &counts->urandom : &counts->random, 1);
 }
 
+static int count_open(int fd, const char *path)
+{
+	if (fd >= 0)
+		count_file(path);
+	return fd;
+}
+
+static FILE *count_fopen(FILE *file, const char *path)
+{
+	if (file && path)
+		count_file(path);
+	return file;
+}
+
 static bool has_mode(int flags)
 {
 	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-#define OPEN(name, parameters, directory)					\
-EXPORT int name(PARAMETERS parameters const char *path, int flags, ...);	\
-EXPORT int name(PARAMETERS parameters const char *path, int flags, ...)		\
-{										\
-	mode_t mode = 0;							\
-	va_list args;								\
-	int fd;									\
-										\
-	va_start(args, flags);							\
-	if (has_mode(flags))							\
-		mode = va_arg(args, mode_t);					\
-	va_end(args);								\
-	fd = NEXT(name)(PARAMETERS directory path, flags, mode);		\
-	if (fd >= 0)								\
-		count_file(path);						\
-	return fd;								\
+EXPORT int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list args;
+
+	va_start(args, flags);
+	if (has_mode(flags))
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	return count_open(NEXT(open)(path, flags, mode), path);
 }
 
-/* Without parentheses. */
-#define PARAMETERS(...)	__VA_ARGS__
+EXPORT int openat(int at, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list args;
 
-OPEN(open, (), ())
-OPEN(open64, (), ())
-OPEN(openat, (int at,), (at,))
-OPEN(openat64, (int at,), (at,))
+	va_start(args, flags);
+	if (has_mode(flags))
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	return count_open(NEXT(openat)(at, path, flags, mode), path);
+}
 
 /* What glibc's headers make of these where it can be seen that no mode is needed. */
-#define OPEN_2(name, parameters, directory)					\
-EXPORT int name(PARAMETERS parameters const char *path, int flags);		\
-EXPORT int name(PARAMETERS parameters const char *path, int flags)		\
-{										\
-	int fd = NEXT(name)(PARAMETERS directory path, flags);			\
-										\
-	if (fd >= 0)								\
-		count_file(path);						\
-	return fd;								\
+EXPORT int __open_2(const char *path, int flags)
+{
+	return count_open(NEXT(__open_2)(path, flags), path);
 }
 
-OPEN_2(__open_2, (), ())
-OPEN_2(__open64_2, (), ())
-OPEN_2(__openat_2, (int at,), (at,))
-OPEN_2(__openat64_2, (int at,), (at,))
-
-#define FOPEN(name, parameters, ...)						\
-EXPORT FILE *name parameters;							\
-EXPORT FILE *name parameters							\
-{										\
-	FILE *file = NEXT(name)(__VA_ARGS__);					\
-										\
-	if (file && path)							\
-		count_file(path);						\
-	return file;								\
+EXPORT int __openat_2(int at, const char *path, int flags)
+{
+	return count_open(NEXT(__openat_2)(at, path, flags), path);
 }
 
-FOPEN(fopen, (const char *path, const char *mode), path, mode)
-FOPEN(fopen64, (const char *path, const char *mode), path, mode)
-FOPEN(freopen, (const char *path, const char *mode, FILE *old), path, mode, old)
-FOPEN(freopen64, (const char *path, const char *mode, FILE *old), path, mode, old)
+EXPORT FILE *fopen(const char *path, const char *mode)
+{
+	return count_fopen(NEXT(fopen)(path, mode), path);
+}
+
+EXPORT FILE *freopen(const char *path, const char *mode, FILE *old)
+{
+	return count_fopen(NEXT(freopen)(path, mode, old), path);
+}
+
+/* Files may be large here with the other names, too. */
+EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+EXPORT int openat64(int at, const char *path, int flags, ...) __attribute__((alias("openat")));
+EXPORT int __open64_2(const char *path, int flags) __attribute__((alias("__open_2")));
+EXPORT int __openat64_2(int at, const char *path, int flags) __attribute__((alias("__openat_2")));
+EXPORT FILE *fopen64(const char *path, const char *mode) __attribute__((alias("fopen")));
+EXPORT FILE *freopen64(const char *path, const char *mode, FILE *old)
+	__attribute__((alias("freopen")));
 
 static void in_child(void)
 {
@@ -396,20 +445,6 @@ static struct shared_counts *map_counts(const char *path)
 	return NULL;
 }
 
-/* Does the executable itself have OpenSSL's functions? */
-static bool find_openssl_inside(void)
-{
-	void *executable = dlopen(NULL, RTLD_LAZY), *function;
-	Dl_info theirs, ours;
-
-	if (!executable)
-		return false;
-	function = dlsym(executable, "RAND_bytes");
-	dlclose(executable);
-	return function && dladdr(function, &theirs) && dladdr(&shared, &ours) &&
-	       theirs.dli_fbase != ours.dli_fbase;
-}
-
 __attribute__((constructor(101)))
 static void start(void)
 {
@@ -426,7 +461,6 @@ static void start(void)
 		len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 		if (len <= 0)
 			strcpy(program, "?");
-		exports_openssl = find_openssl_inside();
 		add(&shared->processes, 1);
 		pthread_atfork(NULL, NULL, in_child);
 	}

@@ -7,12 +7,11 @@
 #define COUNTS_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 /* Names the file that the command has open. */
 #define COUNTS_VARIABLE	"VGETRANDOM_COUNT"
 
-#define COUNTS_MAGIC	0x31746e756f636776ULL
+#define COUNTS_MAGIC	0x31746e756f636776UL
 #define MAX_PROCESSES	1024
 
 /* The functions. Those of OpenSSL come last. */
@@ -39,7 +38,7 @@ enum counted_function {
 };
 
 /* Sizes: up to so many bytes, and more than the last. */
-#define COUNTED_SIZES	4, 16, 32, 64, 256, 1024, 4096, 65536
+static const size_t counted_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
 #define NR_SIZES	9
 
 /* Ways: those of enum vgetrandom_way, and the generator that OpenSSL has itself. */
@@ -55,21 +54,21 @@ enum counted_function {
  * @program: path of the executable; empty as long as nobody has the record
  * @processes: how many use it
  * @seeds: SEEDS_*
- * @exports_openssl: the executable has OpenSSL inside, and shows its functions
  * @urandom: /dev/urandom was opened so often
  * @random: likewise /dev/random
+ * @why: the reason why the system call serves small requests; empty if it has not
  * @calls: of the functions
  * @bytes: how many they asked for
  */
 struct counts {
 	char		program[256];
-	uint32_t	processes;
-	uint32_t	seeds;
-	uint32_t	exports_openssl;
-	uint64_t	urandom;
-	uint64_t	random;
-	uint64_t	calls[NR_FUNCTIONS][NR_SIZES][NR_WAYS];
-	uint64_t	bytes[NR_FUNCTIONS][NR_SIZES];
+	unsigned int	processes;
+	unsigned int	seeds;
+	unsigned long	urandom;
+	unsigned long	random;
+	char		why[160];
+	unsigned long	calls[NR_FUNCTIONS][NR_SIZES][NR_WAYS];
+	unsigned long	bytes[NR_FUNCTIONS][NR_SIZES];
 };
 
 /**
@@ -81,10 +80,10 @@ struct counts {
  * @records: of processes that asked for something
  */
 struct shared_counts {
-	uint64_t	magic;
-	uint32_t	processes;
-	uint32_t	used;
-	uint32_t	exec_failed;
+	unsigned long	magic;
+	unsigned int	processes;
+	unsigned int	used;
+	unsigned int	exec_failed;
 	struct counts	records[MAX_PROCESSES];
 };
 

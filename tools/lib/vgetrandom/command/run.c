@@ -124,6 +124,6 @@ int command_run(int argc, char **argv)
 	status = count_wait(&usage);
 	if (status < 0)
 		run(argv, &outlook);
-	count_report(file, json, &usage);
+	count_report(file, json, outlook.why, &usage);
 	count_end(status);
 }

@@ -57,26 +57,27 @@ static bool is_installed(const char *release)
  * The module helps where the generator is neither the library's nor as good; where there is
  * one for the processor, and the kernel is not too old. What else is wrong says module_why.
  */
-static const char *what_is_faster(const struct answers *a)
+const char *what_is_faster(const struct vgetrandom_info *info)
 {
 	unsigned int major = 0, minor = 0;
+	struct utsname kernel;
 
-	if (a->info.state_size == sizeof(struct vgetrandom_state) || !a->info.module_why)
+	if (info->state_size == sizeof(struct vgetrandom_state) || !info->module_why)
 		return NULL;
-	if (sscanf(a->kernel.release, "%u.%u", &major, &minor) != 2 || major < 5 ||
+	if (uname(&kernel) || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 || major < 5 ||
 	    (major == 5 && minor < 10))
 		return NULL;
 	if (access("/sys/kernel", F_OK))
 		return "mount /sys, where the module vgetrandom publishes its page";
 	if (!access(VGETRANDOM_PAGE_PATH, F_OK) || errno != ENOENT)
 		return NULL;
-	return is_installed(a->kernel.release) ? "modprobe vgetrandom" :
+	return is_installed(kernel.release) ? "modprobe vgetrandom" :
 						 "install vgetrandom-dkms";
 }
 #else
-static const char *what_is_faster(const struct answers *a)
+const char *what_is_faster(const struct vgetrandom_info *info)
 {
-	(void)a;
+	(void)info;
 	return NULL;
 }
 #endif
@@ -103,12 +104,12 @@ static struct answers ask(void)
 	a.vdso_state = vdso_find(&params, &why) ? params.size_of_opaque_state : 0;
 	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
 	read_reseeds(a.reseeds, sizeof(a.reseeds));
-	a.faster = what_is_faster(&a);
+	a.faster = what_is_faster(&a.info);
 	a.library_found = library_find("", SONAME, a.library, sizeof(a.library));
 	return a;
 }
 
-const char *way_name(unsigned int way)
+const char *way_name(enum vgetrandom_way way)
 {
 	static const char * const names[] = {
 		[VGETRANDOM_SYSCALL]	= "syscall",
@@ -152,6 +153,7 @@ static void why(const char *text)
 static void show_environment(const struct vgetrandom_info *info)
 {
 	const char *large = getenv("VGETRANDOM_LARGE"), *core = getenv("VGETRANDOM_CORE");
+	const char *syscall = getenv("VGETRANDOM_SYSCALL");
 
 	/* Whether it is heeded is among the reasons above. */
 	if (large)
@@ -160,6 +162,9 @@ static void show_environment(const struct vgetrandom_info *info)
 		row("environment", "VGETRANDOM_CORE=%s%s", core,
 		    info->core && !strcmp(core, info->core) ? "" :
 		    " (ignored: no core of that name, or not for this processor)");
+	if (syscall)
+		row("environment", "VGETRANDOM_SYSCALL=%s%s", syscall,
+		    strcmp(syscall, "off") ? " (ignored: not \"off\")" : "");
 }
 
 static void show_text(const struct answers *a)

@@ -5,10 +5,17 @@
 #ifndef _VGETRANDOM_ARCH_H
 #define _VGETRANDOM_ARCH_H
 
-#include <cpuid.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+#include <sys/platform/x86.h>
+#endif
+#endif
+#ifndef CPU_FEATURE_ACTIVE
+#include <cpuid.h>
+#endif
 
 /* The size of a page; where the kernel has a choice, the smallest. */
 #define ARCH_PAGE		4096UL
@@ -36,31 +43,73 @@
 #define PAYS_avx512	.instead_of_vdso = 192, .instead_of_syscall = 128
 
 /**
- * arch_has_feature - does the processor have what a core needs?
- * @feature: a string constant of the table of cores
- *
- * The kernel has to save and restore the registers, too.
+ * struct arch_processor - what cores ask of the processor, and of this process
+ * @signature: its family and model, eax of leaf 1 of cpuid
+ * @XMM2: has it what FEATURE of the table of cores says?
+ * @AVX2: likewise
+ * @AVX512VL: likewise
  */
-#define arch_has_feature(feature)	(__builtin_cpu_init(), __builtin_cpu_supports(feature))
+struct arch_processor {
+	unsigned int	signature;
+	bool		XMM2;
+	bool		AVX2;
+	bool		AVX512VL;
+};
+
+/**
+ * arch_processor - look at the processor
+ *
+ * In a virtual machine each cpuid takes as long as many system calls, and glibc has made them
+ * already. It leaves out what the kernel does not save, and what GLIBC_TUNABLES takes away.
+ */
+static inline struct arch_processor arch_processor(void)
+{
+	struct arch_processor processor = { .XMM2 = true };
+#ifdef CPU_FEATURE_ACTIVE
+	processor.signature = __x86_get_cpuid_feature_leaf(CPUID_INDEX_1)->cpuid_array[0];
+	processor.AVX2 = CPU_FEATURE_ACTIVE(AVX2);
+	processor.AVX512VL = CPU_FEATURE_ACTIVE(AVX512VL);
+#else
+	const unsigned int ymm = 0x06, zmm = 0xe6;	/* in XCR0 */
+	unsigned int ebx, ecx, edx, leaf, saved;
+
+	__cpuid(1, processor.signature, ebx, ecx, edx);
+	/* Who has this has leaf 0xd, and so leaf 7. */
+	if (!(ecx & bit_OSXSAVE))
+		return processor;
+	asm volatile("xgetbv" : "=a" (saved), "=d" (edx) : "c" (0));
+	if ((saved & ymm) != ymm)
+		return processor;
+	__cpuid_count(7, 0, leaf, ebx, ecx, edx);
+	processor.AVX2 = ebx & bit_AVX2;
+	processor.AVX512VL = (saved & zmm) == zmm && ebx & bit_AVX512VL;
+#endif
+	return processor;
+}
 
 /**
  * arch_slowed_by - does a core slow the processor down for whatever else runs there?
  * @core: its name
+ * @processor: from arch_processor()
+ *
+ * That it is Intel's need not be asked: no other of family 6 runs the core.
  */
-static inline bool arch_slowed_by(const char *core)
+static inline bool arch_slowed_by(const char *core, const struct arch_processor *processor)
 {
 	static const unsigned char models[] = {
 #define VGETRANDOM_SLOWED_BY_ZMM(model)	model,
 #include <asm/vdso/getrandom-slowed-by-zmm.h>
 	};
-	unsigned int eax, ebx, ecx, edx, family, model;
+	const unsigned int family = processor->signature >> 8 & 0xf;
+	const unsigned int model = (processor->signature >> 4 & 0xf) |
+				   (processor->signature >> 12 & 0xf0);
 
-	if (strcmp(core, "avx512") || !__builtin_cpu_is("intel") ||
-	    !__get_cpuid(1, &eax, &ebx, &ecx, &edx))
+	if (family != 6 || strcmp(core, "avx512"))
 		return false;
-	family = eax >> 8 & 0xf;
-	model = (eax >> 4 & 0xf) | (eax >> 12 & 0xf0);
-	return family == 6 && memchr(models, (int)model, sizeof(models));
+	for (size_t i = 0; i < sizeof(models); i++)
+		if (models[i] == model)
+			return true;
+	return false;
 }
 
 /**
@@ -87,6 +136,26 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 		     : "0" (nr), "D" (a), "S" (b), "d" (c), "r" (r10), "r" (r8), "r" (r9)
 		     : "rcx", "r11", "memory");
 	return ret;
+}
+
+/**
+ * arch_tell_valgrind - a request to the tool of valgrind that the process runs in
+ * @request: its number, as in the headers of that tool
+ * @tag: its argument
+ *
+ * By an order of instructions that valgrind knows, and that does nothing elsewhere.
+ */
+static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
+{
+	const unsigned long words[6] = { request, (unsigned long)tag };
+	unsigned long answer = 0;
+
+	asm volatile("rol	$3, %%rdi\n\t"
+		     "rol	$13, %%rdi\n\t"
+		     "rol	$61, %%rdi\n\t"
+		     "rol	$51, %%rdi\n\t"
+		     "xchg	%%rbx, %%rbx"
+		     : "+d" (answer) : "a" (words) : "cc", "memory");
 }
 
 /**
