@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -149,8 +150,11 @@ static struct file read_file(const char *path)
 	struct file file = { };
 	FILE *in;
 
-	if (!realpath(path, file.path) || stat(file.path, &file.st))
+	if (!realpath(path, file.path) || stat(file.path, &file.st)) {
+		if (errno == ENOENT)
+			errx(1, "%s: is not there; install openssl, or name another file", path);
 		err(1, "%s", path);
+	}
 	if (!S_ISREG(file.st.st_mode) || file.st.st_size > MAX_FILE)
 		errx(1, "%s: not a configuration file; name another", file.path);
 	in = fopen(file.path, "re");
