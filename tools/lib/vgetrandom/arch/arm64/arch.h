@@ -48,7 +48,7 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
 {
 	const unsigned long words[6] = { request, (unsigned long)tag };
-	register const unsigned long *first asm("x4") = words;
+	register unsigned long first asm("x4") = (unsigned long)words;
 	register unsigned long answer asm("x3") = 0;
 
 	asm volatile("ror	x12, x12, #3\n\t"
