@@ -112,6 +112,9 @@ test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (s
 	@PATIENCE=4 VM_KERNEL=build/kernel-debug \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
+foreign: deps	## other projects' test suites with the library, and without: SUITES='python php'
+	@scripts/foreign $(SUITES)
+
 torture: tree	## every event at every instruction, and pairs, with every core (hours); or PARTS='own sse2'
 	@scripts/build vdso
 	@scripts/build tests
@@ -148,5 +151,5 @@ clean:		## remove build/
 	rm -rf build
 
 .PHONY: help deps tree vdso kernel selftests lib install uninstall deb module module-install bench report bench-lib bench-lazyfree \
-	test test-all test-rest test-debug torture soak mutate boot series versions series-check check clean
+	test test-all test-rest test-debug foreign torture soak mutate boot series versions series-check check clean
 .NOTPARALLEL:

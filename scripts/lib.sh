@@ -278,6 +278,14 @@ put_between()
 		$0 == "<!-- " name ":begin -->" { print text; skip = 1 }'
 }
 
+# mirror LABEL: what this machine's apt uses for "Debian" or "Debian-Security".
+mirror()
+{
+	# shellcheck disable=SC2016 # the variables are apt's
+	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+		awk -F'|' -v label="$1" '$1 == "Debian" && $2 == label { print $3; exit }'
+}
+
 # linux_source: the plain kernel to start from.
 linux_source()
 {

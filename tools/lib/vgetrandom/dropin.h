@@ -17,4 +17,26 @@ void arc4random_buf(void *buf, size_t len);
 uint32_t arc4random_uniform(uint32_t upper_bound);
 #pragma GCC visibility pop
 
+/*
+ * What syscall() goes on with; that is arch/ARCH/syscall.S.
+ */
+
+/**
+ * vgetrandom_for_syscall - syscall(SYS_getrandom, ...)
+ * @buf: as in getrandom(2)
+ * @len: likewise
+ * @flags: likewise
+ *
+ * Return: as in getrandom(2)
+ */
+ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags);
+
+/**
+ * vgetrandom_fail - report a system call's error
+ * @error: -errno
+ *
+ * Return: -1
+ */
+ssize_t vgetrandom_fail(ssize_t error);
+
 #endif /* _VGETRANDOM_DROPIN_H */

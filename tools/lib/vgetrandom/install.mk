@@ -15,15 +15,17 @@ INSTALL		?= install
 
 MAN1	:= $(wildcard $(SRC)/man/*.1)
 MAN3	:= $(wildcard $(SRC)/man/*.3)
+MAN7	:= $(wildcard $(SRC)/man/*.7)
 
 # A file moved with its folders can still be right: paths in PREFIX are told by it.
 in_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(LIBDIR)/vgetrandom $(BINDIR) \
-		$(INCLUDEDIR) $(MANDIR)/man1 $(MANDIR)/man3)
+		$(INCLUDEDIR) $(MANDIR)/man1 $(MANDIR)/man3 $(MANDIR)/man7)
 	$(INSTALL) -m 644 $(OUT)/$(SONAME) $(OUT)/libvgetrandom.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 $(OUT)/$(COUNTING) $(DESTDIR)$(LIBDIR)/vgetrandom
+	$(if $(has_openssl),$(INSTALL) -D -m 644 -t $(DESTDIR)$(LIBDIR)/ossl-modules $(provider))
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libvgetrandom.so
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(call in_prefix,$(LIBDIR)),' \
 		-e 's,@INCLUDEDIR@,$(call in_prefix,$(INCLUDEDIR)),' \
@@ -34,15 +36,17 @@ install: all
 	$(INSTALL) -m 644 $(SRC)/vgetrandom.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL) -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7
 	@# Programs that are linked with a new library find it only after this.
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig 2>/dev/null || :; fi
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAME) libvgetrandom.so libvgetrandom.a \
-		pkgconfig/libvgetrandom.pc vgetrandom/$(COUNTING))
+		pkgconfig/libvgetrandom.pc vgetrandom/$(COUNTING) ossl-modules/vgetrandom.so)
 	-rmdir $(DESTDIR)$(LIBDIR)/vgetrandom
 	rm -f $(DESTDIR)$(BINDIR)/vgetrandom $(DESTDIR)$(INCLUDEDIR)/vgetrandom.h
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7)))
 
 .PHONY: install uninstall

@@ -283,6 +283,14 @@ static uint64_t next_tag(uint64_t returned)
 	return (returned & ~0xffffffffUL) + (1UL << 32);
 }
 
+/*
+ * helgrind knows locks, but not that a thread which takes what another one has given back
+ * comes after it. The numbers are those of <valgrind/helgrind.h>: ANNOTATE_HAPPENS_BEFORE()
+ * and ANNOTATE_HAPPENS_AFTER().
+ */
+#define HELGRIND_BEFORE	0x48470121
+#define HELGRIND_AFTER	0x48470122
+
 /* POOL_MAX if there is none. */
 static uint32_t take_returned(struct pool *pool)
 {
@@ -299,6 +307,7 @@ static uint32_t take_returned(struct pool *pool)
 		 */
 	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
 					       next_tag(top) | atomic_load(&pool->next[number])));
+	arch_tell_valgrind(HELGRIND_AFTER, &pool->next[number]);
 	return number;
 }
 
@@ -317,6 +326,7 @@ static void put(struct pool *pool, uint32_t number)
 {
 	uint64_t top = atomic_load(&pool->returned);
 
+	arch_tell_valgrind(HELGRIND_BEFORE, &pool->next[number]);
 	do {
 		atomic_store(&pool->next[number], (uint32_t)top);
 	} while (!atomic_compare_exchange_weak(&pool->returned, &top,

@@ -195,6 +195,13 @@ static void open_ways(vdso_fn fn, size_t large_from)
 		__atomic_store_n(&effect.large_from, large_from, __ATOMIC_RELEASE);
 }
 
+static void decide_syscall(void)
+{
+	const char *value = setting("VGETRANDOM_SYSCALL");
+
+	effect.leave_syscall = value && raw_same(value, "off");
+}
+
 /* As early as may be. Who comes earlier still is served by the system call. */
 __attribute__((constructor(101)))
 static void decide(void)
@@ -204,6 +211,7 @@ static void decide(void)
 	size_t large_from;
 	vdso_fn fn = NULL;
 
+	decide_syscall();
 	why_no_threads = thread_setup();
 	if (why_no_threads)
 		effect.small_why = why_no_threads;

@@ -5,6 +5,7 @@
 #ifndef _VGETRANDOM_SETUP_H
 #define _VGETRANDOM_SETUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "vdso.h"
@@ -24,6 +25,7 @@ struct core;
  * @small_why: the reason for @fn
  * @large_why: the reason for @large_from
  * @module_why: the reason why the module's page is not used; NULL if it is
+ * @leave_syscall: syscall(SYS_getrandom, ...) is to be the system call
  *
  * As long as the library has not started all is 0 but for @large_from, and every request
  * is a system call.
@@ -38,6 +40,7 @@ struct effect {
 	const char			*small_why;
 	const char			*large_why;
 	const char			*module_why;
+	bool				leave_syscall;
 };
 
 #define NEVER_LARGE	((size_t)-1)

@@ -13,7 +13,7 @@
  *	thread.c	what each thread has; exit and fork
  *	pool.c		where it has that from
  *	core.c		the ChaCha20 cores
- *	dropin.c	getrandom() and its like on top of this
+ *	dropin.c	getrandom() and its like on top of this; syscall() is in arch/
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@
 #include <uapi/linux/random.h>
 #include <unistd.h>
 
+#include "dropin.h"
 #include "expand.h"
 #include "generator.h"
 #include "raw.h"
@@ -51,7 +52,7 @@ static inline uintptr_t beyond_addresses(const void *buf)
 }
 
 __attribute__((cold))
-static noinline ssize_t fail(ssize_t error)
+noinline ssize_t vgetrandom_fail(ssize_t error)
 {
 	errno = (int)-error;
 	return -1;
@@ -59,7 +60,14 @@ static noinline ssize_t fail(ssize_t error)
 
 static ssize_t result(ssize_t ret)
 {
-	return likely(ret >= 0) ? ret : fail(ret);
+	return likely(ret >= 0) ? ret : vgetrandom_fail(ret);
+}
+
+/* The system call serves a request of this thread. */
+static ssize_t system_call(void *buf, size_t len, unsigned int flags)
+{
+	thread.syscalls++;
+	return raw_syscall(SYS_getrandom, buf, len, flags);
 }
 
 static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
@@ -73,7 +81,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 		len = MOST_BYTES;
 	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
 	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
-		return result(thread_syscall(buf, len, flags));
+		return result(system_call(buf, len, flags));
 	if (effect.fn && !state)
 		state = thread_need_state();
 	/* With other flags the kernel may give what no key should be made of. */
@@ -82,7 +90,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	if (ret)
 		return result(ret);
 	if (!state)
-		return result(thread_syscall(buf, len, flags));
+		return result(system_call(buf, len, flags));
 	return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
 }
 
@@ -106,6 +114,13 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 		   !(beyond_addresses(buf) | flags >> 1)))
 		return result(fast_path(buf, len, flags, state));
 	return slow_path(buf, len, flags);
+}
+
+ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
+{
+	if (effect.leave_syscall)
+		return result(raw_syscall(SYS_getrandom, buf, len, flags));
+	return vgetrandom(buf, len, flags);
 }
 
 void *vgetrandom_alloc(void)

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "raw.h"
 #include "test.h"
 
 #define CANARY		0xa5
@@ -33,7 +34,12 @@ static uint8_t buffer[1 << 20];
 
 static ssize_t kernel(void *buf, size_t len, unsigned int flags)
 {
-	return syscall(SYS_getrandom, buf, len, flags);
+	ssize_t ret = raw_syscall(SYS_getrandom, buf, len, flags);
+
+	if (ret >= 0)
+		return ret;
+	errno = (int)-ret;
+	return -1;
 }
 
 /* Not to be looked through by the compiler, which knows better than to pass such. */
@@ -43,7 +49,7 @@ static void *address(uintptr_t value)
 	return (void *)value;
 }
 
-/* Results and errors of vgetrandom() and getrandom(), against those of the kernel. */
+/* Results and errors of vgetrandom(), getrandom() and syscall(), against the kernel's. */
 static void same_as_kernel(void *buf, size_t len, unsigned int flags)
 {
 	ssize_t want, got;
@@ -61,6 +67,11 @@ static void same_as_kernel(void *buf, size_t len, unsigned int flags)
 	got = getrandom(buf, len, flags);
 	check(got == want && errno == want_errno, "getrandom(%p, %zu, %#x): %zd, errno %d",
 	      buf, len, flags, got, errno);
+	errno = UNTOUCHED;
+	/* Only 32 bits are flags. */
+	got = syscall(SYS_getrandom, buf, len, flags | 1UL << 32);
+	check(got == want && errno == want_errno,
+	      "syscall(SYS_getrandom, %p, %zu, %#x): %zd, errno %d", buf, len, flags, got, errno);
 }
 
 TEST_ENTERS(no_bytes_are_no_error)

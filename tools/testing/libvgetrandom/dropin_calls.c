@@ -94,6 +94,7 @@ static void all_bound(void)
 	bound("arc4random", arc4random);
 	bound("arc4random_buf", arc4random_buf);
 	bound("arc4random_uniform", arc4random_uniform);
+	bound("syscall", syscall);
 }
 #else
 /* What is in the program, dropin_count sees by what it asks the kernel for. */
@@ -123,7 +124,8 @@ static int small(unsigned long n)
 		size_t len = i % (sizeof(buf) + 1);
 
 		if (getrandom(buf, len, 0) != (ssize_t)len ||
-		    getrandom(buf, len, GRND_NONBLOCK) != (ssize_t)len || getentropy(buf, len))
+		    getrandom(buf, len, GRND_NONBLOCK) != (ssize_t)len ||
+		    syscall(SYS_getrandom, buf, len, 0) != (ssize_t)len || getentropy(buf, len))
 			return 1;
 		arc4random_buf(buf, len);
 		arc4random();

@@ -68,7 +68,7 @@ walk()
 [[ -r $image ]] || { echo "Bail out! $image cannot be read"; exit 1; }
 status=0
 # The generator, and what is in between it and a caller of the library's.
-ours='^(vgetrandom|slow_path|fail|generator_getrandom|vgetrandom_slow|pool_may_keep|vgetrandom_chacha20_.*)$'
+ours='^(syscall|vgetrandom(_(for_syscall|fail|slow|chacha20_.*))?|slow_path|generator_getrandom|pool_may_keep)$'
 echo "TAP version 13"
 list "$image" >"$dir/list"
 walk "$dir/list" "$image" >"$dir/tap" || status=1

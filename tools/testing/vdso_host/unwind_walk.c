@@ -86,27 +86,27 @@ static void reseed(unsigned long step, long ip, greg_t *regs)
 		rng->generation++;
 }
 
-static bool after_syscall(long ip)
+/* A key, and not success of mlock2(2). */
+static bool after_key(long ip, const greg_t *regs)
 {
 	uint16_t last;
 
 	memcpy(&last, (void *)(walk.base + ip - SYSCALL_SIZE), sizeof(last));
-	return last == SYSCALL;
+	return last == SYSCALL && regs[REG_RAX] > 0;
 }
 
 /* So that both attempts are given up. */
 static void drop_all_keys(unsigned long step, long ip, greg_t *regs)
 {
 	(void)step;
-	(void)regs;
-	if (after_syscall(ip))
+	if (after_key(ip, regs))
 		memset(page, 0, PAGE);
 }
 
 static void fail_syscalls(unsigned long step, long ip, greg_t *regs)
 {
 	(void)step;
-	if (after_syscall(ip))
+	if (after_key(ip, regs))
 		regs[REG_RAX] = -EINTR;
 }
 
@@ -217,6 +217,21 @@ static void odd_threads(void)
 	thread->state = state;
 }
 
+/* The library's syscall(), whose arguments are one further. */
+static void syscalls(void)
+{
+	struct effect *effect = walk_data("effect");
+
+	walk.fn = (walk_getrandom_fn)walk_data("syscall");
+	walk_call((void *)SYS_getpid, 0, 0, NULL, 0, NULL, NULL);
+	walk_call((void *)SYS_close, -1UL, 0, NULL, 0, NULL, NULL);
+	for (int off = 0; off < 2; off++) {
+		effect->leave_syscall = off;
+		walk_call((void *)SYS_getrandom, (size_t)out, 8, NULL, 0, NULL, NULL);
+	}
+	effect->leave_syscall = false;
+}
+
 /* RLIMIT_MEMLOCK counts. */
 static bool drop_capability(void)
 {
@@ -318,6 +333,7 @@ static void with_each_core(void (*calls)(void))
 		rng->core = widest;
 		walk.fn = walk_data("generator_getrandom");
 		calls();
+		syscalls();
 		walk.fn = fn;
 	}
 	rng->core = 0;
@@ -382,8 +398,8 @@ static void find_cores(void)
 /* Of the library: between a caller and the generator, and between others. */
 static bool is_between(const struct walk_function *function)
 {
-	return !strcmp(function->name, "slow_path") || !strcmp(function->name, "fail") ||
-	       !strcmp(function->name, "pool_may_keep");
+	return !strcmp(function->name, "slow_path") || !strcmp(function->name, "pool_may_keep") ||
+	       !strcmp(function->name, "vgetrandom_fail");
 }
 
 static void test_functions(void)

@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <vgetrandom.h>
 
 #include "command.h"
+#include "raw.h"
 
 #define MAX_SIZES	64
 #define MAX_BYTES	(64UL << 20)
@@ -46,7 +46,7 @@ static unsigned long name(void *buf, size_t len, unsigned long calls)		\
 	return failed;								\
 }
 
-LOOP(loop_syscall, syscall(SYS_getrandom, buf, len, 0))
+LOOP(loop_syscall, raw_syscall(SYS_getrandom, buf, len, 0))
 LOOP(loop_libc, libc_getrandom(buf, len, 0))
 LOOP(loop_vdso, info.vdso(buf, len, 0, state, info.state_size))
 LOOP(loop_ours, vgetrandom(buf, len, 0))

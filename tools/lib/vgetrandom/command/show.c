@@ -153,6 +153,7 @@ static void why(const char *text)
 static void show_environment(const struct vgetrandom_info *info)
 {
 	const char *large = getenv("VGETRANDOM_LARGE"), *core = getenv("VGETRANDOM_CORE");
+	const char *syscall = getenv("VGETRANDOM_SYSCALL");
 
 	/* Whether it is heeded is among the reasons above. */
 	if (large)
@@ -161,6 +162,9 @@ static void show_environment(const struct vgetrandom_info *info)
 		row("environment", "VGETRANDOM_CORE=%s%s", core,
 		    info->core && !strcmp(core, info->core) ? "" :
 		    " (ignored: no core of that name, or not for this processor)");
+	if (syscall)
+		row("environment", "VGETRANDOM_SYSCALL=%s%s", syscall,
+		    strcmp(syscall, "off") ? " (ignored: not \"off\")" : "");
 }
 
 static void show_text(const struct answers *a)

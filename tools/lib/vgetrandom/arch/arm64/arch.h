@@ -45,6 +45,20 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 	return x0;
 }
 
+static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
+{
+	const unsigned long words[6] = { request, (unsigned long)tag };
+	register const unsigned long *first asm("x4") = words;
+	register unsigned long answer asm("x3") = 0;
+
+	asm volatile("ror	x12, x12, #3\n\t"
+		     "ror	x12, x12, #13\n\t"
+		     "ror	x12, x12, #51\n\t"
+		     "ror	x12, x12, #61\n\t"
+		     "orr	x10, x10, x10"
+		     : "+r" (answer) : "r" (first) : "cc", "memory");
+}
+
 static inline void arch_move_out(void *dst, const void *src, size_t len)
 {
 	unsigned int byte;
