@@ -29,7 +29,7 @@ from engine import Plan
 from places import LIBRARY
 
 HERE = os.path.join(places.TOP, "bench/programs")
-NEVER = 0.005
+NEVER = 0.001
 PATIENCE = 120
 # As many times as long: a request's way to the program and back takes its time.
 DIALOGUE_SLICES = 20
@@ -192,7 +192,8 @@ PROGRAMS = (
             note="Go 1.24 and later call the kernel's vDSO function"),
     _dialogue("postgresql", "SELECT gen_random_uuid()", "SELECT 'done:' || "
               "count(gen_random_uuid()) FROM generate_series(1, CALLS)",
-              [*AS_POSTGRES, "RUN", f"{POSTGRES}/postgres", "--single", "-D",
+              # Or the rows of many calls go to a file.
+              [*AS_POSTGRES, "RUN", f"{POSTGRES}/postgres", "--single", "-c", "work_mem=1GB", "-D",
                "DIRECTORY/postgres-WAY", "postgres"], prepare=_init_postgres, name="PostgreSQL"),
     _dialogue("sqlite3", "randomblob(16)", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
               "i + 1 FROM n LIMIT CALLS) SELECT 'done:' || total(length(randomblob(16))) FROM n;",
@@ -300,7 +301,7 @@ class Tracer:
         self._is_run = program.is_run
         self._commands = {way: there.words(program, way) for way in WAYS}
         self._env = there.env
-        self._calls = 600
+        self._calls = 2000
         self._trace = os.path.join(there.directory, "trace")
 
     def _work(self, prefix, calls, way, env):
@@ -334,7 +335,7 @@ class Tracer:
 
     def caller(self, way):
         """Which function makes the last of its system calls."""
-        lines = self._lines(self._calls, way, "-k")
+        lines = self._lines(40, way, "-k")
         frames = [after for before, after in zip(lines, lines[1:]) if " getrandom(" in before]
         return frames[-1] if frames else ""
 
