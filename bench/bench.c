@@ -38,7 +38,8 @@
 /* What would make a worker another one than it is to be. */
 static const char * const unwanted[] = {
 	"LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "OPENSSL_ia32cap",
-	"VGETRANDOM_CORE", "VGETRANDOM_LARGE", "VGETRANDOM_SYSCALL", NULL,
+	"OPENSSL_CONF", "OPENSSL_MODULES", "VGETRANDOM_CORE", "VGETRANDOM_LARGE",
+	"VGETRANDOM_SYSCALL", NULL,
 };
 
 /**

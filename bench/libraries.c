@@ -151,6 +151,17 @@ static void open_syscall(const char *argument)
 CONTENDER(syscalls, .name = "syscall", .open = open_syscall, .run = run_syscall,
 	  .is_random = true);
 
+/* A system call that is none of ours, by libc's syscall(), or that of the library. */
+CALLS(run_other, fn.syscall(SYS_getpid) > 0)
+
+static void open_other(const char *argument)
+{
+	(void)argument;
+	open_libc("syscall");
+}
+
+CONTENDER(other_syscall, .name = "other-syscall", .open = open_other, .run = run_other);
+
 static void open_libbsd(const char *argument)
 {
 	(void)argument;

@@ -56,6 +56,7 @@ extern union function {
 	int	(*cipher)(void *context, unsigned char *out, int *out_len,
 			  const unsigned char *in, int len);
 	void	(*rounds)(unsigned long double_rounds);
+	long	(*syscall)(long number, ...);
 	void	*address;
 } fn;
 

@@ -2,6 +2,8 @@
 """The contenders: what is compared, and in which surroundings each makes its calls."""
 
 import os
+import shutil
+import subprocess
 from typing import NamedTuple
 
 import places
@@ -9,6 +11,8 @@ import places
 WORKER = os.path.join(places.OUT, "worker")
 WITH_VDSO = os.path.join(places.OUT, "with_vdso")
 GLIBC = os.path.join(places.OUT, "glibc-2.41")
+OPENSSL = os.path.join(places.OUT, "openssl-3.5")
+PROVIDER = "ossl-modules/vgetrandom.so"
 
 # libc and the loader are not to use wide registers themselves: then there would be no process
 # that has not.
@@ -53,7 +57,48 @@ def _newer(words):
     loader = os.path.join(GLIBC, "loader")
     return Contender(", glibc 2.41", [loader, "--library-path", os.path.join(GLIBC, "libraries"),
                                       WORKER, *words],
-                     needs=(loader, "there is no glibc 2.41 (bench/get-glibc says why)"))
+                     needs=(loader, "there is no glibc 2.41 (bench/get-debian13 glibc says why)"))
+
+
+def openssl(directory):
+    """What has to be in the environment of programs that use OpenSSL without the provider, and
+    with it; {} for the latter: it is not built. The files are made in a directory."""
+    def command(word, config):
+        return subprocess.run([os.path.join(places.BUILD, "lib/vgetrandom"), "openssl", word,
+                               config], check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env={**os.environ, **env}).returncode
+
+    built, copy = (os.path.join(where, PROVIDER)
+                   for where in (os.path.join(places.BUILD, "lib"), directory))
+    os.makedirs(os.path.dirname(copy), exist_ok=True)
+    env = {"LD_LIBRARY_PATH": directory}
+    off, on = (shutil.copy("/etc/ssl/openssl.cnf", os.path.join(directory, f"{word}.cnf"))
+               for word in ("off", "on"))
+    if not os.path.exists(built):
+        return {"OPENSSL_CONF": off}, {}
+    shutil.copy(built, copy)
+    shutil.copy(places.LIBRARY, os.path.join(directory, "libvgetrandom.so.0"))
+    # The system's may have either.
+    for config in (off, on):
+        command("off", config)
+    if command("on", on):
+        places.die("the OpenSSL provider cannot be turned on")
+    with open(on, "r+", encoding="utf-8") as file:
+        text = file.read().replace(built, copy)
+        file.seek(0)
+        file.write(text)
+        file.truncate()
+    return {"OPENSSL_CONF": off}, {"OPENSSL_CONF": on, **env}
+
+
+def _openssl(words):
+    """3.5, on the glibc that it needs."""
+    made = _newer(words)
+    libraries_of = os.path.join(OPENSSL, "libraries")
+    path = f"{libraries_of}:{os.path.join(places.OUT, 'provider')}:{made.command[2]}"
+    return made._replace(
+        name=", OpenSSL 3.5", command=[*made.command[:2], path, *made.command[3:]],
+        needs=(libraries_of, "there is no OpenSSL 3.5 (bench/get-debian13 openssl says why)"))
 
 
 def _musl(words):
@@ -98,6 +143,26 @@ def _made(setting, words, call=None, preload=False, core="", large=""):
     return made._replace(name=name + made.name, call=call or words[0], env=env, core=core)
 
 
+def _rand_bytes():
+    """OpenSSL's RAND_bytes(), this system's and that of 3.5: without our provider, with it, and
+    with it and the module's page."""
+    without, provider = openssl(os.path.join(places.OUT, "provider"))
+    made = []
+    for setting, where in ((_here, "native"), (_openssl, "openssl-3.5")):
+        contender = _made(setting, ["RAND_bytes"])._replace(where=where, env=without)
+        made.append(contender)
+        contender = contender._replace(where="provider" if setting is _here else
+                                       where + "-provider", name=contender.name + ", provider",
+                                       env=provider)
+        if not provider:
+            contender = contender._replace(needs=(PROVIDER, "the provider is not built"))
+        made += [contender, contender._replace(
+            where=contender.where + "-module", name=contender.name + ", module",
+            command=[WITH_VDSO, "--page", *contender.command],
+            env={**provider, "LD_PRELOAD": places.LIBRARY})]
+    return made
+
+
 def libraries():
     """What programs call, and libvgetrandom in place of it.
 
@@ -121,10 +186,11 @@ def libraries():
         _made(_here, ["arc4random_buf"]),
         _made(_musl, ["getrandom"]),
         _made(_here, ["libbsd"], call="arc4random_buf"),
-        _made(_here, ["RAND_bytes"]),
+        *_rand_bytes(),
         _made(_here, ["randombytes_buf", "sysrandom"]),
         _made(_here, ["randombytes_buf", "internal"]),
         _made(_here, ["syscall"]),
+        *(_made(_here, ["other-syscall"], preload=preload) for preload in (False, True)),
         _made(_here, ["least-call"]),
         _made(_no_vdso, ["vgetrandom"], preload=True),
         _made(_no_vdso, ["getrandom"]),

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Programs as Debian has them, with libvgetrandom preloaded and without, and why they gain what
-they gain.
+"""Programs as Debian has them, with libvgetrandom and without; what reaches them, and if nothing
+does, why.
 
-Each is a worker, so the engine times them like all others. The reason comes from strace: how
-often the kernel is asked for one request of the program, without libvgetrandom and with it; and
-by whom, if it still is with it.
+Each is a worker, so the engine times them like all others. A program runs in these ways, as far
+as they apply to it:
+
+    none      without libvgetrandom
+    preload   as "vgetrandom run" starts it
+    provider  with the OpenSSL provider in its openssl.cnf
+    example   with code of the program's own: the example for Java
+    module    in that of these ways that reaches it, with the page that vgetrandom.ko shows
+
+What reaches it comes from strace: how often a request makes the system call, reads the device or
+makes the getpid() of OpenSSL's generator, in each way; and which function makes the system call.
 """
 
 import glob
@@ -15,69 +23,118 @@ import subprocess
 import tempfile
 from typing import NamedTuple
 
+import contenders
 import places
 from engine import Plan
 from places import LIBRARY
 
 HERE = os.path.join(places.TOP, "bench/programs")
-NEVER = 0.001
+NEVER = 0.005
 PATIENCE = 120
 # As many times as long: a request's way to the program and back takes its time.
 DIALOGUE_SLICES = 20
 
 
+WAYS = ("none", "preload", "provider", "example", "module")
+
+
 class Program(NamedTuple):
     """A request of a program.
 
-    package: Debian's; does: the request, for people; command: its worker; is_run: each request
-    runs the program anew; prepare: what has to be done first, with a directory; False: it cannot.
+    package: Debian's; does: the request, for people; command: its worker, with RUN where the
+    program itself begins; is_run: each request runs the program anew; prepare: what has to be
+    done first, with a directory; False: it cannot; name: for README.md, if it stands there;
+    has_example: there is an example that reaches it; note: what else there is to say, and what
+    helps if nothing reaches it.
     """
     package: str
     does: str
     command: list
     is_run: bool = False
     prepare: object = None
+    name: str = ""
+    has_example: bool = False
+    note: str = ""
 
 
 def _script(name, *arguments):
     return [os.path.join(HERE, "worker." + name), *arguments]
 
 
-def _python(does):
-    return Program("python3", does, ["/usr/bin/python3", *_script("py", does)])
+def _python(does, name=""):
+    return Program("python3", does, ["RUN", "/usr/bin/python3", *_script("py", does)], name=name)
 
 
-def _ruby(does):
-    return Program("ruby", does, ["ruby", *_script("rb", does)])
+def _ruby(does, name=""):
+    return Program("ruby", does, ["RUN", "ruby", *_script("rb", does)], name=name)
 
 
-def _perl(package, module, does, call=None):
-    return Program(package, does, ["perl", *_script("pl", module, call or does)])
+def _perl(package, module, does, call=None, **fields):
+    return Program(package, does, ["RUN", "perl", *_script("pl", module, call or does)], **fields)
 
 
-def _php(package, does):
-    return Program(package, does, ["php", *_script("php", does)])
+def _php(package, does, **fields):
+    return Program(package, does, ["RUN", "php", *_script("php", does)], **fields)
 
 
-def _node(does):
-    return Program("nodejs", does, ["node", *_script("js", does)])
+def _node(does, **fields):
+    return Program("nodejs", does, ["RUN", "node", *_script("js", does)], **fields)
 
 
-def _dialogue(package, does, request, command, prepare=None):
+def _rust(package, does, crate, **fields):
+    return Program(package, does, ["RUN", "DIRECTORY/rust-worker", crate], prepare=_build_rust,
+                   **fields)
+
+
+def _dialogue(package, does, request, command, **fields):
     return Program(package, does, ["/usr/bin/python3", os.path.join(HERE, "command.py"),
-                                   "--dialogue", request, *command], prepare=prepare)
+                                   "--dialogue", request, *command], **fields)
 
 
-def _run(package, does, *command):
+def _run(package, does, *command, **fields):
     return Program(package, f"{does}, a run of it",
-                   ["/usr/bin/python3", os.path.join(HERE, "command.py"), *command], is_run=True)
+                   ["/usr/bin/python3", os.path.join(HERE, "command.py"), *command], is_run=True,
+                   **fields)
+
+
+def _done(*command, **options):
+    """Whether it succeeds."""
+    return not subprocess.run(command, check=False, capture_output=True, **options).returncode
 
 
 def _build_go(directory):
     env = {**os.environ, "HOME": directory, "GOCACHE": os.path.join(directory, "cache")}
-    return not subprocess.run(["go", "build", "-o", os.path.join(directory, "go-worker"),
-                               *_script("go")], env=env, check=False,
-                              capture_output=True).returncode
+    return _done("go", "build", "-o", os.path.join(directory, "go-worker"), *_script("go"),
+                 env=env)
+
+
+def _build_rust(directory):
+    """With Debian's compiler and crates."""
+    worker, build = (os.path.join(directory, name) for name in ("rust-worker", "rust"))
+    if os.path.exists(worker):
+        return True
+    env = {**os.environ, "CARGO_HOME": build, "RUSTC": "/usr/bin/rustc", "HOME": build,
+           "CARGO_TARGET_DIR": os.path.join(build, "target")}
+    return _done("/usr/bin/cargo", "build", "--quiet", "--release", "--offline",
+                 "--config", 'source.crates-io.replace-with="debian"', "--config",
+                 'source.debian.directory="/usr/share/cargo/registry"', "--manifest-path",
+                 shutil.copytree(os.path.join(HERE, "rust"), build) + "/Cargo.toml", env=env) and \
+        bool(shutil.move(os.path.join(build, "target/release/worker"), worker))
+
+
+JAVA = os.path.join(places.OUT, "openjdk-25")
+# The loader and the libraries of Debian 13 are older than nothing else that it needs.
+RUN_JAVA = [os.path.join(contenders.GLIBC, "loader"), "--library-path",
+            os.path.join(contenders.GLIBC, "libraries") + f":{JAVA}/libraries:DIRECTORY",
+            f"{JAVA}/jre/bin/java", "--enable-native-access=ALL-UNNAMED"]
+
+
+def _build_java(directory):
+    return _done(os.path.join(places.TOP, "bench/get-debian13"), "java") and \
+        _done(*[word.replace("DIRECTORY", directory) for word in RUN_JAVA],
+              "-m", "jdk.compiler/com.sun.tools.javac.Main", "-d", directory,
+              os.path.join(HERE, "Worker.java"),
+              os.path.join(places.TOP, "tools/lib/vgetrandom/examples/VgetrandomProvider.java"))
 
 
 # It refuses to be root's.
@@ -87,192 +144,334 @@ POSTGRES = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgre
 
 
 def _init_postgres(directory):
-    # One for each server: both run at the same time.
-    for variant in (False, True):
-        data = os.path.join(directory, f"postgres-{variant}")
+    # One for each server: all run at the same time.
+    for way in WAYS:
+        data = os.path.join(directory, f"postgres-{way}")
         os.mkdir(data)
-        if not os.getuid() and subprocess.run(["chown", "postgres:", data], check=False,
-                                              capture_output=True).returncode:
+        if not os.getuid() and not _done("chown", "postgres:", data):
             return False
-        if subprocess.run([*AS_POSTGRES, f"{POSTGRES}/initdb", "-N", "-D", data], check=False,
-                          capture_output=True, cwd=directory).returncode:
+        if not _done(*AS_POSTGRES, f"{POSTGRES}/initdb", "-N", "-D", data, cwd=directory):
             return False
     return True
 
 
-# In a command DIRECTORY is the one that its preparation got, and PRELOAD is True or False.
+# In a command DIRECTORY is the one that its preparation got, and WAY is how it runs.
 PROGRAMS = (
-    _python("os.urandom(16)"), _python("os.urandom(4096)"), _python("uuid.uuid4()"),
+    _python("os.urandom(16)", "Python"), _python("os.urandom(4096)"), _python("uuid.uuid4()"),
     _python("secrets.token_hex(16)"), _python("secrets.randbelow(1000000)"),
-    _ruby("SecureRandom.hex(16)"), _ruby("SecureRandom.uuid"), _ruby("Random.urandom(4096)"),
-    _perl("libuuid-perl", "UUID", "UUID::generate_random()", "UUID::generate_random($id)"),
-    _perl("libbsd-arc4random-perl", "BSD::arc4random", "BSD::arc4random::arc4random()"),
-    _perl("libcrypt-urandom-perl", "Crypt::URandom", "Crypt::URandom::urandom(16)"),
-    _php("php-cli", "sodium_crypto_secretbox_keygen()"), _php("php-cli", "random_bytes(16)"),
-    _php("php-cli", "random_int(1, 1000000)"), _php("php-uuid", "uuid_create(UUID_TYPE_RANDOM)"),
-    _node("crypto.randomBytes(16)"), _node("crypto.randomUUID()"),
-    Program("golang-go", "rand.Read() of 16 bytes", ["DIRECTORY/go-worker"], prepare=_build_go),
-    _dialogue("sqlite3", "randomblob(16)", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
-              "i + 1 FROM n LIMIT CALLS) SELECT 'done:' || total(length(randomblob(16))) FROM n;",
-              ["sqlite3", "-interactive", ":memory:"]),
+    _python("ssl.RAND_bytes(16)", "Python"),
+    _ruby("SecureRandom.hex(16)", "Ruby"), _ruby("SecureRandom.uuid"),
+    _ruby("Random.urandom(4096)"), _ruby("OpenSSL::Random.random_bytes(16)", "Ruby"),
+    _php("php-cli", "random_bytes(16)", name="PHP"),
+    _php("php-cli", "random_int(1, 1000000)", name="PHP"),
+    _php("php-cli", "openssl_random_pseudo_bytes(16)", name="PHP"),
+    _php("php-cli", "sodium_crypto_secretbox_keygen()"),
+    _php("php-uuid", "uuid_create(UUID_TYPE_RANDOM)",
+         note="`random_bytes()` instead helps"),
+    _node("crypto.randomBytes(16)", name="Node.js"),
+    _node("crypto.randomUUID()", name="Node.js", note="it keeps bytes for 128 calls"),
+    _rust("librust-getrandom-dev", "getrandom::getrandom(), 16 bytes", "getrandom",
+          name="Rust, getrandom 0.2"),
+    _rust("librust-uuid-dev", "Uuid::new_v4()", "uuid", name="Rust, uuid"),
+    _rust("librust-rand-dev", "rand::thread_rng(), 16 bytes", "thread_rng",
+          name="Rust, rand 0.8", note="there is nothing to gain"),
+    Program("openjdk-25-jre-headless", "SecureRandom.nextBytes(), 16 bytes",
+            ["RUN", *RUN_JAVA, "-cp", "DIRECTORY", "Worker", "WAY"], prepare=_build_java,
+            name="Java", has_example=True,
+            note="`VgetrandomProvider.java` calls the library"),
+    Program("golang-go", "rand.Read() of 16 bytes", ["RUN", "DIRECTORY/go-worker"],
+            prepare=_build_go, name="Go",
+            note="Go 1.24 and later call the kernel's vDSO function"),
     _dialogue("postgresql", "SELECT gen_random_uuid()", "SELECT 'done:' || "
               "count(gen_random_uuid()) FROM generate_series(1, CALLS)",
-              [*AS_POSTGRES, f"{POSTGRES}/postgres", "--single", "-D",
-               "DIRECTORY/postgres-PRELOAD", "postgres"], _init_postgres),
-    _run("coreutils", "true", "/usr/bin/true"),
-    _run("openssl", "openssl rand", "openssl", "rand", "-hex", "16"),
+              [*AS_POSTGRES, "RUN", f"{POSTGRES}/postgres", "--single", "-D",
+               "DIRECTORY/postgres-WAY", "postgres"], prepare=_init_postgres, name="PostgreSQL"),
+    _dialogue("sqlite3", "randomblob(16)", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
+              "i + 1 FROM n LIMIT CALLS) SELECT 'done:' || total(length(randomblob(16))) FROM n;",
+              ["RUN", "sqlite3", "-interactive", ":memory:"], name="SQLite",
+              note="there is nothing to gain"),
+    _perl("libuuid-perl", "UUID", "UUID::generate_random()", "UUID::generate_random($id)",
+          name="Perl, UUID"),
+    _perl("libbsd-arc4random-perl", "BSD::arc4random", "BSD::arc4random::arc4random()"),
+    _perl("libcrypt-urandom-perl", "Crypt::URandom", "Crypt::URandom::urandom(16)",
+          name="Perl, Crypt::URandom", note="`BSD::arc4random` helps"),
+    _run("openssh-client", "ssh-keygen -t ed25519", "sh", "-c",
+         "rm -f $0 && exec ssh-keygen -q -t ed25519 -N '' -f $0", "DIRECTORY/key-WAY",
+         name="OpenSSH"),
+    _run("openssl", "openssl rand", "openssl", "rand", "-hex", "16", name="openssl"),
+    _run("gpg", "gpg --gen-random", "gpg", "--no-options", "--homedir", "DIRECTORY", "--gen-random",
+         "1", "16", name="GnuPG"),
     _run("uuid-runtime", "uuidgen -r", "uuidgen", "-r"),
     _run("coreutils", "mktemp -u", "mktemp", "-u"),
-    _run("coreutils", "shuf -i 1-1000", "shuf", "-i", "1-1000"),
+    _run("coreutils", "shuf -i 1-1000", "shuf", "-i", "1-1000", name="coreutils"),
+    _run("coreutils", "true", "/usr/bin/true"),
+    _run("busybox-static", "mktemp -u", "/bin/busybox", "mktemp", "-u", name="BusyBox, static",
+         note="to link it with libvgetrandom.a helps"),
 )
 
 
-def _command(program, preload):
-    return [word.replace("PRELOAD", str(preload)) for word in program.command]
+def _command(program, way):
+    run = [os.path.join("DIRECTORY", "with_vdso"), "--page"] if way == "module" else []
+    at = program.command.index("RUN") if "RUN" in program.command else 0
+    words = program.command[:at] + run + program.command[at:]
+    if way == "module" and program.has_example:
+        way = "example"
+    return [word.replace("WAY", way) for word in words if word != "RUN"]
+
+
+class Surroundings:
+    """A directory with copies of all that programs load: those that run as another user can read
+    it there."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        for path in (LIBRARY, contenders.WITH_VDSO):
+            shutil.copy(path, directory)
+        self._openssl, self._provider = contenders.openssl(directory)
+
+    def words(self, program, way):
+        """Its command."""
+        return [word.replace("DIRECTORY", self.directory) for word in _command(program, way)]
+
+    def env(self, way, reached=""):
+        """What is in the environment besides. reached: of the way "module"."""
+        env = dict(self._openssl)
+        if way in ("preload", "module"):
+            env["LD_PRELOAD"] = os.path.join(self.directory, os.path.basename(LIBRARY))
+        if way == "provider" or (way, reached) == ("module", "provider"):
+            env |= self._provider
+        return env
+
+    def ways(self, program):
+        """In which it can run, and what may reach it; but for the module."""
+        ways = ["none", "preload"]
+        if self._provider and Tracer(program, self).loads_provider():
+            ways.append("provider")
+        return ways + ["example"] * program.has_example
 
 
 def _version(package):
     """Without what is Debian's in it."""
+    if package.startswith("openjdk") and os.path.isfile(f"{JAVA}/jre/release"):
+        with open(f"{JAVA}/jre/release", encoding="utf-8") as file:
+            return re.search('JAVA_VERSION="(.*)"', file.read()).group(1)
     found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], check=False,
                            text=True, capture_output=True).stdout
     return re.split(r"[-+~]", found.partition(":")[2] or found)[0] or "unknown"
 
 
-def _work(command, calls):
+def _work(command, calls, env=None):
     """A worker's run with a request for so many calls, or None if it fails."""
     try:
         done = subprocess.run(command, input=f"time 0 {calls} 1 0\n", text=True, check=False,
-                              capture_output=True, errors="replace", timeout=PATIENCE)
+                              capture_output=True, errors="replace", timeout=PATIENCE,
+                              env={**os.environ, **(env or {})})
     except subprocess.TimeoutExpired:
         return None
     return done if not done.returncode and done.stdout.count("\n") == 2 else None
 
 
+class Asked(NamedTuple):
+    """How often a request makes the system call, reads the device, and looks whether its process
+    has forked, which only OpenSSL's generator does each time."""
+    getrandom: float
+    device: float
+    openssl: float
+
+
 class Tracer:
-    """What strace sees of a program's requests."""
+    """What strace and the loader see of a program's requests."""
 
-    def __init__(self, program, directory, library):
-        self._program = program
-        self._preload = "LD_PRELOAD=" + library
-        self._calls = 1 if program.is_run else 2000
-        self._trace = os.path.join(directory, "trace")
+    EVENTS = (r" getrandom\(", r" read\(\d+</dev/u?random>", r" getpid\(")
 
-    def _lines(self, calls, preload, *options):
-        env = ["-E", self._preload] if preload else []
-        if not _work(["strace", "-f", "-qq", "-y", *options, *env, "-e", "trace=getrandom,read",
-                      "-e", "signal=none", "-o", self._trace,
-                      *_command(self._program, preload)], calls):
+    def __init__(self, program, there):
+        self._is_run = program.is_run
+        self._commands = {way: there.words(program, way) for way in WAYS}
+        self._env = there.env
+        self._calls = 600
+        self._trace = os.path.join(there.directory, "trace")
+
+    def _work(self, prefix, calls, way, env):
+        command = self._commands[way]
+        if not self._is_run:
+            return _work(prefix + command, calls, env)
+        # Without its parent, which is Python.
+        return subprocess.run(prefix + command[2:], check=False, text=True, errors="replace",
+                              env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+                              capture_output=True)
+
+    def _lines(self, calls, way, *options, events="getrandom,read,getpid"):
+        env = [word for name, value in self._env(way).items()
+               for word in ("-E", f"{name}={value}")]
+        if not self._work(["strace", "-f", "-qq", "-y", *options, *env, "-e", f"trace={events}",
+                           "-e", "signal=none", "-o", self._trace], calls, way, {}):
             raise OSError("strace does not work here")
         with open(self._trace, encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()
 
-    def asked(self, preload):
-        """How often a request makes the system call, and reads the device."""
+    def asked(self, way):
+        """Of a request."""
         counts = []
         for calls in (0, self._calls):
-            lines = self._lines(calls, preload)
-            counts.append([sum(bool(re.search(what, line)) for line in lines) for what in
-                           (r" getrandom\(", r" read\(\d+</dev/u?random>")])
-        return [(some - none) / self._calls for none, some in zip(*counts)]
+            lines = self._lines(calls, way)
+            counts.append([sum(bool(re.search(what, line)) for line in lines)
+                           for what in self.EVENTS])
+        if self._is_run:
+            return Asked(*counts[0])
+        return Asked(*((some - none) / self._calls for none, some in zip(*counts)))
 
-    def caller(self):
-        """Which function makes the last of its system calls with the library."""
-        lines = self._lines(min(self._calls, 400), True, "-k")
+    def caller(self, way):
+        """Which function makes the last of its system calls."""
+        lines = self._lines(self._calls, way, "-k")
         frames = [after for before, after in zip(lines, lines[1:]) if " getrandom(" in before]
         return frames[-1] if frames else ""
 
-    def calls_arc4random(self):
-        """Whether it is the library that it calls then."""
-        done = _work(["env", "LD_DEBUG=bindings", self._preload,
-                      *_command(self._program, True)], 1)
-        return bool(done and re.search(r"to .*/libvgetrandom\.so.*symbol .arc4random",
-                                       done.stderr))
+    def opens(self, way, name):
+        """Whether it opens a file, such as the library or the provider."""
+        return any(name in line and " ENOENT " not in line
+                   for line in self._lines(1, way, events="openat"))
+
+    def loads_provider(self):
+        """Whether it does, if openssl.cnf says so."""
+        try:
+            return self.opens("provider", contenders.PROVIDER)
+        except OSError:
+            return False
+
+    def names(self):
+        """Which of the library's names the program is bound to."""
+        done = self._work([], 1, "preload", {**self._env("preload"), "LD_DEBUG": "bindings"})
+        return set(re.findall(r" to \S*/libvgetrandom\.so\S* .*symbol .(getrandom|getentropy|"
+                              r"arc4random\w*)'", done.stderr)) if done else set()
 
 
-def _reason(program, tracer, without, calls_with):
-    calls, reads = without
+LIBC, SYSCALL, PROVIDER, EXAMPLE, NOTHING = (
+    "libc's names", "`syscall()`", "OpenSSL provider", "the example", "nothing")
+
+
+def _reached(program, tracer, asked):
+    """What reaches the program. asked: in each way."""
+    none, preload = asked["none"], asked["preload"]
+    if program.has_example:
+        return EXAMPLE
     if program.is_run:
-        return "it is mostly its start, and to load a library more takes time"
-    if calls > 0.05 and calls_with < calls / 2:
-        return "it asks by libc"
-    if reads > NEVER:
-        return "it reads /dev/urandom"
-    if calls <= 0.05:
-        return "it calls arc4random() of libbsd, which is replaced" if tracer.calls_arc4random() \
-            else "it has a generator of its own"
-    caller = tracer.caller()
-    if "(syscall+" in caller:
-        return "it makes the system call by syscall(2)"
-    if re.search(r"/libc[.-].*\(getrandom\+", caller):
-        return "it loads modules with RTLD_DEEPBIND: libc goes first"
-    return "it makes the system call itself, without libc"
+        if "provider" in asked and asked["provider"].openssl < none.openssl:
+            return PROVIDER
+        return LIBC if tracer.names() else NOTHING
+    if none.getrandom > 0.05:
+        return NOTHING if preload.getrandom >= none.getrandom / 2 else \
+            SYSCALL if "(syscall+" in tracer.caller("none") else LIBC
+    if "provider" in asked and none.openssl > NEVER:
+        return PROVIDER if asked["provider"].openssl < none.openssl / 2 else NOTHING
+    return LIBC if none.device <= NEVER and any("arc4random" in name for name in tracer.names()) \
+        else NOTHING
 
 
-def _explain(program, directory, library):
-    tracer = Tracer(program, directory, library)
+def _why(program, tracer, asked, reached):
+    """Where its bytes come from; or why nothing reaches it."""
+    none = asked["none"]
+    if program.is_run:
+        return "it is linked statically" \
+            if not tracer.opens("preload", os.path.basename(LIBRARY)) else \
+            "its start is most of it" if none.getrandom else "it asks for no random bytes"
+    if none.getrandom <= 0.05:
+        return "it calls `arc4random()`" if reached == LIBC else \
+            "it draws from OpenSSL's generator" if "provider" in asked and \
+            none.openssl > NEVER else \
+            "it reads /dev/urandom" if none.device > NEVER else "it has a generator of its own"
+    caller = tracer.caller("preload") if reached == NOTHING else ""
+    return "it calls libc" if reached == LIBC else \
+        "it calls libc's `syscall()`" if reached == SYSCALL or "(syscall+" in caller else \
+        "it loads modules with RTLD_DEEPBIND, so libc comes first" \
+        if re.search(r"/libc[.-].*\(getrandom\+", caller) else \
+        "it makes the system call itself, without libc"
+
+
+def _explain(program, there, ways):
+    """What is in a row besides times."""
+    tracer = Tracer(program, there)
     try:
-        without = tracer.asked(False)
-        calls_with = tracer.asked(True)[0]
-        why = _reason(program, tracer, without, calls_with)
+        asked = {way: tracer.asked(way) for way in ways}
+        reached = _reached(program, tracer, asked)
+        why = "; ".join(filter(None, (_why(program, tracer, asked, reached),
+                                      program.note)))
     except OSError as error:
-        return {"asked_without": None, "asked_with": None, "why": f"unknown: {error}"}
-    return {"asked_without": round(without[0], 2), "asked_with": round(calls_with, 2), "why": why}
+        return {"asked_without": None, "asked_with": None, "reached": "unknown",
+                "why": f"unknown: {error}"}
+    after = asked[_way(reached)]
+    return {"asked_without": round(asked["none"].getrandom, 2),
+            "asked_with": round(after.getrandom, 2), "reached": reached, "why": why}
 
 
-def _ready(program, directory):
-    """With the directory in its command; None if the program is not there, or does not work."""
-    ready = program._replace(command=[word.replace("DIRECTORY", directory)
-                                      for word in program.command])
+def _way(reached):
+    """Which way of running it counts as that with libvgetrandom."""
+    return {PROVIDER: "provider", EXAMPLE: "example"}.get(reached, "preload")
+
+
+def _is_there(program, there):
+    """Whether it works, once it is prepared."""
     try:
-        if (not program.prepare or program.prepare(directory)) and \
-           _work(_command(ready, False), 1):
-            return ready
+        if (not program.prepare or program.prepare(there.directory)) and \
+           _work(there.words(program, "none"), 1):
+            return True
     except OSError:
         pass
     print(f"{program.package}: {program.does} is left out: the package is not there, or does not "
           "work")
-    return None
+    return False
 
 
 def _is_dialogue(program):
     return "--dialogue" in program.command
 
 
-def _time(chosen, library, rounds, slice_ms):
-    """Without the library and with it, in turns."""
-    plan = Plan()
-    for program in chosen:
-        for preload in (False, True):
-            worker = plan.worker(_command(program, preload),
-                                 {"LD_PRELOAD": library} if preload else {})
-            plan.time(worker, 0)
-    return plan.run(rounds, slice_ms) if chosen else []
+def _time(chosen, there, rounds, slice_ms):
+    """In all their ways, in turns. chosen: programs, ways and what reaches them. Their times by
+    way."""
+    plan, names = Plan(), []
+    for program, ways, row in chosen:
+        reached = _way(row["reached"])
+        timed = [way for way in ways if way in ("none", "preload", reached)]
+        if row["reached"] != NOTHING and not program.is_run:
+            timed.append("module")
+        for way in timed:
+            worker = plan.worker(there.words(program, way), there.env(way, reached))
+            plan.time(worker, 0, does=program.does, way=way)
+            names.append((program, way))
+    rows = plan.run(rounds, slice_ms) if chosen else []
+    if len(rows) != len(names):
+        places.die("a program that has worked does not work any more")
+    return [{row["way"]: row["ns"] for row, (program, _) in zip(rows, names) if program is one}
+            for one, *_ in chosen]
 
 
 def packages():
-    """All that is needed to measure them all."""
-    return sorted({program.package for program in PROGRAMS} | {"strace"})
+    """All that is needed to measure them all. The JDK is fetched."""
+    return sorted({program.package for program in PROGRAMS if not program.has_example} |
+                  {"cargo", "rustc", "strace"})
 
 
 def measure(rounds, slice_ms):
     """Rows, of those that are there."""
-    os.environ.pop("LD_PRELOAD", None)
+    for name in ("LD_PRELOAD", "OPENSSL_CONF"):
+        os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
-        # Programs that run as another user can read it there.
-        library = shutil.copy(LIBRARY, directory)
-        there = [ready for program in PROGRAMS for ready in [_ready(program, directory)] if ready]
-        there.sort(key=_is_dialogue)
-        found = [row for dialogues in (False, True)
-                 for row in _time([program for program in there
-                                   if _is_dialogue(program) == dialogues], library, rounds,
-                                  slice_ms * (DIALOGUE_SLICES if dialogues else 1))]
-        if len(found) != 2 * len(there):
-            places.die("a program that has worked does not work any more")
-        rows = []
-        for program, without, with_library in zip(there, found[::2], found[1::2]):
-            rows.append({"where": "native", "program": program.package,
-                         "version": _version(program.package), "does": program.does,
-                         "without": without["ns"], "with": with_library["ns"],
-                         **_explain(program, directory, library)})
-        return rows
+        there = Surroundings(directory)
+        chosen = []
+        for program in PROGRAMS:
+            if _is_there(program, there):
+                ways = there.ways(program)
+                chosen.append((program, ways, _explain(program, there, ways)))
+        chosen.sort(key=lambda one: _is_dialogue(one[0]))
+        found = [times for dialogues in (False, True)
+                 for times in _time([one for one in chosen if _is_dialogue(one[0]) == dialogues],
+                                    there, rounds,
+                                    slice_ms * (DIALOGUE_SLICES if dialogues else 1))]
+        order = [program.does for program in PROGRAMS]
+        rows = [{"where": "native", "program": program.package, "name": program.name,
+                 "version": _version(program.package), "does": program.does,
+                 "without": times["none"], "with": times[_way(row["reached"])],
+                 "module": times.get("module"), "ways": times, **row}
+                for (program, _, row), times in zip(chosen, found)]
+        return sorted(rows, key=lambda row: order.index(row["does"]))

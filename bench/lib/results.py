@@ -15,8 +15,9 @@
     module      getrandom(2) of Debian's kernel, booted, with the module loaded and without
 
 All but the first three are arrays of rows. A row has "where" (native, guest, stock, no-vdso,
-our-vdso, module, module-locked), "impl", "core", "libc", "call", "bytes", "threads" and "ns", the
-time of a call, as far as they apply.
+our-vdso, module, module-locked; for OpenSSL provider, openssl-3.5, openssl-3.5-provider, and with
+-module the provider with the module's page), "impl", "core", "libc", "call", "bytes", "threads" and
+"ns", the time of a call, as far as they apply. "programs" has others: see measure() there.
 """
 
 import hashlib

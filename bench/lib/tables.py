@@ -92,11 +92,13 @@ def _show_crossover(rows):
 
 
 def _show_programs(rows):
-    terminal("native: ns of a request, without libvgetrandom and with it; the kernel is asked",
-             ["request", "package", "without", "with", "times", "before", "after", "why"],
-             [[row["does"], row["program"], f"{row['without']:.0f}", f"{row['with']:.0f}",
-               f"{row['without'] / row['with']:.2f}", row["asked_without"], row["asked_with"],
-               row["why"]] for row in rows])
+    ways = list(dict.fromkeys(way for row in rows for way in row["ways"]))
+    terminal("native: ns of a request, in each way that applies; \"with\" is that which reaches it",
+             ["request", "package", *ways, "times", "reached by", "asked", "with", "why"],
+             [[row["does"], row["program"],
+               *(f"{row['ways'][way]:.0f}" if way in row["ways"] else "-" for way in ways),
+               f"{row['without'] / row['with']:.2f}", row["reached"], row["asked_without"],
+               row["asked_with"], row["why"]] for row in rows])
 
 
 def _show_start(rows):
@@ -133,6 +135,8 @@ def verdict():
         targets.libraries(found, places.cores(), judged)
     if found["start"]:
         targets.start(found, judged)
+    if found["programs"]:
+        targets.programs(found, judged)
     if found["module"]:
         targets.guest_module(found, judged)
     judged.print()
@@ -317,6 +321,14 @@ def lib(found):
     return "\n\n".join(parts)
 
 
+def _without_and_with(row):
+    """Cells of a program: without libvgetrandom, with it, and with the module loaded."""
+    def cell(ns):
+        return f"{duration(ns)} {times(row['without'] / ns)}" if ns else "-"
+
+    return [duration(row["without"]), cell(row["with"]), cell(row["module"])]
+
+
 def programs(found):
     """Programs with libvgetrandom and without."""
     if not found["programs"]:
@@ -326,12 +338,22 @@ def programs(found):
         return "-" if row["asked_without"] is None else \
             f"{row['asked_without']:g} -> {row['asked_with']:g}"
 
-    return markdown(["package", "request", "without", "with libvgetrandom", "asked the kernel",
-                     "why"],
-                    [[f"{row['program']} {row['version']}", f"`{row['does']}`",
-                      duration(row["without"]), duration(row["with"]) + " " +
-                      times(row["without"] / row["with"]), asked(row), row["why"]]
-                     for row in found["programs"]], 2)
+    return _measured(found) + "\n\n" + markdown(
+        ["package", "request", "reached by", "why, and what helps", "system calls a request",
+         "without", "with", "with the module"],
+        [[f"{row['program']} {row['version']}", f"`{row['does']}`", row["reached"], row["why"],
+          asked(row), *_without_and_with(row)] for row in found["programs"]], 4)
+
+
+def who(found):
+    """Who gains: the programs that people ask for first."""
+    if not found["programs"]:
+        return None
+    return _measured(found) + "\n\n" + markdown(
+        ["program", "request", "reached by", "without", "with", "with the module"],
+        [[row["name"], f"`{row['does']}`",
+          row["reached"] if row["reached"] != "nothing" else f"nothing: {row['why']}",
+          *_without_and_with(row)] for row in found["programs"] if row["name"]], 3)
 
 
 SIBLING_SIZES = (16, 256, 4096, 65536)
@@ -355,7 +377,7 @@ def siblings(found, before):
 
 
 # Where each goes: between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
-PLACES = {"README.md": {"gain": gain},
+PLACES = {"README.md": {"gain": gain, "who": who},
           "bench/README.md": {"bench": bench, "siblings": siblings, "lib": lib,
                               "programs": programs}}
 

@@ -35,6 +35,21 @@ OF_VDSO_FROM = (256, 1.03)
 MORE_THAN_EMPTY = {"start": 25000, "fork, exec, exit": 25000, "fork, exit": 5000}
 FIRST_REQUESTS = ("first two requests", 4000)
 
+# OpenSSL's RAND_bytes() for 16 bytes with the provider: speedup over its own generator.
+OF_OPENSSL_RAND = {"3.0": ("native", "provider", 5.5),
+                   "3.5": ("openssl-3.5", "openssl-3.5-provider", 5.0)}
+
+# syscall(), of what is not getrandom: ns more than libc's.
+OTHER_SYSCALL_NS = 2.0
+
+# Speedup of programs, by package and request: in the way that reaches them, without the module.
+OF_PROGRAMS = {("php-cli", "random_bytes(16)"): 5.0,
+               ("librust-getrandom-dev", "getrandom::getrandom(), 16 bytes"): 6.0,
+               ("postgresql", "SELECT gen_random_uuid()"): 4.0,
+               ("nodejs", "crypto.randomBytes(16)"): 1.8,
+               # 207 ns, and 40.
+               ("openjdk-25-jre-headless", "SecureRandom.nextBytes(), 16 bytes"): 5.0}
+
 # Two measurements of the same code differ, even their minima: where code lies decides on a
 # nanosecond, and the time of a system call on more than that.
 NOISE_NS = 1.0
@@ -229,7 +244,57 @@ def libraries(found, cores, verdict):
         terminal("libraries: ns more than a call of the vDSO function: at most the least call, "
                  f"{least:.1f} ns (and {NOISE_NS:.0f} ns of noise)",
                  ["", *(size for size in sizes if size <= LEAST_BYTES)], lines)
+    _syscall(rows, here, verdict)
+    _rand_bytes(rows, verdict)
     _module(found, cores, verdict)
+
+
+def _syscall(rows, here, verdict):
+    """Other system calls by the syscall() that takes the place of libc's."""
+    theirs, ours = (by_size(rows, impl=impl, call="other-syscall").get(LEAST_BYTES)
+                    for impl in (here, "libvgetrandom"))
+    if theirs and ours:
+        verdict.at_most("syscall(SYS_getpid), more than libc's", ours - theirs, OTHER_SYSCALL_NS)
+        terminal("libraries: ns of syscall(SYS_getpid); preloaded, at most "
+                 f"{OTHER_SYSCALL_NS:.0f} ns more", ["libc's", "preloaded"],
+                 [[number(theirs), number(ours)]])
+
+
+def _rand_bytes(rows, verdict):
+    """OpenSSL with the provider."""
+    lines = []
+    for name, (without, provider, target) in OF_OPENSSL_RAND.items():
+        theirs, ours, module_too = (
+            by_size(rows, where=where, impl="openssl").get(LEAST_BYTES)
+            for where in (without, provider, provider + "-module"))
+        if theirs and ours:
+            what = f"RAND_bytes({LEAST_BYTES}) of OpenSSL {name}"
+            lines.append([f"{what} ({target:.1f})", number(theirs), number(ours),
+                          verdict.must(what, theirs / ours, target),
+                          *_and_module(theirs, module_too)])
+    if lines:
+        terminal("libraries: ns without the provider and with it", WITH_AND_WITHOUT, lines)
+
+
+WITH_AND_WITHOUT = ["", "without", "with", "times", "module loaded", "times"]
+
+
+def _and_module(without, ns):
+    """Cells: ns with the module loaded too, and speedup."""
+    return [number(ns), number(without / ns if ns else None)]
+
+
+def programs(found, verdict):
+    """Programs, with libvgetrandom and without."""
+    lines = []
+    for (package, does), target in OF_PROGRAMS.items():
+        for row in select(found["programs"], program=package, does=does):
+            lines.append([f"{package}: {does} ({target:.1f})", number(row["without"]),
+                          number(row["with"]),
+                          verdict.must(does, row["without"] / row["with"], target),
+                          *_and_module(row["without"], row["module"])])
+    if lines:
+        terminal("programs: ns without libvgetrandom and with it", WITH_AND_WITHOUT, lines)
 
 
 OTHERS = {"glibc 2.36": {"impl": "glibc-2.36", "call": "getrandom"},

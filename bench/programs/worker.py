@@ -8,6 +8,7 @@ usage: worker.py EXPRESSION
 # pylint: disable=unused-import ; the expression's
 import os
 import secrets
+import ssl
 import sys
 import time
 import uuid

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A worker, as in bench/worker.h, that evaluates a Ruby expression.
+require "openssl"
 require "securerandom"
 
 run = eval("proc { |n| n.times { #{ARGV[0]} } }")

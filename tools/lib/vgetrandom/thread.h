@@ -10,7 +10,6 @@
 #include <stdbool.h>
 
 #include "pool.h"
-#include "raw.h"
 #include "vdso.h"
 
 /**
@@ -84,13 +83,6 @@ static __always_inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len,
 	/* The same as @state, which need not be kept over the call for this. */
 	thread.state = thread.own_state;
 	return ret;
-}
-
-/* The system call serves a request of this thread. */
-static inline ssize_t thread_syscall(void *buf, size_t len, unsigned int flags)
-{
-	thread.syscalls++;
-	return raw_syscall(SYS_getrandom, buf, len, flags);
 }
 
 /**

@@ -63,6 +63,13 @@ static ssize_t result(ssize_t ret)
 	return likely(ret >= 0) ? ret : vgetrandom_fail(ret);
 }
 
+/* The system call serves a request of this thread. */
+static ssize_t system_call(void *buf, size_t len, unsigned int flags)
+{
+	thread.syscalls++;
+	return raw_syscall(SYS_getrandom, buf, len, flags);
+}
+
 static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 {
 	const unsigned int contradiction = GRND_RANDOM | GRND_INSECURE;
@@ -74,7 +81,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 		len = MOST_BYTES;
 	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
 	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
-		return result(thread_syscall(buf, len, flags));
+		return result(system_call(buf, len, flags));
 	if (effect.fn && !state)
 		state = thread_need_state();
 	/* With other flags the kernel may give what no key should be made of. */
@@ -83,7 +90,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	if (ret)
 		return result(ret);
 	if (!state)
-		return result(thread_syscall(buf, len, flags));
+		return result(system_call(buf, len, flags));
 	return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
 }
 

@@ -114,6 +114,7 @@ static unsigned int merge(void)
 		unsigned int k = 0;
 
 		from->program[sizeof(from->program) - 1] = '\0';
+		from->why[sizeof(from->why) - 1] = '\0';
 		if (!from->processes)
 			continue;
 		while (k < kept && strcmp(shared->records[k].program, from->program))
@@ -127,6 +128,8 @@ static unsigned int merge(void)
 		}
 		to->processes += from->processes;
 		to->seeds |= from->seeds;
+		if (!to->why[0])
+			memcpy(to->why, from->why, sizeof(to->why));
 		to->urandom += from->urandom;
 		to->random += from->random;
 		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
@@ -139,10 +142,10 @@ static unsigned int merge(void)
 	return kept;
 }
 
-/* Libraries can be seen to seed OpenSSL's generator, an executable has its version inside. */
+/* Libraries can be seen to seed OpenSSL's generator; an executable has a name of it inside. */
 static bool uses_openssl(const struct counts *c)
 {
-	static const char version[] = "OpenSSL 3.";
+	static const char name[] = "openssl.cnf";
 	void *file = MAP_FAILED;
 	bool found = false;
 	struct stat st;
@@ -160,7 +163,7 @@ static bool uses_openssl(const struct counts *c)
 	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
 		file = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (file != MAP_FAILED) {
-		found = memmem(file, st.st_size, version, strlen(version));
+		found = memmem(file, st.st_size, name, strlen(name));
 		munmap(file, st.st_size);
 	}
 	if (fd >= 0)
@@ -172,7 +175,6 @@ static bool uses_openssl(const struct counts *c)
  * struct report - what is said of all programs together
  * @programs: how many records there are
  * @requests: calls, but for those that OpenSSL's generator has served
- * @by_syscall: of these, what the system call has served
  * @by_openssl: calls that OpenSSL's generator has served
  * @openssl: the name of a program that uses this; NULL if none does
  * @file: the name of one that opened /dev/urandom or /dev/random; NULL if none did
@@ -183,7 +185,6 @@ static bool uses_openssl(const struct counts *c)
 struct report {
 	unsigned int	programs;
 	unsigned long	requests;
-	unsigned long	by_syscall;
 	unsigned long	by_openssl;
 	const char	*openssl;
 	const char	*file;
@@ -209,9 +210,7 @@ static void add_calls(struct report *report, const struct counts *c, unsigned in
 			continue;
 		}
 		report->requests += calls;
-		if (w == VGETRANDOM_SYSCALL)
-			report->by_syscall += calls;
-		else if (f < COUNT_FIRST_OF_OPENSSL && c->bytes[f][s])
+		if (w != VGETRANDOM_SYSCALL && f < COUNT_FIRST_OF_OPENSSL && c->bytes[f][s])
 			report->saved += calls / 1e9 *
 				bench_time_saved(c->bytes[f][s] / all, w, f == COUNT_syscall);
 	}
@@ -219,16 +218,12 @@ static void add_calls(struct report *report, const struct counts *c, unsigned in
 
 static const char *why_no_gain(const struct report *report, const char *why)
 {
-	static struct vgetrandom_info info;
-
 	if (why && *why)
 		return why;
 	if (!shared->processes)
 		return "no process has loaded the library";
-	if (report->requests && report->requests == report->by_syscall) {
-		vgetrandom_info(&info, sizeof(info));
-		return info.small_why;
-	}
+	if (report->why)
+		return report->why;
 	if (report->requests)
 		return "a call takes as long as without the library";
 	if (report->openssl || report->file)
@@ -244,13 +239,14 @@ static void add_up(struct report *report, const char *why)
 		for (unsigned int f = 0; f < NR_FUNCTIONS; f++)
 			for (unsigned int s = 0; s < NR_SIZES; s++)
 				add_calls(report, c, f, s);
+		if (c->why[0])
+			report->why = c->why;
 		if (c->urandom || c->random)
 			report->file = c->program;
 		if (uses_openssl(c))
 			report->openssl = c->program;
 	}
-	if (report->saved <= 0)
-		report->why = why_no_gain(report, why);
+	report->why = report->saved > 0 ? NULL : why_no_gain(report, why);
 }
 
 /* Of the time that it would take without the library. */

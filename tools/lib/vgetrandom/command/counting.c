@@ -160,6 +160,14 @@ static void count(enum counted_function function, size_t len, unsigned int way)
 	add(&counts->bytes[function][size], len);
 }
 
+static void count_why(const char *why)
+{
+	struct counts *counts = own_record();
+
+	if (counts && !counts->why[0])
+		strncpy(counts->why, why, sizeof(counts->why) - 1);
+}
+
 /* The way that the call went which has just ended. */
 static unsigned int find_way(size_t len)
 {
@@ -171,6 +179,8 @@ static unsigned int find_way(size_t len)
 	next(&info, sizeof(info));
 	if (info.syscalls != syscalls) {
 		syscalls = info.syscalls;
+		if (info.small == VGETRANDOM_SYSCALL)
+			count_why(info.small_why);
 		return VGETRANDOM_SYSCALL;
 	}
 	return info.large_from && len >= info.large_from ? info.large : info.small;

@@ -56,6 +56,7 @@ static const size_t counted_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
  * @seeds: SEEDS_*
  * @urandom: /dev/urandom was opened so often
  * @random: likewise /dev/random
+ * @why: the reason why the system call serves small requests; empty if it has not
  * @calls: of the functions
  * @bytes: how many they asked for
  */
@@ -65,6 +66,7 @@ struct counts {
 	unsigned int	seeds;
 	unsigned long	urandom;
 	unsigned long	random;
+	char		why[160];
 	unsigned long	calls[NR_FUNCTIONS][NR_SIZES][NR_WAYS];
 	unsigned long	bytes[NR_FUNCTIONS][NR_SIZES];
 };

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -41,6 +42,10 @@ static int		(*OPENSSL_sk_num)(struct stack *stack);
 static void		*(*OPENSSL_sk_value)(struct stack *stack, int i);
 static char		*(*CONF_get1_default_config_file)(void);
 static const char	*(*OpenSSL_version)(int what);
+static void		*(*OSSL_LIB_CTX_new)(void);
+static int		(*OSSL_LIB_CTX_load_config)(void *context, const char *path);
+static void		(*OSSL_LIB_CTX_free)(void *context);
+static int		(*OSSL_PROVIDER_available)(void *context, const char *name);
 static int		(*RAND_bytes)(unsigned char *buf, int len);
 static void		*(*RAND_get0_public)(void *context);
 static void		*(*EVP_RAND_CTX_get0_rand)(void *rand_context);
@@ -62,6 +67,10 @@ static void load_libcrypto(void)
 		FUNCTION(OPENSSL_sk_value),
 		FUNCTION(CONF_get1_default_config_file),
 		FUNCTION(OpenSSL_version),
+		FUNCTION(OSSL_LIB_CTX_new),
+		FUNCTION(OSSL_LIB_CTX_load_config),
+		FUNCTION(OSSL_LIB_CTX_free),
+		FUNCTION(OSSL_PROVIDER_available),
 		FUNCTION(RAND_bytes),
 		FUNCTION(RAND_get0_public),
 		FUNCTION(EVP_RAND_CTX_get0_rand),
@@ -97,6 +106,32 @@ static const char *source_of_bytes(const char *path)
 	return OSSL_PROVIDER_get0_name(EVP_RAND_get0_provider(rand));
 }
 
+static bool is_available(const char *path, const char *provider)
+{
+	void *context = OSSL_LIB_CTX_new();
+	bool found;
+
+	if (!context)
+		err(1, "%s", path);
+	/* If it fails, a program goes on with what there is. */
+	OSSL_LIB_CTX_load_config(context, path);
+	found = OSSL_PROVIDER_available(context, provider);
+	OSSL_LIB_CTX_free(context);
+	return found;
+}
+
+/* A provider that programs have with the configuration @old, and not with @new; or NULL. */
+static const char *lost_provider(const char *old, const char *new)
+{
+	static const char * const providers[] = { "default", "base", "legacy", "fips", NULL };
+	const char * const *provider;
+
+	for (provider = providers; *provider; provider++)
+		if (is_available(old, *provider) && !is_available(new, *provider))
+			break;
+	return *provider;
+}
+
 static bool is_ours(const char *provider)
 {
 	return provider && !strcmp(provider, "vgetrandom");
@@ -115,8 +150,11 @@ static struct file read_file(const char *path)
 	struct file file = { };
 	FILE *in;
 
-	if (!realpath(path, file.path) || stat(file.path, &file.st))
+	if (!realpath(path, file.path) || stat(file.path, &file.st)) {
+		if (errno == ENOENT)
+			errx(1, "%s: is not there; install openssl, or name another file", path);
 		err(1, "%s", path);
+	}
 	if (!S_ISREG(file.st.st_mode) || file.st.st_size > MAX_FILE)
 		errx(1, "%s: not a configuration file; name another", file.path);
 	in = fopen(file.path, "re");
@@ -282,7 +320,7 @@ static int turn_on(const char *path)
 {
 	struct file file = read_file(path);
 	char module[PATH_MAX], *text, *new;
-	const char *source;
+	const char *source, *lost;
 	size_t len;
 	FILE *out;
 
@@ -296,7 +334,13 @@ static int turn_on(const char *path)
 	if (fclose(out))
 		err(1, "%s", file.path);
 	new = write_new(&file, text, len);
+	lost = lost_provider(file.path, new);
 	source = source_of_bytes(new);
+	if (lost) {
+		unlink(new);
+		errx(1, "%s: unchanged; programs would lose the provider %s, which no line activates",
+		     file.path, lost);
+	}
 	if (!is_ours(source)) {
 		unlink(new);
 		errx(1, "%s: unchanged; with %s, programs would still draw from the provider %s",
