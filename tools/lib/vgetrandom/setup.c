@@ -133,10 +133,9 @@ static size_t where_the_user_wants(void)
 		return NEVER_LARGE;
 	}
 	from = strtoul(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || !from) {
-		effect.large_why = "VGETRANDOM_LARGE in the environment is neither \"off\" nor a number of bytes: ignored";
+	/* `vgetrandom info` says so; the reason is that of any other program. */
+	if (*value < '0' || *value > '9' || *end || !from)
 		return 0;
-	}
 	effect.large_why = "VGETRANDOM_LARGE is in the environment";
 	return from;
 }
