@@ -193,12 +193,12 @@ static void decide_syscall(void)
 	effect.leave_syscall = value && raw_same(value, "off");
 }
 
-/* Its page: see effect.c. */
-static bool protect(int prot)
+/* Its page: see effect.c. Where pages are larger this is -EINVAL, and it stays writable. */
+static int protect(int prot)
 {
 	const uintptr_t page = (uintptr_t)&effect & -ARCH_PAGE;
 
-	return !raw_syscall(SYS_mprotect, page, ARCH_PAGE, prot);
+	return (int)raw_syscall(SYS_mprotect, page, ARCH_PAGE, prot);
 }
 
 /* As early as may be. Who comes earlier still is served by the system call. */
@@ -206,11 +206,12 @@ __attribute__((constructor(101)))
 static void decide(void)
 {
 	const char *why_no_threads;
-	int saved = errno;
+	int saved = errno, error;
 	size_t large_from;
 	vdso_fn fn = NULL;
 
-	if (!protect(PROT_READ | PROT_WRITE))
+	error = protect(PROT_READ | PROT_WRITE);
+	if (error && error != -EINVAL)
 		return;
 	decide_syscall();
 	why_no_threads = thread_setup();
