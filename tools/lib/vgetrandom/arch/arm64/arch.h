@@ -47,8 +47,10 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 
 static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
 {
-	const unsigned long words[6] = { request, (unsigned long)tag };
+	volatile unsigned long words[6];
 
+	words[0] = request;
+	words[1] = (unsigned long)tag;
 	asm volatile("mov	x3, xzr\n\t"
 		     "mov	x4, %[words]\n\t"
 		     "ror	x12, x12, #3\n\t"

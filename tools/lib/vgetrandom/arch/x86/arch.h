@@ -143,13 +143,17 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
  * @request: its number, as in the headers of that tool
  * @tag: its argument
  *
- * By an order of instructions that valgrind knows, and that does nothing elsewhere.
+ * By an order of instructions that valgrind knows, and that does nothing elsewhere. Word by word:
+ * a thread of musl that is cancelled asynchronously exits on a stack that is not aligned for a
+ * vector.
  */
 static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
 {
-	const unsigned long words[6] = { request, (unsigned long)tag };
+	volatile unsigned long words[6];
 	unsigned long answer = 0;
 
+	words[0] = request;
+	words[1] = (unsigned long)tag;
 	asm volatile("rol	$3, %%rdi\n\t"
 		     "rol	$13, %%rdi\n\t"
 		     "rol	$61, %%rdi\n\t"
