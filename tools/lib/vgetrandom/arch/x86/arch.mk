@@ -12,3 +12,7 @@ $(OUT)/effect.shared.o: FLAGS += -DIN_RELRO
 ARCH_GENERATOR	:= generator
 $(OUT)/vgetrandom.o: FLAGS += -mgeneral-regs-only -fomit-frame-pointer -falign-functions=64 \
 	-Wa,-mbranches-within-32B-boundaries
+
+# musl runs the destructors of a thread that is cancelled asynchronously on its stack as it is then,
+# aligned or not.
+$(OUT)/thread.o $(OUT)/pool.o: FLAGS += -mgeneral-regs-only
