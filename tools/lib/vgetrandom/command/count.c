@@ -244,11 +244,19 @@ static double openssl_time_saved(size_t bytes)
 	return (ns[1] - ns[0]) / CALLS;
 }
 
+/* Nanoseconds. */
+static double time_saved(unsigned int function, size_t bytes, unsigned int way)
+{
+	if (function >= COUNT_FIRST_OF_OPENSSL)
+		return openssl_time_saved(bytes);
+	return way == VGETRANDOM_SYSCALL ? 0 :
+		bench_time_saved(bytes, way, function == COUNT_syscall);
+}
+
 static void add_calls(struct report *report, const struct counts *c, unsigned int f,
 		      unsigned int s)
 {
 	unsigned long all = 0;
-	double saved;
 
 	for (unsigned int w = 0; w < NR_WAYS; w++)
 		all += c->calls[f][s][w];
@@ -262,15 +270,8 @@ static void add_calls(struct report *report, const struct counts *c, unsigned in
 			continue;
 		}
 		report->requests += calls;
-		if (!c->bytes[f][s])
-			continue;
-		if (f >= COUNT_FIRST_OF_OPENSSL)
-			saved = openssl_time_saved(c->bytes[f][s] / all);
-		else if (w != VGETRANDOM_SYSCALL)
-			saved = bench_time_saved(c->bytes[f][s] / all, w, f == COUNT_syscall);
-		else
-			saved = 0;
-		report->saved += calls / 1e9 * saved;
+		if (c->bytes[f][s])
+			report->saved += calls / 1e9 * time_saved(f, c->bytes[f][s] / all, w);
 	}
 }
 
