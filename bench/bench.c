@@ -214,16 +214,36 @@ static int next_cpu(int cpu)
 	return cpu;
 }
 
+/* What with_vdso and the like have started; 0: nothing. */
+static pid_t first_child(pid_t pid)
+{
+	char path[64];
+	FILE *file;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%d", &child) != 1)
+		child = 0;
+	fclose(file);
+	return child;
+}
+
 /* One request of a worker, which stays on a processor. */
 static void ask(const struct figure *figure, int cpu, char *answer, size_t size)
 {
 	const struct worker *worker = figure->worker;
+	pid_t pid = worker->pid;
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
-	if (sched_setaffinity(worker->pid, sizeof(cpus), &cpus))
+	if (sched_setaffinity(pid, sizeof(cpus), &cpus))
 		err(1, "worker %zu has ended", worker - workers);
+	while ((pid = first_child(pid)))
+		sched_setaffinity(pid, sizeof(cpus), &cpus);
 	if (figure->kind == TIME)
 		fprintf(worker->in, "time %zu %lu %u %d\n", figure->bytes, figure->calls,
 			figure->threads, cpu);

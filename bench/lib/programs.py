@@ -29,7 +29,7 @@ from engine import Plan
 from places import LIBRARY
 
 HERE = os.path.join(places.TOP, "bench/programs")
-NEVER = 0.005
+NEVER = 0.001
 PATIENCE = 120
 # As many times as long: a request's way to the program and back takes its time.
 DIALOGUE_SLICES = 20
@@ -137,6 +137,14 @@ def _build_java(directory):
               os.path.join(places.TOP, "tools/lib/vgetrandom/examples/VgetrandomProvider.java"))
 
 
+def _make_certificate(directory):
+    path = os.path.join(directory, "certificate")
+    return _done("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                 path + ".key", "-out", path) and \
+        _done("sh", "-c", "cat $0.key >>$0", path)
+
+
 # It refuses to be root's.
 AS_POSTGRES = [] if os.getuid() else ["setpriv", "--reuid=postgres", "--regid=postgres",
                                       "--clear-groups"]
@@ -178,13 +186,14 @@ PROGRAMS = (
     Program("openjdk-25-jre-headless", "SecureRandom.nextBytes(), 16 bytes",
             ["RUN", *RUN_JAVA, "-cp", "DIRECTORY", "Worker", "WAY"], prepare=_build_java,
             name="Java", has_example=True,
-            note="`VgetrandomProvider.java` calls the library"),
+            note="Java's own reads /dev/urandom, with a lock; the example calls the library"),
     Program("golang-go", "rand.Read() of 16 bytes", ["RUN", "DIRECTORY/go-worker"],
             prepare=_build_go, name="Go",
             note="Go 1.24 and later call the kernel's vDSO function"),
     _dialogue("postgresql", "SELECT gen_random_uuid()", "SELECT 'done:' || "
               "count(gen_random_uuid()) FROM generate_series(1, CALLS)",
-              [*AS_POSTGRES, "RUN", f"{POSTGRES}/postgres", "--single", "-D",
+              # Or the rows of many calls go to a file.
+              [*AS_POSTGRES, "RUN", f"{POSTGRES}/postgres", "--single", "-c", "work_mem=1GB", "-D",
                "DIRECTORY/postgres-WAY", "postgres"], prepare=_init_postgres, name="PostgreSQL"),
     _dialogue("sqlite3", "randomblob(16)", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
               "i + 1 FROM n LIMIT CALLS) SELECT 'done:' || total(length(randomblob(16))) FROM n;",
@@ -195,6 +204,10 @@ PROGRAMS = (
     _perl("libbsd-arc4random-perl", "BSD::arc4random", "BSD::arc4random::arc4random()"),
     _perl("libcrypt-urandom-perl", "Crypt::URandom", "Crypt::URandom::urandom(16)",
           name="Perl, Crypt::URandom", note="`BSD::arc4random` helps"),
+    Program("python3", "a TLS handshake, both ends",
+            ["RUN", "/usr/bin/python3", *_script("py", "handshake()", "DIRECTORY/certificate")],
+            prepare=_make_certificate, name="Web servers, curl",
+            note="most of a handshake is arithmetic"),
     _run("openssh-client", "ssh-keygen -t ed25519", "sh", "-c",
          "rm -f $0 && exec ssh-keygen -q -t ed25519 -N '' -f $0", "DIRECTORY/key-WAY",
          name="OpenSSH"),
@@ -288,7 +301,7 @@ class Tracer:
         self._is_run = program.is_run
         self._commands = {way: there.words(program, way) for way in WAYS}
         self._env = there.env
-        self._calls = 600
+        self._calls = 2000
         self._trace = os.path.join(there.directory, "trace")
 
     def _work(self, prefix, calls, way, env):
@@ -322,7 +335,7 @@ class Tracer:
 
     def caller(self, way):
         """Which function makes the last of its system calls."""
-        lines = self._lines(self._calls, way, "-k")
+        lines = self._lines(40, way, "-k")
         frames = [after for before, after in zip(lines, lines[1:]) if " getrandom(" in before]
         return frames[-1] if frames else ""
 
@@ -370,6 +383,8 @@ def _reached(program, tracer, asked):
 def _why(program, tracer, asked, reached):
     """Where its bytes come from; or why nothing reaches it."""
     none = asked["none"]
+    if program.has_example:
+        return ""
     if program.is_run:
         return "it is linked statically" \
             if not tracer.opens("preload", os.path.basename(LIBRARY)) else \
