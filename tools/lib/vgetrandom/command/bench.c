@@ -108,7 +108,7 @@ static void find_vdso(void)
 	ways[VDSO].there = state;
 }
 
-static double now(void)
+double now(void)
 {
 	struct timespec t;
 

@@ -57,6 +57,9 @@ const char *way_name(enum vgetrandom_way way);
 /* What would make small requests faster than @info says; NULL if nothing would. */
 const char *what_is_faster(const struct vgetrandom_info *info);
 
+/* Nanoseconds, since some time. */
+double now(void);
+
 /**
  * bench_time_saved - measure a call, for a few milliseconds
  * @bytes: that it asks for

@@ -3,9 +3,11 @@
  * vgetrandom run --count: what a program asked for, and what it gains.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +30,10 @@ static const char * const function_names[] = {
 };
 
 static struct shared_counts *shared;
+static FILE *out;
 static pid_t child;
 
-void count_prepare(void)
+void count_prepare(const char *file)
 {
 	char path[64];
 	int fd = memfd_create("vgetrandom-count", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -44,6 +47,9 @@ void count_prepare(void)
 		err(EXIT_RUN_FAILED, "memory to count in: cannot be mapped");
 	shared->magic = COUNTS_MAGIC;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	out = file ? fopen(file, "we") : stderr;
+	if (!out)
+		err(EXIT_RUN_FAILED, "%s: cannot be written", file);
 	if (setenv(COUNTS_VARIABLE, path, 1))
 		err(EXIT_RUN_FAILED, COUNTS_VARIABLE ": cannot be set");
 }
@@ -65,15 +71,19 @@ int count_wait(struct rusage *usage)
 		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH,
 	};
 	struct sigaction action = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO };
+	struct sigaction wait = { .sa_handler = SIG_DFL }, old_wait;
 	sigset_t all, old;
 	int status;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
+	/* If it was ignored, there would be no status. */
+	sigaction(SIGCHLD, &wait, &old_wait);
 	child = fork();
 	if (child < 0)
 		err(EXIT_RUN_FAILED, "no process can be started");
 	if (!child) {
+		sigaction(SIGCHLD, &old_wait, NULL);
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		return -1;
 	}
@@ -187,6 +197,62 @@ struct report {
 	const char	*why;
 };
 
+/*
+ * What a call of RAND_bytes() takes less with our provider: in a context of its own libcrypto does
+ * not look at its configuration. 0 if the command does not have the program's libcrypto.
+ */
+static double openssl_time_saved(size_t bytes)
+{
+	static int (*configured)(unsigned char *buf, int len);
+	static int (*own)(void *context, unsigned char *buf, size_t len, unsigned int strength);
+	static void *context;
+	double ns[2] = { INFINITY, INFINITY }, start;
+	enum { ROUNDS = 10, CALLS = 200 };
+	unsigned char *buf;
+	void *library;
+
+	if (!context) {
+		void *(*new_context)(void);
+		char path[4096];
+
+		/* The provider needs it; a program had it preloaded. */
+		if (!library_find("", SONAME, path, sizeof(path)) || !dlopen(path, RTLD_NOW))
+			return 0;
+		library = dlopen("libcrypto.so.3", RTLD_NOW);
+		new_context = library ? (void *(*)(void))dlsym(library, "OSSL_LIB_CTX_new") : NULL;
+		if (!new_context)
+			return 0;
+		configured = (int (*)(unsigned char *, int))dlsym(library, "RAND_bytes");
+		own = (int (*)(void *, unsigned char *, size_t, unsigned int))
+			dlsym(library, "RAND_bytes_ex");
+		context = new_context();
+	}
+	buf = malloc(bytes);
+	if (!buf || !context || !configured || !own)
+		return 0;
+	for (int round = 0; round < ROUNDS; round++) {
+		start = now();
+		for (int i = 0; i < CALLS; i++)
+			configured(buf, bytes);
+		ns[0] = fmin(ns[0], now() - start);
+		start = now();
+		for (int i = 0; i < CALLS; i++)
+			own(context, buf, bytes, 0);
+		ns[1] = fmin(ns[1], now() - start);
+	}
+	free(buf);
+	return (ns[1] - ns[0]) / CALLS;
+}
+
+/* Nanoseconds. */
+static double time_saved(unsigned int function, size_t bytes, unsigned int way)
+{
+	if (function >= COUNT_FIRST_OF_OPENSSL)
+		return openssl_time_saved(bytes);
+	return way == VGETRANDOM_SYSCALL ? 0 :
+		bench_time_saved(bytes, way, function == COUNT_syscall);
+}
+
 static void add_calls(struct report *report, const struct counts *c, unsigned int f,
 		      unsigned int s)
 {
@@ -204,9 +270,8 @@ static void add_calls(struct report *report, const struct counts *c, unsigned in
 			continue;
 		}
 		report->requests += calls;
-		if (w != VGETRANDOM_SYSCALL && f < COUNT_FIRST_OF_OPENSSL && c->bytes[f][s])
-			report->saved += calls / 1e9 *
-				bench_time_saved(c->bytes[f][s] / all, w, f == COUNT_syscall);
+		if (c->bytes[f][s])
+			report->saved += calls / 1e9 * time_saved(f, c->bytes[f][s] / all, w);
 	}
 }
 
@@ -254,7 +319,7 @@ static const char *way_of(unsigned int way)
 	return way == WAY_OPENSSL ? "openssl" : way_name(way);
 }
 
-static void calls_json(FILE *out, const struct counts *c)
+static void calls_json(const struct counts *c)
 {
 	const char *comma = "";
 
@@ -275,7 +340,7 @@ static void calls_json(FILE *out, const struct counts *c)
 			}
 }
 
-static void show_json(FILE *out, const struct report *report)
+static void show_json(const struct report *report)
 {
 	fprintf(out, "{\n  \"processes\": %u,\n", shared->processes);
 	fprintf(out, "  \"requests\": %lu,\n", report->requests);
@@ -294,13 +359,13 @@ static void show_json(FILE *out, const struct report *report)
 		fprintf(out, "      \"dev_random\": %lu,\n", c->random);
 		fprintf(out, "      \"openssl\": %s,\n", uses_openssl(c) ? "true" : "false");
 		fputs("      \"calls\": [", out);
-		calls_json(out, c);
+		calls_json(c);
 		fputs("\n      ]\n    }", out);
 	}
 	fputs("\n  ]\n}\n", out);
 }
 
-static void calls_text(FILE *out, const struct counts *c)
+static void calls_text(const struct counts *c)
 {
 	static const char * const ways[] = {
 		"the system call", "the vDSO", "expanded keys", "the module's page",
@@ -322,7 +387,7 @@ static void calls_text(FILE *out, const struct counts *c)
 			}
 }
 
-static void show_text(FILE *out, const struct report *report)
+static void show_text(const struct report *report)
 {
 	struct vgetrandom_info info;
 	const char *faster;
@@ -337,7 +402,7 @@ static void show_text(FILE *out, const struct report *report)
 
 		fprintf(out, "%s: %u process%s\n", c->program, c->processes,
 			c->processes == 1 ? "" : "es");
-		calls_text(out, c);
+		calls_text(c);
 		if (c->urandom)
 			fprintf(out, "%12lu  opened /dev/urandom\n", c->urandom);
 		if (c->random)
@@ -346,7 +411,8 @@ static void show_text(FILE *out, const struct report *report)
 	if (report->why)
 		fprintf(out, "gain: none: %s\n", report->why);
 	else if (percent(report) < 0.1)
-		fputs("gain: less than 0.1 % of the CPU time: it asks rarely\n", out);
+		fprintf(out, "gain: less than 0.1 %% of the CPU time%s\n",
+			report->openssl || report->file ? "" : ": it asks rarely");
 	else
 		fprintf(out, "gain: %.1f %% of the CPU time: %.3f s, and %.3f s without the library\n",
 			percent(report), report->cpu, report->cpu + report->saved);
@@ -360,27 +426,21 @@ static void show_text(FILE *out, const struct report *report)
 		fprintf(out, "faster: %s\n", faster);
 }
 
-void count_report(const char *file, bool json, const char *why, const struct rusage *usage)
+void count_report(bool json, const char *why, const struct rusage *usage)
 {
 	struct report report = {
 		.cpu = usage->ru_utime.tv_sec + usage->ru_stime.tv_sec +
 		       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6,
 	};
-	FILE *out;
 
 	if (shared->exec_failed)
 		return;
-	out = file ? fopen(file, "w") : stderr;
-	if (!out) {
-		warn("%s: cannot be written", file);
-		return;
-	}
 	report.programs = merge();
 	add_up(&report, why);
-	if (file || json)
-		show_json(out, &report);
+	if (out != stderr || json)
+		show_json(&report);
 	else
-		show_text(out, &report);
-	if (fflush(out) || (file && fclose(out)))
-		warn("%s: cannot be written", file ? file : "the report");
+		show_text(&report);
+	if (fflush(out) || ferror(out))
+		warn("the report: cannot be written");
 }

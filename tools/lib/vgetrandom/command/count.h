@@ -8,8 +8,11 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
-/* Makes the memory that is counted in, and names it in the environment. */
-void count_prepare(void);
+/**
+ * count_prepare - make the memory that is counted in, and name it in the environment
+ * @file: where the report goes, as JSON; NULL: to standard error
+ */
+void count_prepare(const char *file);
 
 /**
  * count_wait - fork; in the parent, wait for the child's end
@@ -24,12 +27,11 @@ void count_exec_failed(void);
 
 /**
  * count_report - print what was counted
- * @file: where to, as JSON; NULL: to standard error
- * @json: there too
+ * @json: as JSON on standard error, too
  * @why: the reason, if it is known from before, why nothing is counted; else empty
  * @usage: what the program used
  */
-void count_report(const char *file, bool json, const char *why, const struct rusage *usage);
+void count_report(bool json, const char *why, const struct rusage *usage);
 
 /* Ends as the program did. */
 _Noreturn void count_end(int status);

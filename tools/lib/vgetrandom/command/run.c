@@ -135,6 +135,8 @@ int command_run(int argc, char **argv)
 		}
 	}
 	argv += optind;
+	if (json && !count)
+		errx(EXIT_USAGE, "--json: only with --count; see 'vgetrandom help run'");
 	if (!argv[0])
 		errx(EXIT_USAGE, "run: no program; see 'vgetrandom help run'");
 
@@ -159,10 +161,10 @@ int command_run(int argc, char **argv)
 		set("VGETRANDOM_CORE", core);
 	if (!count)
 		run(argv, &outlook);
-	count_prepare();
+	count_prepare(file);
 	status = count_wait(&usage);
 	if (status < 0)
 		run(argv, &outlook);
-	count_report(file, json, outlook.why, &usage);
+	count_report(json, outlook.why, &usage);
 	count_end(status);
 }
