@@ -22,14 +22,6 @@
  */
 #define STATE_SIZE_OF_6_11	144
 
-/* On a page of its own, read-only once all is decided: it has pointers to functions. */
-static union {
-	struct effect	effect;
-	char		page[ARCH_PAGE];
-} decided __attribute__((aligned(ARCH_PAGE))) = { .effect = { .large_from = NEVER_LARGE } };
-
-extern struct effect effect __attribute__((alias("decided"), visibility("hidden")));
-
 /* secure_getenv(), which is in a page of libc that few processes have by now. */
 static const char *setting(const char *name)
 {
@@ -133,10 +125,9 @@ static size_t where_the_user_wants(void)
 		return NEVER_LARGE;
 	}
 	from = strtoul(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || !from) {
-		effect.large_why = "VGETRANDOM_LARGE in the environment is neither \"off\" nor a number of bytes: ignored";
+	/* `vgetrandom info` says so; the reason is that of any other program. */
+	if (*value < '0' || *value > '9' || *end || !from)
 		return 0;
-	}
 	effect.large_why = "VGETRANDOM_LARGE is in the environment";
 	return from;
 }
@@ -202,15 +193,26 @@ static void decide_syscall(void)
 	effect.leave_syscall = value && raw_same(value, "off");
 }
 
+/* Its page: see effect.c. Where pages are larger this is -EINVAL, and it stays writable. */
+static int protect(int prot)
+{
+	const uintptr_t page = (uintptr_t)&effect & -ARCH_PAGE;
+
+	return (int)raw_syscall(SYS_mprotect, page, ARCH_PAGE, prot);
+}
+
 /* As early as may be. Who comes earlier still is served by the system call. */
 __attribute__((constructor(101)))
 static void decide(void)
 {
 	const char *why_no_threads;
-	int saved = errno;
+	int saved = errno, error;
 	size_t large_from;
 	vdso_fn fn = NULL;
 
+	error = protect(PROT_READ | PROT_WRITE);
+	if (error && error != -EINVAL)
+		return;
 	decide_syscall();
 	why_no_threads = thread_setup();
 	if (why_no_threads)
@@ -222,6 +224,6 @@ static void decide(void)
 		open_ways(fn, large_from);
 	else if (large_from != NEVER_LARGE)
 		effect.large_why = why_no_threads;
-	raw_syscall(SYS_mprotect, &decided, sizeof(decided), PROT_READ);
+	protect(PROT_READ);
 	errno = saved;
 }

@@ -119,7 +119,7 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
 {
 	if (effect.leave_syscall)
-		return result(raw_syscall(SYS_getrandom, buf, len, flags));
+		return result(system_call(buf, len, flags));
 	return vgetrandom(buf, len, flags);
 }
 

@@ -3,6 +3,8 @@
  * Whoever asks before the library has started gets randomness too.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,3 +78,23 @@ TEST(early_requests_do_not_change_what_comes_later)
 	test_in_child(draw);
 	draw();
 }
+
+#ifdef EARLY
+/* The file has one page of data, with what is decided and with addresses of functions. */
+TEST(once_it_has_started_its_file_s_data_is_read_only)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int mappings = 0;
+	char line[4096], prot[5];
+
+	check(maps, "/proc/self/maps: %s", strerror(errno));
+	while (fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, "/libvgetrandom.so"))
+			continue;
+		check(sscanf(line, "%*s %4s", prot) == 1 && prot[1] == '-', "%s", line);
+		mappings++;
+	}
+	fclose(maps);
+	check(mappings == 2, "%u mappings of it", mappings);
+}
+#endif

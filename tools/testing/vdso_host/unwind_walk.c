@@ -207,7 +207,8 @@ static void odd_threads(void)
 	struct effect *effect = walk_data("effect");
 	struct thread *thread = walk_thread_data("thread");
 
-	if (!thread || !effect || mprotect(effect, PAGE, PROT_READ | PROT_WRITE))
+	if (!thread || !effect ||
+	    mprotect((void *)((uintptr_t)effect & -PAGE), PAGE, PROT_READ | PROT_WRITE))
 		return;
 	effect->way = VGETRANDOM_VDSO;
 	call(8, NULL, NULL);

@@ -194,9 +194,10 @@ static void *thread_local_sym(const char *name)
 static bool open_vgetrandom(void)
 {
 	struct effect *effect = vdso_host_sym(world.host, "effect");
+	void *page = (void *)((uintptr_t)effect & -PAGE);
 
 	world.thread = thread_local_sym("thread");
-	if (!world.thread || !effect || mprotect(effect, PAGE, PROT_READ | PROT_WRITE)) {
+	if (!world.thread || !effect || mprotect(page, PAGE, PROT_READ | PROT_WRITE)) {
 		fprintf(stderr, "VDSO_ENTRY is for libvgetrandom only\n");
 		return false;
 	}
@@ -205,7 +206,7 @@ static bool open_vgetrandom(void)
 		.large_from = NEVER_LARGE,
 	};
 	world.fn = (vgetrandom_fn)vdso_host_sym(world.host, "vgetrandom");
-	return !mprotect(effect, PAGE, PROT_READ);
+	return !mprotect(page, PAGE, PROT_READ);
 }
 #else
 static bool open_vgetrandom(void)

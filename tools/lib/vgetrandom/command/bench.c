@@ -104,7 +104,7 @@ static void find_vdso(void)
 	}
 	state = vgetrandom_alloc();
 	if (!state)
-		warn("no state for the %s, it is left out", ways[VDSO].title);
+		warn("%s: no state; it is left out", ways[VDSO].title);
 	ways[VDSO].there = state;
 }
 
@@ -235,6 +235,7 @@ static void show_json(const struct figures *f, size_t nr)
 	puts("  ]\n}");
 }
 
+/* 0 if it is none; the others are measured all the same. */
 static size_t parse_size(const char *text)
 {
 	unsigned long size;
@@ -243,7 +244,9 @@ static size_t parse_size(const char *text)
 	errno = 0;
 	size = strtoul(text, &end, 10);
 	if (errno || *text < '0' || *text > '9' || *end || !size || size > MAX_BYTES)
-		errx(EXIT_USAGE, "bench: size '%s': not a number from 1 to %lu", text, MAX_BYTES);
+		size = 0;
+	if (!size)
+		warnx("bench: size %s: not measured; give a number from 1 to %lu", text, MAX_BYTES);
 	return size;
 }
 
@@ -256,7 +259,7 @@ int command_bench(int argc, char **argv)
 		{ }
 	};
 	struct figures figures[MAX_SIZES] = { };
-	bool json = false, quick = false;
+	bool json = false, quick = false, bad = false;
 	size_t nr = 0, largest = 0, i;
 	void *buf;
 	int c;
@@ -268,9 +271,16 @@ int command_bench(int argc, char **argv)
 			json = true;
 	}
 	if (argc - optind > MAX_SIZES)
-		errx(EXIT_USAGE, "bench: more than %d sizes", MAX_SIZES);
-	while (optind < argc)
-		figures[nr++].bytes = parse_size(argv[optind++]);
+		errx(EXIT_USAGE, "bench: more than %d sizes; give fewer", MAX_SIZES);
+	for (; optind < argc; optind++) {
+		figures[nr].bytes = parse_size(argv[optind]);
+		if (figures[nr].bytes)
+			nr++;
+		else
+			bad = true;
+	}
+	if (!nr && bad)
+		return EXIT_USAGE;
 	if (!nr)
 		for (; nr < sizeof(usual_sizes) / sizeof(*usual_sizes); nr++)
 			figures[nr].bytes = usual_sizes[nr];
@@ -279,7 +289,7 @@ int command_bench(int argc, char **argv)
 			largest = figures[i].bytes;
 	buf = malloc(largest);
 	if (!buf)
-		err(1, "no memory for %zu bytes", largest);
+		err(1, "%zu bytes: no memory", largest);
 
 	start();
 	for (i = 0; i < nr; i++)
@@ -292,5 +302,5 @@ int command_bench(int argc, char **argv)
 		show_json(figures, nr);
 	else
 		show_text(figures, nr);
-	return 0;
+	return bad ? EXIT_USAGE : 0;
 }

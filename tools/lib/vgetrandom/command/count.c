@@ -19,6 +19,7 @@
 #include "command.h"
 #include "count.h"
 #include "counts.h"
+#include "elf_facts.h"
 
 static const char * const function_names[] = {
 #define F(name)	#name,
@@ -37,14 +38,14 @@ void count_prepare(void)
 	if (fd < 0 || ftruncate(fd, sizeof(*shared)) ||
 	    /* What programs do to it must not end this one. */
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
-		err(EXIT_RUN_FAILED, "run: cannot make memory to count in");
+		err(EXIT_RUN_FAILED, "memory to count in: cannot be made");
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (shared == MAP_FAILED)
-		err(EXIT_RUN_FAILED, "run: cannot map memory to count in");
+		err(EXIT_RUN_FAILED, "memory to count in: cannot be mapped");
 	shared->magic = COUNTS_MAGIC;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
 	if (setenv(COUNTS_VARIABLE, path, 1))
-		err(EXIT_RUN_FAILED, "run: cannot set " COUNTS_VARIABLE);
+		err(EXIT_RUN_FAILED, COUNTS_VARIABLE ": cannot be set");
 }
 
 /* What comes from the terminal the program gets as well. */
@@ -71,7 +72,7 @@ int count_wait(struct rusage *usage)
 	sigprocmask(SIG_BLOCK, &all, &old);
 	child = fork();
 	if (child < 0)
-		err(EXIT_RUN_FAILED, "run: cannot start a process");
+		err(EXIT_RUN_FAILED, "no process can be started");
 	if (!child) {
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		return -1;
@@ -81,7 +82,7 @@ int count_wait(struct rusage *usage)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	while (wait4(child, &status, 0, usage) < 0)
 		if (errno != EINTR)
-			err(EXIT_RUN_FAILED, "run: cannot wait for the program");
+			err(EXIT_RUN_FAILED, "the program cannot be waited for");
 	return status;
 }
 
@@ -145,10 +146,7 @@ static unsigned int merge(void)
 /* Libraries can be seen to seed OpenSSL's generator; an executable has a name of it inside. */
 static bool uses_openssl(const struct counts *c)
 {
-	static const char name[] = "openssl.cnf";
-	void *file = MAP_FAILED;
-	bool found = false;
-	struct stat st;
+	bool found;
 	int fd;
 
 	if (c->seeds & SEEDS_LIBCRYPTO)
@@ -159,15 +157,11 @@ static bool uses_openssl(const struct counts *c)
 				return true;
 	if (!(c->seeds & SEEDS_EXECUTABLE))
 		return false;
-	fd = open(c->program, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
-		file = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (file != MAP_FAILED) {
-		found = memmem(file, st.st_size, name, strlen(name));
-		munmap(file, st.st_size);
-	}
-	if (fd >= 0)
-		close(fd);
+	fd = open(c->program, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	found = file_has(fd, "openssl.cnf");
+	close(fd);
 	return found;
 }
 
@@ -378,7 +372,7 @@ void count_report(const char *file, bool json, const char *why, const struct rus
 		return;
 	out = file ? fopen(file, "w") : stderr;
 	if (!out) {
-		warn("run: cannot write %s", file);
+		warn("%s: cannot be written", file);
 		return;
 	}
 	report.programs = merge();
@@ -388,5 +382,5 @@ void count_report(const char *file, bool json, const char *why, const struct rus
 	else
 		show_text(out, &report);
 	if (fflush(out) || (file && fclose(out)))
-		warn("run: cannot write the report");
+		warn("%s: cannot be written", file ? file : "the report");
 }

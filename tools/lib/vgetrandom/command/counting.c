@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "counts.h"
+#include "dropin.h"
 #include "vgetrandom.h"
 
 /* musl has macros of these names. */
@@ -252,6 +253,21 @@ EXPORT uint32_t arc4random_uniform(uint32_t upper_bound)
 
 	count_call(COUNT_arc4random_uniform, sizeof(ret));
 	return ret;
+}
+
+/* What the library's syscall() goes on with is here, too; that one itself is in arch/. */
+ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
+{
+	ssize_t ret = NEXT(syscall)(SYS_getrandom, buf, len, flags);
+
+	count_call(COUNT_syscall, len);
+	return ret;
+}
+
+ssize_t vgetrandom_fail(ssize_t error)
+{
+	errno = (int)-error;
+	return -1;
 }
 
 EXPORT ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include <elf.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "elf_facts.h"
@@ -9,6 +11,9 @@
 /* More than any file has that a loader would take. */
 #define MAX_SEGMENTS	64
 #define MAX_DYNAMIC	256
+/* Those that are of interest come first. */
+#define MAX_NOTES	1024
+#define ALIGN4(len)	(((size_t)(len) + 3) & ~(size_t)3)
 
 struct file {
 	int		fd;
@@ -102,9 +107,51 @@ static void read_dynamic(const struct file *file, struct elf_facts *facts)
 			continue;
 		if (entries[i].d_tag == DT_SONAME)
 			facts->is_loader = !strncmp(name, "ld-", 3);
+		else if (!strncmp(name, "libasan.so", 10))
+			facts->asan = true;
 		else if (facts->libc == LIBC_UNKNOWN)
 			facts->libc = libc_of(name);
 	}
+}
+
+/* Go's linker adds a note of that owner. It may not be the only one in its segment. */
+static bool has_go_note(const struct file *file)
+{
+	char notes[MAX_NOTES];
+	Elf64_Nhdr note;
+	size_t at, len;
+
+	for (unsigned int i = 0; i < file->nr_segments; i++) {
+		const Elf64_Phdr *s = &file->segments[i];
+
+		len = s->p_filesz < sizeof(notes) ? s->p_filesz : sizeof(notes);
+		if (s->p_type != PT_NOTE || s->p_align > 4 ||
+		    !read_all(file->fd, notes, len, s->p_offset))
+			continue;
+		for (at = 0; at + sizeof(note) + 4 <= len;
+		     at += sizeof(note) + ALIGN4(note.n_namesz) + ALIGN4(note.n_descsz)) {
+			memcpy(&note, notes + at, sizeof(note));
+			if (note.n_namesz == 4 && !memcmp(notes + at + sizeof(note), "Go\0", 4))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool file_has(int fd, const char *text)
+{
+	struct stat st;
+	bool found;
+	void *file;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return false;
+	file = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (file == MAP_FAILED)
+		return false;
+	found = memmem(file, st.st_size, text, strlen(text));
+	munmap(file, st.st_size);
+	return found;
 }
 
 bool elf_read(int fd, struct elf_facts *facts)
@@ -132,6 +179,7 @@ bool elf_read(int fd, struct elf_facts *facts)
 	if (interp && !read_string(fd, facts->interp, sizeof(facts->interp), interp->p_offset))
 		return false;
 	facts->libc = libc_of(facts->interp);
+	facts->go = has_go_note(&file);
 	read_dynamic(&file, facts);
 	return true;
 }

@@ -20,6 +20,8 @@ enum libc {
  * @interp: the loader that it asks for; empty: it is a library, or statically linked
  * @is_loader: it is itself a loader, which can be run as a program too
  * @libc: which C library it is for
+ * @asan: it needs AddressSanitizer's runtime
+ * @go: it is written in Go
  */
 struct elf_facts {
 	unsigned char	class;
@@ -27,6 +29,8 @@ struct elf_facts {
 	char		interp[4096];
 	bool		is_loader;
 	enum libc	libc;
+	bool		asan;
+	bool		go;
 };
 
 /* "glibc", say. */
@@ -34,5 +38,8 @@ const char *libc_name(enum libc libc);
 
 /* Return: is it an ELF file, whole as far as was looked? */
 bool elf_read(int fd, struct elf_facts *facts);
+
+/* Return: is the text somewhere in the file? */
+bool file_has(int fd, const char *text);
 
 #endif /* ELF_FACTS_H */

@@ -9,85 +9,133 @@
 
 #include "command.h"
 
+/* How a command is called, in one line, and what its options do. */
+static const struct command {
+	const char	*name;
+	int		(*run)(int argc, char **argv);
+	const char	*usage;
+	const char	*what;
+	const char	*options;
+} commands[] = {
+	{
+		"run", command_run,
+		"[--no-large] [--core NAME] [--count[=FILE]] [--json] [--] PROGRAM [ARG]...",
+		"run PROGRAM with libvgetrandom preloaded: its getrandom(), getentropy(),\n"
+		"arc4random() are fast",
+		"--no-large      leave large requests to the kernel\n"
+		"--core NAME     make large ones with one of the ChaCha20 cores that info lists\n"
+		"--count[=FILE]  say at its end what it asked for, and what it gains; or write that\n"
+		"                to FILE, as a JSON object\n"
+		"--json          say so as a JSON object\n"
+	}, {
+		"info", command_info,
+		"[--json]",
+		"say what is in effect on this machine, and why",
+		"--json          as a JSON object\n"
+	}, {
+		"bench", command_bench,
+		"[--quick] [--json] [SIZE]...",
+		"measure a call of SIZE bytes: by the system call, libc's getrandom(), the\n"
+		"kernel's vDSO function, and libvgetrandom",
+		"--quick         in 0.3 s instead of 2, and less exact\n"
+		"--json          as a JSON object\n"
+	}, {
+		"openssl", command_openssl,
+		"on | off | status [FILE]",
+		"have OpenSSL's RAND_bytes() draw from libvgetrandom, in all programs that read\n"
+		"its configuration, or in FILE; or not; or say whether it does",
+		""
+	},
+};
+
+#define NR_COMMANDS	(sizeof(commands) / sizeof(*commands))
+
+static const struct command *current;
+
+/* Lines of text, indented. */
+static void show_lines(FILE *out, const char *text)
+{
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		fprintf(out, "  %.*s\n", (int)strcspn(text, "\n"), text);
+}
+
+static void show_help_of(FILE *out, const struct command *command)
+{
+	fprintf(out, "usage: vgetrandom %s %s\n\n", command->name, command->usage);
+	show_lines(out, command->what);
+	if (*command->options)
+		fputc('\n', out);
+	show_lines(out, command->options);
+	fputs("\nSee vgetrandom(1).\n", out);
+}
+
 static void show_help(FILE *out)
 {
-	fputs("usage: vgetrandom run [--no-large] [--core NAME] [--] PROGRAM [ARG]...\n"
-	      "       vgetrandom info [--json]\n"
-	      "       vgetrandom bench [--quick] [--json] [SIZE]...\n"
-	      "       vgetrandom openssl on | off | status [FILE]\n"
-	      "       vgetrandom --help | --version\n"
-	      "\n"
-	      "run    runs PROGRAM with libvgetrandom preloaded: its getrandom(), getentropy()\n"
-	      "       and arc4random() are fast\n"
-	      "  --no-large   only small requests; large ones as the kernel serves them\n"
-	      "  --core NAME  for large ones: one of the ChaCha20 cores that info lists\n"
-	      "info   what is in effect on this machine, and why\n"
-	      "  --json       as a JSON object\n"
-	      "bench  the time of a call, of SIZE bytes: by the system call, libc's own\n"
-	      "       getrandom(), the kernel's vDSO function, and libvgetrandom; about 2 s\n"
-	      "  --quick      0.3 s, and less exact\n"
-	      "  --json       as a JSON object\n"
-	      "openssl\n"
-	      "       has OpenSSL's RAND_bytes() draw from libvgetrandom, in all programs that read\n"
-	      "       its configuration, or in FILE; or not; or says whether it does\n"
-	      "\n"
-	      "See vgetrandom(1).\n", out);
+	size_t i;
+
+	for (i = 0; i < NR_COMMANDS; i++)
+		fprintf(out, "%s vgetrandom %s %s\n", i ? "      " : "usage:", commands[i].name,
+			commands[i].usage);
+	fputs("       vgetrandom help [COMMAND]\n"
+	      "       vgetrandom --help | --version\n", out);
+	for (i = 0; i < NR_COMMANDS; i++) {
+		fprintf(out, "\n%s\n", commands[i].name);
+		show_lines(out, commands[i].what);
+	}
+	fputs("\nSee 'vgetrandom help COMMAND', and vgetrandom(1).\n", out);
 }
 
 /* What was printed is of use only if it all went out. */
 static int flushed(int status)
 {
 	if (fflush(stdout) || ferror(stdout))
-		err(1, "cannot write to standard output");
+		err(1, "standard output: cannot be written");
 	return status;
 }
 
 int next_option(int argc, char **argv, const char *first, const struct option *known)
 {
-	int option = getopt_long(argc, argv, first, known, NULL);
+	int option;
 
+	/* Its messages are of another form. */
+	opterr = 0;
+	option = getopt_long(argc, argv, first, known, NULL);
 	if (option == 'h') {
-		show_help(stdout);
+		show_help_of(stdout, current);
 		exit(flushed(0));
 	}
 	if (option == '?')
-		exit(EXIT_USAGE);
+		errx(EXIT_USAGE, "%s: unknown option, or not with this value; see 'vgetrandom help %s'",
+		     argv[optind - 1], current->name);
 	return option;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	errx(EXIT_USAGE, "%s: unknown %s; see 'vgetrandom help'", name,
+	     *name == '-' ? "option" : "command");
 }
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char	*name;
-		int		(*run)(int argc, char **argv);
-		/* For the messages of getopt_long(). */
-		char		*full_name;
-	} commands[] = {
-		{ "run",	command_run,	"vgetrandom run" },
-		{ "info",	command_info,	"vgetrandom info" },
-		{ "bench",	command_bench,	"vgetrandom bench" },
-		{ "openssl",	command_openssl, "vgetrandom openssl" },
-	};
-	size_t i;
-
 	if (argc < 2) {
 		show_help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		show_help(stdout);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		if (argc > 2)
+			show_help_of(stdout, find_command(argv[2]));
+		else
+			show_help(stdout);
 		return flushed(0);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		puts("vgetrandom " VERSION);
 		return flushed(0);
 	}
-	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		if (strcmp(argv[1], commands[i].name))
-			continue;
-		argv[1] = commands[i].full_name;
-		return flushed(commands[i].run(argc - 1, argv + 1));
-	}
-	errx(EXIT_USAGE, "unknown %s '%s'; see vgetrandom --help",
-	     *argv[1] == '-' ? "option" : "command", argv[1]);
+	current = find_command(argv[1]);
+	return flushed(current->run(argc - 1, argv + 1));
 }

@@ -411,7 +411,7 @@ int command_openssl(int argc, char **argv)
 	argv += optind;
 	argc -= optind;
 	if (argc < 1 || argc > 2)
-		errx(EXIT_USAGE, "openssl: on, off or status? See vgetrandom --help");
+		errx(EXIT_USAGE, "openssl: neither 'on', 'off' nor 'status' with at most one file; see 'vgetrandom help openssl'");
 	for (i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
 		if (strcmp(argv[0], actions[i].name))
 			continue;
@@ -421,5 +421,5 @@ int command_openssl(int argc, char **argv)
 			err(1, "openssl.cnf");
 		return actions[i].run(path);
 	}
-	errx(EXIT_USAGE, "openssl: unexpected argument '%s'; see vgetrandom --help", argv[0]);
+	errx(EXIT_USAGE, "%s: unexpected argument; see 'vgetrandom help openssl'", argv[0]);
 }

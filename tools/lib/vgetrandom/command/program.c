@@ -80,7 +80,23 @@ static void say(struct outlook *outlook, bool preload, const char *path, const c
 		const char *so)
 {
 	outlook->preload = preload;
-	snprintf(outlook->why, sizeof(outlook->why), "%s %s: %s", path, what, so);
+	snprintf(outlook->why, sizeof(outlook->why), "%s: %s; %s", path, what, so);
+}
+
+static void look_at_static(const char *path, int fd, const struct elf_facts *program,
+			   struct outlook *outlook)
+{
+	/* A name that the library has inside. */
+	outlook->gains = file_has(fd, "VGETRANDOM_LARGE");
+	if (outlook->gains)
+		say(outlook, true, path, "has the library inside",
+		    "it gains, and its calls cannot be counted");
+	else if (program->go)
+		say(outlook, true, path, "is written in Go, which makes system calls by itself",
+		    "it gains nothing");
+	else
+		say(outlook, true, path, "is statically linked",
+		    "it gains nothing, but programs that it starts may");
 }
 
 static void look_at_elf(const char *path, int fd, const struct elf_facts *program,
@@ -103,8 +119,7 @@ static void look_at_elf(const char *path, int fd, const struct elf_facts *progra
 	} else if (program->is_loader) {
 		/* Run as a program, it takes libraries to preload as ever. */
 	} else if (!program->interp[0]) {
-		say(outlook, true, path, "is statically linked",
-		    "it gains nothing, only programs that it starts may");
+		look_at_static(path, fd, program, outlook);
 	} else if (access(program->interp, F_OK) && errno == ENOENT) {
 		snprintf(outlook->missing, sizeof(outlook->missing), "%s", program->interp);
 	} else if (known && ours.libc != LIBC_UNKNOWN && program->libc != LIBC_UNKNOWN &&
@@ -114,7 +129,11 @@ static void look_at_elf(const char *path, int fd, const struct elf_facts *progra
 		say(outlook, false, path, what, "it runs without that");
 	} else if (rights) {
 		say(outlook, true, path, rights, "LD_PRELOAD is ignored, it gains nothing");
+	} else if (program->go) {
+		say(outlook, true, path, "is written in Go, which makes system calls by itself",
+		    "it gains nothing");
 	}
+	outlook->asan |= program->asan;
 }
 
 static bool is_env(const char *path)
@@ -198,9 +217,7 @@ void program_look(const char *path, const char *library, struct outlook *outlook
 	char current[4096], line[MAX_FIRST_LINE];
 	unsigned int scripts = 0;
 
-	outlook->preload = true;
-	outlook->why[0] = '\0';
-	outlook->missing[0] = '\0';
+	*outlook = (struct outlook){ .preload = true };
 	if (snprintf(current, sizeof(current), "%s", path) >= (int)sizeof(current))
 		return;
 	while (look_at(current, library, outlook, line) && scripts++ < MAX_SCRIPTS &&

@@ -11,11 +11,15 @@
 /**
  * struct outlook - what a preloaded library is for a program
  * @preload: may be preloaded; if not, the program would not start with it, or say so
- * @why: where there is no gain, the reason, for people; else empty
+ * @gains: has the library inside already
+ * @asan: is built with AddressSanitizer, in a shared library
+ * @why: where there is no gain by the preload, the reason, for people; else empty
  * @missing: the interpreter that the program needs and that is not there; else empty
  */
 struct outlook {
 	bool	preload;
+	bool	gains;
+	bool	asan;
 	char	why[8192 + 256];
 	char	missing[4096];
 };

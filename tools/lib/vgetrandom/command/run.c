@@ -16,7 +16,7 @@
 static void set(const char *name, const char *value)
 {
 	if (setenv(name, value, 1))
-		err(EXIT_RUN_FAILED, "cannot set %s", name);
+		err(EXIT_RUN_FAILED, "%s: cannot be set", name);
 }
 
 static const char *parse_core(const char *name)
@@ -30,7 +30,20 @@ static const char *parse_core(const char *name)
 	for (size_t i = 0; *cores[i]; i++)
 		if (!strcmp(name, cores[i]))
 			return name;
-	errx(EXIT_USAGE, "--core '%s': no such core; 'vgetrandom info' lists them", name);
+	errx(EXIT_USAGE, "--core %s: no such core; 'vgetrandom info' lists them", name);
+}
+
+static bool is_preloaded(const char *list, const char *library)
+{
+	size_t len;
+
+	/* ld.so takes both as separators. */
+	for (; list && *list; list += len + !!list[len]) {
+		len = strcspn(list, ": ");
+		if (len == strlen(library) && !strncmp(list, library, len))
+			return true;
+	}
+	return false;
 }
 
 /* First, so that no other library's getrandom() is before ours. */
@@ -41,12 +54,31 @@ static void preload(const char *library)
 
 	if (strpbrk(library, " :\t\n$"))
 		errx(EXIT_RUN_FAILED,
-		     "'%s' cannot be preloaded: LD_PRELOAD has no way to write blanks, colons and $",
+		     "%s: LD_PRELOAD cannot name it, for blanks, colons and $; install it elsewhere",
 		     library);
+	/* By another `vgetrandom run`. */
+	if (is_preloaded(others, library))
+		return;
 	if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "",
 		     others ? others : "") < 0)
 		err(EXIT_RUN_FAILED, "LD_PRELOAD");
 	set("LD_PRELOAD", value);
+	free(value);
+}
+
+/*
+ * The runtime of AddressSanitizer ends a program if it is not the first library, for it would
+ * miss functions that others take over. Ours has none of those.
+ */
+static void calm_asan(void)
+{
+	static const char option[] = "verify_asan_link_order=0";
+	const char *others = getenv("ASAN_OPTIONS");
+	char *value;
+
+	if (asprintf(&value, "%s%s%s", option, others ? ":" : "", others ? others : "") < 0)
+		err(EXIT_RUN_FAILED, "ASAN_OPTIONS");
+	set("ASAN_OPTIONS", value);
 	free(value);
 }
 
@@ -58,12 +90,18 @@ static _Noreturn void run(char **argv, const struct outlook *outlook)
 	error = errno;
 	count_exec_failed();
 	if (error == ENOENT && outlook->missing[0])
-		errx(EXIT_CANNOT_RUN, "cannot run %s: %s, which it needs, is not there",
-		     argv[0], outlook->missing);
+		errx(EXIT_CANNOT_RUN, "%s: cannot be run without %s; install that", argv[0],
+		     outlook->missing);
 	errno = error;
 	if (error == ENOENT)
 		err(EXIT_NOT_FOUND, "%s", argv[0]);
-	err(EXIT_CANNOT_RUN, "cannot run %s", argv[0]);
+	err(EXIT_CANNOT_RUN, "%s: cannot be run", argv[0]);
+}
+
+static _Noreturn void not_found(const char *library)
+{
+	errx(EXIT_RUN_FAILED, "%s: not found, neither beside this command nor as %s; install it",
+	     strrchr(library, '/') + 1, library);
 }
 
 int command_run(int argc, char **argv)
@@ -98,22 +136,23 @@ int command_run(int argc, char **argv)
 	}
 	argv += optind;
 	if (!argv[0])
-		errx(EXIT_USAGE, "run: which program? See vgetrandom --help");
+		errx(EXIT_USAGE, "run: no program; see 'vgetrandom help run'");
 
 	if (!library_find("", SONAME, library, sizeof(library)))
-		errx(EXIT_RUN_FAILED, "cannot find %s: neither beside this command nor as %s;"
-		     " install libvgetrandom", strrchr(library, '/') + 1, library);
+		not_found(library);
 	if (program_find(argv[0], path, sizeof(path)))
 		program_look(path, library, &outlook);
-	if (outlook.why[0])
+	if (outlook.why[0] && !outlook.gains)
 		warnx("%s", outlook.why);
 	if (outlook.preload)
 		preload(library);
 	if (outlook.preload && count) {
 		if (!library_find("vgetrandom/", COUNTING, counting, sizeof(counting)))
-			errx(EXIT_RUN_FAILED, "cannot find %s", counting);
+			not_found(counting);
 		preload(counting);
 	}
+	if (outlook.preload && outlook.asan)
+		calm_asan();
 	if (large)
 		set("VGETRANDOM_LARGE", large);
 	if (core)

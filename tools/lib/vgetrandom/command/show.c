@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <arch.h>
+#include <err.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct answers {
 	const char		*faster;	/* what would make it so; NULL if nothing would */
 	char			library[4096];
 	bool			library_found;
+	int			error;		/* of one request; 0 if it was served */
 };
 
 #ifdef ARCH_GENERATOR
@@ -98,6 +100,7 @@ static struct answers ask(void)
 	struct vgetrandom_opaque_params params;
 	struct answers a;
 	const char *why;
+	char byte[1];
 
 	vgetrandom_info(&a.info, sizeof(a.info));
 	uname(&a.kernel);
@@ -105,6 +108,8 @@ static struct answers ask(void)
 	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
 	read_reseeds(a.reseeds, sizeof(a.reseeds));
 	a.faster = what_is_faster(&a.info);
+	/* At boot it may be too early, and this is not to wait. */
+	a.error = vgetrandom(byte, sizeof(byte), GRND_NONBLOCK) < 0 ? errno : 0;
 	a.library_found = library_find("", SONAME, a.library, sizeof(a.library));
 	return a;
 }
@@ -155,9 +160,10 @@ static void show_environment(const struct vgetrandom_info *info)
 	const char *large = getenv("VGETRANDOM_LARGE"), *core = getenv("VGETRANDOM_CORE");
 	const char *syscall = getenv("VGETRANDOM_SYSCALL");
 
-	/* Whether it is heeded is among the reasons above. */
 	if (large)
-		row("environment", "VGETRANDOM_LARGE=%s", large);
+		row("environment", "VGETRANDOM_LARGE=%s%s", large,
+		    strstr(info->large_why, "VGETRANDOM_LARGE") || !info->core ? "" :
+		    " (ignored: neither \"off\" nor a number of bytes)");
 	if (core)
 		row("environment", "VGETRANDOM_CORE=%s%s", core,
 		    info->core && !strcmp(core, info->core) ? "" :
@@ -209,6 +215,17 @@ static void show_text(const struct answers *a)
 		else
 			row("", "(no request gains anything with this libc)");
 	}
+	switch (a->error) {
+	case 0:
+		row("a request", "is served");
+		break;
+	case EAGAIN:
+		row("a request", "has to wait: the kernel has no randomness yet");
+		break;
+	default:
+		row("a request", "fails: %s; a sandbox may forbid getrandom()",
+		    strerror(a->error));
+	}
 	show_environment(info);
 	row("to be preloaded", "%s%s", a->library_found ? "" : "not found; looked last for ",
 	    a->library);
@@ -243,6 +260,7 @@ static void show_json(const struct answers *a)
 	string_member("core", info->core);
 	string_member("libc", a->libc);
 	printf("  \"libc_uses_vdso\": %s,\n", a->libc_uses_vdso ? "true" : "false");
+	string_member("request_error", a->error ? strerror(a->error) : NULL);
 	fputs("  \"library\": ", stdout);
 	json_string(stdout, a->library_found ? a->library : NULL);
 	puts("\n}");
@@ -261,8 +279,7 @@ int command_info(int argc, char **argv)
 	while (next_option(argc, argv, "", known) != -1)
 		json = true;
 	if (optind < argc) {
-		fprintf(stderr, "%s: unexpected argument '%s'; see vgetrandom --help\n",
-			argv[0], argv[optind]);
+		warnx("%s: unexpected argument; see 'vgetrandom help info'", argv[optind]);
 		return EXIT_USAGE;
 	}
 	answers = ask();

@@ -136,6 +136,13 @@ static int generate(void *ctx, unsigned char *out, size_t len, unsigned int stre
 	return 1;
 }
 
+static void clear_seed(void *context, unsigned char *seed, size_t len)
+{
+	(void)context;
+	explicit_bzero(seed, len);
+	free(seed);
+}
+
 /* A generator of the program's own that has ours as its parent. */
 static size_t get_seed(void *context, unsigned char **seed, int entropy, size_t min_len,
 		       size_t max_len, int prediction_resistance, const unsigned char *input,
@@ -152,15 +159,8 @@ static size_t get_seed(void *context, unsigned char **seed, int entropy, size_t 
 		return 0;
 	if (generate(context, *seed, len, STRENGTH, prediction_resistance, input, input_len))
 		return len;
-	free(*seed);
+	clear_seed(context, *seed, len);
 	return 0;
-}
-
-static void clear_seed(void *context, unsigned char *seed, size_t len)
-{
-	(void)context;
-	explicit_bzero(seed, len);
-	free(seed);
 }
 
 /* Threads need no lock: each has its own state. */

@@ -48,15 +48,15 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
 {
 	const unsigned long words[6] = { request, (unsigned long)tag };
-	register const unsigned long *first asm("x4") = words;
-	register unsigned long answer asm("x3") = 0;
 
-	asm volatile("ror	x12, x12, #3\n\t"
+	asm volatile("mov	x3, xzr\n\t"
+		     "mov	x4, %[words]\n\t"
+		     "ror	x12, x12, #3\n\t"
 		     "ror	x12, x12, #13\n\t"
 		     "ror	x12, x12, #51\n\t"
 		     "ror	x12, x12, #61\n\t"
 		     "orr	x10, x10, x10"
-		     : "+r" (answer) : "r" (first) : "cc", "memory");
+		     : : [words] "r" (words) : "x3", "x4", "cc", "memory");
 }
 
 static inline void arch_move_out(void *dst, const void *src, size_t len)

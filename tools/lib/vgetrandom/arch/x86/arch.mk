@@ -5,6 +5,9 @@
 # What is not glibc finds a thread's variables by descriptors; see thread.h.
 ARCH_FLAGS	:= -mtls-dialect=gnu2
 
+# Pages have one size.
+$(OUT)/effect.shared.o: FLAGS += -DIN_RELRO
+
 # With the generator, as the vDSO's is built: see arch/x86/entry/vdso/Makefile.patch.
 ARCH_GENERATOR	:= generator
 $(OUT)/vgetrandom.o: FLAGS += -mgeneral-regs-only -fomit-frame-pointer -falign-functions=64 \
