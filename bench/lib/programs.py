@@ -200,7 +200,7 @@ PROGRAMS = (
               ["RUN", "sqlite3", "-interactive", ":memory:"], name="SQLite",
               note="there is nothing to gain"),
     _perl("libuuid-perl", "UUID", "UUID::generate_random()", "UUID::generate_random($id)",
-          name="Perl, UUID"),
+          name="Perl, UUID", note="Perl takes most of the time"),
     _perl("libbsd-arc4random-perl", "BSD::arc4random", "BSD::arc4random::arc4random()"),
     _perl("libcrypt-urandom-perl", "Crypt::URandom", "Crypt::URandom::urandom(16)",
           name="Perl, Crypt::URandom", note="`BSD::arc4random` helps"),

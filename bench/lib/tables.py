@@ -345,15 +345,23 @@ def programs(found):
           asked(row), *_without_and_with(row)] for row in found["programs"]], 4)
 
 
+LITTLE = 1.2
+
+
+def _reached(row):
+    """What reaches a program; and why it gains little or nothing, if so."""
+    is_little = row["without"] / row["with"] < LITTLE
+    return f"{row['reached']}: {row['why']}" if is_little else row["reached"]
+
+
 def who(found):
     """Who gains: the programs that people ask for first."""
     if not found["programs"]:
         return None
     return _measured(found) + "\n\n" + markdown(
         ["program", "request", "reached by", "without", "with", "with the module"],
-        [[row["name"], f"`{row['does']}`",
-          row["reached"] if row["reached"] != "nothing" else f"nothing: {row['why']}",
-          *_without_and_with(row)] for row in found["programs"] if row["name"]], 3)
+        [[row["name"], f"`{row['does']}`", _reached(row), *_without_and_with(row)]
+         for row in found["programs"] if row["name"]], 3)
 
 
 SIBLING_SIZES = (16, 256, 4096, 65536)
