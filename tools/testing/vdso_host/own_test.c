@@ -81,7 +81,8 @@ FIXTURE_SETUP(own)
 		.state_len = own.state_size,
 	};
 	ASSERT_TRUE(explore_thin("64"));
-	ASSERT_TRUE(find_layout()) {
+	/* The running kernel may reseed in the middle: not twice in a row. */
+	ASSERT_TRUE(find_layout() || find_layout()) {
 		TH_LOG("not a generator that is known, with states of %zu bytes: %s",
 		       own.state_size, explored.first);
 	}
