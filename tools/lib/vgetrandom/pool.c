@@ -208,10 +208,16 @@ bool pool_may_keep(struct pool *pool, const void *piece)
 		return true;
 	if ((uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[0]) >= locked_bytes(pool))
 		return false;
-	/* Once more, not for ever: a handler may fork each time. */
-	for (int i = 0; i < 2 && *pool->lock != LOCKED_HERE; i++) {
-		if (*pool->lock == REFUSED_HERE)
+	/*
+	 * Once more, not for ever: a handler may fork each time. One look each: between two, a
+	 * fork would turn "locked" into a refusal.
+	 */
+	for (int i = 0; i < 2; i++) {
+		answer = *pool->lock;
+		if (answer == REFUSED_HERE)
 			return false;
+		if (answer == LOCKED_HERE)
+			return true;
 		*pool->lock = asking = ASKING_HERE;
 		answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
 		__atomic_compare_exchange_n(pool->lock, &asking, answer, false,
