@@ -115,10 +115,10 @@ test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (s
 foreign: deps	## other projects' test suites with the library, and without: SUITES='python php'
 	@scripts/foreign $(SUITES)
 
-torture: tree	## every event at every instruction, and pairs, with every core (hours); or PARTS='own sse2'
+test-exhaustive: tree	## every event at every instruction, and pairs, with every core (hours); or PARTS='running sse2'
 	@scripts/build vdso
 	@scripts/build tests
-	@scripts/tests/torture $(PARTS)
+	@scripts/tests/exhaustive $(PARTS)
 
 # make soak MINUTES=10: not an hour of it.
 MINUTES ?= 60
@@ -126,11 +126,11 @@ soak: kernel lib	## everything at once in the guest, an hour; then statistics of
 	@scripts/build tests
 	@scripts/soak $(MINUTES)
 
-# make mutate MUTATIONS='vdso-*': only these.
+# make test-mutations MUTATIONS='vdso-*': only these.
 MUTATIONS ?=
-mutate: kernel selftests lib	## breakages of our code, each caught by a named test (slow)
+test-mutations: kernel selftests lib	## breakages of our code, each caught by a named test (slow)
 	@scripts/build tests
-	@scripts/mutate $(MUTATIONS)
+	@scripts/mutation-test $(MUTATIONS)
 
 boot: kernel	## a shell in the guest
 	@scripts/vm -- /bin/sh
@@ -151,5 +151,5 @@ clean:		## remove build/
 	rm -rf build
 
 .PHONY: help deps tree vdso kernel selftests lib install uninstall deb module module-install bench report bench-lib bench-lazyfree \
-	test test-all test-rest test-debug foreign torture soak mutate boot series versions series-check check clean
+	test test-all test-rest test-debug foreign test-exhaustive soak test-mutations boot series versions series-check check clean
 .NOTPARALLEL:

@@ -88,7 +88,7 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 #endif
 
 /**
- * __arch_vgetrandom_may_keep - may a key be put into the state?
+ * __arch_vgetrandom_may_hold_keys - may a key be put into the state?
  * @state:	the state
  *
  * Asked before each key. In droppable memory, which a vDSO has its states in, always. A
@@ -97,8 +97,8 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
  *
  * Return: false if the system call has to serve the request.
  */
-#ifndef __arch_vgetrandom_may_keep
-static __always_inline bool __arch_vgetrandom_may_keep(const struct vgetrandom_state *state)
+#ifndef __arch_vgetrandom_may_hold_keys
+static __always_inline bool __arch_vgetrandom_may_hold_keys(const struct vgetrandom_state *state)
 {
 	return true;
 }

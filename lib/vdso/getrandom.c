@@ -54,18 +54,18 @@
 static __always_inline void vgetrandom_check_layout(void)
 {
 	compiletime_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER &&
-			   offsetof(struct vgetrandom_state, key) == VGETRANDOM_RUN &&
+			   offsetof(struct vgetrandom_state, key) == VGETRANDOM_KEYSTREAM &&
 			   offsetof(struct vgetrandom_state, batch) ==
-				   VGETRANDOM_RUN + VGETRANDOM_KEY_SIZE &&
+				   VGETRANDOM_KEYSTREAM + VGETRANDOM_KEY_SIZE &&
 			   offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH,
 			   "cores find the fields of a state elsewhere");
 	compiletime_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE,
 			   "a page has no room for a state");
-	compiletime_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_RUN) %
+	compiletime_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_KEYSTREAM) %
 				   VGETRANDOM_BLOCK_SIZE == 0,
 			   "vgetrandom_erase() goes beyond a state");
 	compiletime_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4,
-			   "vgetrandom_flags_known() takes other flags for these");
+			   "vgetrandom_flags_valid() takes other flags for these");
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)		\
 	compiletime_assert((blocks) <= VGETRANDOM_MAX_BLOCKS,			\
 			   "a state has no room for what this core makes: " log);
@@ -89,13 +89,13 @@ static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params 
  * Known is each of the three bits. GRND_RANDOM and GRND_INSECURE are not to be had
  * together; the system call knows the answer.
  */
-static __always_inline bool vgetrandom_flags_known(unsigned int flags)
+static __always_inline bool vgetrandom_flags_valid(unsigned int flags)
 {
 	return flags < (GRND_RANDOM | GRND_INSECURE);
 }
 
 /* Not a generation: those count reseeds, and begin at 1. */
-static __always_inline u64 vgetrandom_rekey_mark(unsigned long call)
+static __always_inline u64 vgetrandom_rekey_token(unsigned long call)
 {
 	return call | 1ULL << 63;
 }
@@ -147,7 +147,7 @@ static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
 					     unsigned long call, u64 generation)
 {
-	const u64 mark = vgetrandom_rekey_mark(call);
+	const u64 mark = vgetrandom_rekey_token(call);
 
 	WRITE_ONCE(state->generation, mark);
 	WRITE_ONCE(state->available, 0);
@@ -163,7 +163,7 @@ static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
  * said last that it is none: what is erased may be the state that a signal handler
  * has made of a page that was dropped, generation and all.
  */
-static __always_inline void vgetrandom_forget(struct vgetrandom_state *state,
+static __always_inline void vgetrandom_invalidate(struct vgetrandom_state *state,
 					      unsigned long call)
 {
 	vgetrandom_erase(state, call);
@@ -272,7 +272,7 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
 		if (unlikely(!generation))
 			continue;
 		if (unlikely(attempt || READ_ONCE(state->generation) != generation)) {
-			if (!__arch_vgetrandom_may_keep(state))
+			if (!__arch_vgetrandom_may_hold_keys(state))
 				break;
 			if (!vgetrandom_rekey(state, this_call, generation))
 				continue;
@@ -286,7 +286,7 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
 		}
 	}
 
-	vgetrandom_forget(state, this_call);
+	vgetrandom_invalidate(state, this_call);
 	return getrandom_syscall(buffer, len, flags);
 }
 
@@ -331,7 +331,7 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 	if (unlikely(((unsigned long)state & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(*state)))
 		return -EFAULT;
 
-	if (unlikely(!vgetrandom_flags_known(flags)))
+	if (unlikely(!vgetrandom_flags_valid(flags)))
 		goto syscall;
 
 	/*

@@ -40,8 +40,8 @@ static void erase(void *run, size_t blocks)
 static ssize_t draw_key(void *key, unsigned int flags, void *state)
 {
 	if (state)
-		return thread_call(effect.fn, key, VGETRANDOM_KEY_SIZE, flags, state,
-				   effect.state_size);
+		return thread_call(config.fn, key, VGETRANDOM_KEY_SIZE, flags, state,
+				   config.state_size);
 	return raw_syscall(SYS_getrandom, key, VGETRANDOM_KEY_SIZE, flags);
 }
 
@@ -49,25 +49,25 @@ static ssize_t draw_key(void *key, unsigned int flags, void *state)
 static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 		       unsigned int flags, void *state)
 {
-	const struct core *core = effect.core;
+	const struct core *core = config.core;
 	/* An iteration makes at least one block for the state: the last one of the request. */
 	size_t blocks = (len - 1) / VGETRANDOM_BLOCK_SIZE;
 	size_t tail = len - blocks * VGETRANDOM_BLOCK_SIZE;
 	size_t kept = core->blocks - (blocks & (core->blocks - 1));
 	unsigned long mark = (unsigned long)&blocks;
-	void *run = (char *)expander + VGETRANDOM_RUN;
+	void *run = (char *)expander + VGETRANDOM_KEYSTREAM;
 	ssize_t drawn;
 	bool lost;
 
 	expander->witness = mark;
 	atomic_signal_fence(memory_order_seq_cst);
 	/* A child of fork() from here on has no witness, and one from before does not come on. */
-	if (!pool_may_keep(&thread_expanders, expander))
+	if (!pool_may_hold_keys(&thread_expansions, expander))
 		return 0;
 	drawn = draw_key(run, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {
 		core->make(expander, buf, blocks, mark);
-		arch_move_out((char *)buf + len - tail, run, tail);
+		arch_copy_secret((char *)buf + len - tail, run, tail);
 	} else {
 		kept = 1;
 	}
@@ -86,14 +86,14 @@ static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
 
 ssize_t expand(void *buf, size_t len, unsigned int flags, void *state)
 {
-	struct vgetrandom_state *expander = thread.expander;
+	struct vgetrandom_state *expander = thread.expansion;
 	ssize_t ret = 0;
 
 	/* A signal handler that interrupts a request here is served by others. */
 	if (thread.expanding)
 		return 0;
 	if (!expander)
-		expander = thread_need_expander();
+		expander = thread_get_expansion();
 	if (!expander)
 		return 0;
 	thread.expanding = true;

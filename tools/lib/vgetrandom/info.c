@@ -12,37 +12,37 @@ static const char refused[] =
 static void describe_large(struct vgetrandom_info *info)
 {
 	info->large = info->small;
-	info->large_why = effect.large_why;
-	if (effect.large_from == NEVER_LARGE)
+	info->large_why = config.large_why;
+	if (config.large_from == NEVER_LARGE)
 		return;
-	if (pool_is_refused(&thread_expanders)) {
+	if (pool_is_refused(&thread_expansions)) {
 		info->large_why = refused;
 		return;
 	}
 	info->large = VGETRANDOM_EXPAND;
-	info->large_from = effect.large_from;
+	info->large_from = config.large_from;
 }
 
 void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 {
 	struct vgetrandom_info full = {
 		.version = VERSION,
-		.vdso = effect.fn,
-		.state_size = effect.state_size,
+		.vdso = config.fn,
+		.state_size = config.state_size,
 		.states = atomic_load(&thread_states.capacity),
-		.droppable = effect.fn && !thread_states.lock,
-		.small = effect.way,
-		.small_why = effect.small_why,
-		.core = effect.core ? effect.core->name : NULL,
-		.module_why = effect.module_why,
+		.droppable = config.fn && !thread_states.lock,
+		.small = config.way,
+		.small_why = config.small_why,
+		.core = config.core ? config.core->name : NULL,
+		.module_why = config.module_why,
 		.syscalls = thread.syscalls,
 	};
 
-	if (effect.fn) {
-		full.state_prot = (int)effect.params.mmap_prot;
-		full.state_flags = (int)effect.params.mmap_flags;
+	if (config.fn) {
+		full.state_prot = (int)config.params.mmap_prot;
+		full.state_flags = (int)config.params.mmap_flags;
 	}
-	if (effect.fn && !full.states) {
+	if (config.fn && !full.states) {
 		full.small = VGETRANDOM_SYSCALL;
 		full.small_why = "there is no memory for states";
 	}
@@ -51,7 +51,7 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 		full.small_why = refused;
 	}
 	describe_large(&full);
-	if (!effect.small_why) {
+	if (!config.small_why) {
 		full.small_why = "the library has not started yet";
 		full.large_why = full.small_why;
 	}

@@ -3,7 +3,7 @@
 # make install, uninstall; for Makefile, which sets OUT, SRC, VERSION and SONAME.
 #
 #	PREFIX		/usr/local
-#	LIBDIR BINDIR INCLUDEDIR MANDIR	folders of their own, instead of those in PREFIX
+#	LIBDIR BINDIR INCLUDEDIR MANDIR	directories of their own, instead of those in PREFIX
 #	DESTDIR		put in front of all of them, for who makes packages
 
 PREFIX		?= /usr/local
@@ -17,7 +17,7 @@ MAN1	:= $(wildcard $(SRC)/man/*.1)
 MAN3	:= $(wildcard $(SRC)/man/*.3)
 MAN7	:= $(wildcard $(SRC)/man/*.7)
 
-# A file moved with its folders can still be right: paths in PREFIX are told by it.
+# A file moved with its directories can still be right: paths in PREFIX are told by it.
 in_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
 
 install: all

@@ -45,7 +45,7 @@ static unsigned int chunk_of(uint32_t number)
 	return 31 - __builtin_clz(number / POOL_FIRST + 1);
 }
 
-static void *piece_at(struct pool *pool, uint32_t number)
+static void *slot_at(struct pool *pool, uint32_t number)
 {
 	unsigned int n = chunk_of(number);
 	uint32_t in_chunk = number - chunk_start(n);
@@ -66,7 +66,7 @@ static uint32_t number_of(struct pool *pool, const void *piece)
 			continue;
 		number = chunk_start(n) + offset / ARCH_PAGE * pool->per_page +
 			 offset % ARCH_PAGE / pool->stride;
-		if (number < capacity && piece_at(pool, number) == piece)
+		if (number < capacity && slot_at(pool, number) == piece)
 			return number;
 	}
 	return POOL_MAX;
@@ -79,7 +79,7 @@ static void set_size(struct pool *pool, size_t size)
 }
 
 /* The kernel has refused: when is it to be asked again? */
-static void be_patient(struct pool *pool, int error)
+static void back_off(struct pool *pool, int error)
 {
 	uint32_t refusals = atomic_load(&pool->refusals);
 
@@ -146,7 +146,7 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 		bytes = pages_for(POOL_FIRST << n, pool->per_page) * ARCH_PAGE;
 		memory = raw_syscall(SYS_mmap, NULL, bytes, pool->prot, pool->flags, -1, 0);
 		if (memory < 0) {
-			be_patient(pool, (int)-memory);
+			back_off(pool, (int)-memory);
 			return false;
 		}
 		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, (char *)memory))
@@ -173,7 +173,7 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags, struct pool 
 	memory = raw_syscall(SYS_mmap, NULL, first_bytes(pool) + first_bytes(secret), prot, flags,
 			     -1, 0);
 	if (memory < 0) {
-		be_patient(pool, (int)-memory);
+		back_off(pool, (int)-memory);
 		return;
 	}
 	set_first(pool, memory);
@@ -200,7 +200,7 @@ static bool lock(struct pool *pool)
  * function of a request by its name.
  */
 __attribute__((noinline))
-bool pool_may_keep(struct pool *pool, const void *piece)
+bool pool_may_hold_keys(struct pool *pool, const void *piece)
 {
 	unsigned long asking, answer;
 
@@ -259,7 +259,7 @@ static const char *open_locked(struct pool *pool)
 	pool->lock = (unsigned long *)(memory + ARCH_PAGE) - 1;
 	if (!raw_syscall(SYS_madvise, memory, bytes, MADV_WIPEONFORK) &&
 	    !raw_syscall(SYS_madvise, memory, bytes, MADV_DONTDUMP) &&
-	    pool_may_keep(pool, (const void *)memory))
+	    pool_may_hold_keys(pool, (const void *)memory))
 		return NULL;
 	raw_syscall(SYS_munmap, memory, bytes);
 	pool->lock = NULL;
@@ -352,7 +352,7 @@ void *pool_take(struct pool *pool, enum pool_owner owner)
 	if (number == POOL_MAX)
 		return NULL;
 	atomic_store(&pool->next[number], owner);
-	piece = piece_at(pool, number);
+	piece = slot_at(pool, number);
 	/* Of a page that is not there yet: to read it first would take two faults. */
 	*piece = 0;
 	return (void *)piece;
@@ -378,7 +378,7 @@ void pool_reset(struct pool *pool, const void *mine)
 
 	for (uint32_t number = 0; number < fresh; number++) {
 		owner = POOL_THREAD;
-		if (piece_at(pool, number) != mine &&
+		if (slot_at(pool, number) != mine &&
 		    atomic_compare_exchange_strong(&pool->next[number], &owner, 0))
 			put(pool, number);
 	}

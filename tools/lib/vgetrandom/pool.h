@@ -87,7 +87,7 @@ const char *pool_open_secret(struct pool *pool);
 void pool_warm(struct pool *pool);
 
 /**
- * pool_may_keep - may a piece hold a secret?
+ * pool_may_hold_keys - may a piece hold a secret?
  * @pool: from pool_open_secret()
  * @piece: a piece; or memory that a program has mapped for a state itself
  *
@@ -97,10 +97,10 @@ void pool_warm(struct pool *pool);
  * Return: false if the kernel has refused that, or if the pool is locked and @piece is
  * elsewhere: a child of fork() would have a copy of it.
  */
-bool pool_may_keep(struct pool *pool, const void *piece);
+bool pool_may_hold_keys(struct pool *pool, const void *piece);
 
 /**
- * pool_is_refused - has pool_may_keep() said no in this process?
+ * pool_is_refused - has pool_may_hold_keys() said no in this process?
  * @pool: the pool
  */
 bool pool_is_refused(const struct pool *pool);

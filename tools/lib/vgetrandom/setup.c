@@ -53,7 +53,7 @@ static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **w
 /* The module's page, and memory for states of the library's generator. */
 static const char *open_module(struct vgetrandom_opaque_params *params)
 {
-	const char *why = generator_open(params, &effect.core);
+	const char *why = generator_open(params, &config.core);
 
 	if (why)
 		return why;
@@ -69,50 +69,50 @@ static const char *open_module(struct vgetrandom_opaque_params *params)
 static vdso_fn decide_small(void)
 {
 	struct vgetrandom_opaque_params params;
-	vdso_fn fn = find_vdso(&effect.params, &effect.small_why);
+	vdso_fn fn = find_vdso(&config.params, &config.small_why);
 
-	if (fn && effect.params.size_of_opaque_state == sizeof(struct vgetrandom_state))
-		effect.module_why = "not needed: the kernel's vDSO has the same generator";
+	if (fn && config.params.size_of_opaque_state == sizeof(struct vgetrandom_state))
+		config.module_why = "not needed: the kernel's vDSO has the same generator";
 	else
-		effect.module_why = open_module(&params);
-	if (!effect.module_why) {
+		config.module_why = open_module(&params);
+	if (!config.module_why) {
 		fn = generator_getrandom;
-		effect.way = VGETRANDOM_MODULE;
-		effect.params = params;
-		effect.small_why = thread_states.lock ?
+		config.way = VGETRANDOM_MODULE;
+		config.params = params;
+		config.small_why = thread_states.lock ?
 			"the module vgetrandom is loaded; states are locked, because the kernel has no droppable memory" :
 			"the module vgetrandom is loaded";
 	} else if (fn) {
-		effect.way = VGETRANDOM_VDSO;
-		effect.small_why = "the kernel's vDSO has getrandom()";
+		config.way = VGETRANDOM_VDSO;
+		config.small_why = "the kernel's vDSO has getrandom()";
 	} else {
 		return NULL;
 	}
-	effect.state_size = effect.params.size_of_opaque_state;
+	config.state_size = config.params.size_of_opaque_state;
 	return fn;
 }
 
-static size_t where_it_pays(void)
+static size_t default_large_from(void)
 {
-	if (!effect.state_size) {
-		effect.large_why = "the system call makes a block at a time";
-		return effect.core->instead_of_syscall;
+	if (!config.state_size) {
+		config.large_why = "the system call makes a block at a time";
+		return config.core->instead_of_syscall;
 	}
-	if (effect.state_size == STATE_SIZE_OF_6_11) {
-		effect.large_why = "the vDSO's generator makes a block at a time";
-		return effect.core->instead_of_vdso;
+	if (config.state_size == STATE_SIZE_OF_6_11) {
+		config.large_why = "the vDSO's generator makes a block at a time";
+		return config.core->instead_of_vdso;
 	}
-	if (effect.state_size == sizeof(struct vgetrandom_state))
-		effect.large_why = effect.way == VGETRANDOM_MODULE ?
+	if (config.state_size == sizeof(struct vgetrandom_state))
+		config.large_why = config.way == VGETRANDOM_MODULE ?
 			"the library's generator is as wide itself" :
 			"the vDSO's generator is as wide itself";
 	else
-		effect.large_why = "the vDSO's generator is not one that this library knows";
+		config.large_why = "the vDSO's generator is not one that this library knows";
 	return NEVER_LARGE;
 }
 
 /* What the environment says of where requests are large; 0 if nothing or nonsense. */
-static size_t where_the_user_wants(void)
+static size_t user_large_from(void)
 {
 	const char *value = setting("VGETRANDOM_LARGE");
 	unsigned long from;
@@ -121,14 +121,14 @@ static size_t where_the_user_wants(void)
 	if (!value)
 		return 0;
 	if (raw_same(value, "off")) {
-		effect.large_why = "VGETRANDOM_LARGE=off is in the environment";
+		config.large_why = "VGETRANDOM_LARGE=off is in the environment";
 		return NEVER_LARGE;
 	}
 	from = strtoul(value, &end, 10);
 	/* `vgetrandom info` says so; the reason is that of any other program. */
 	if (*value < '0' || *value > '9' || *end || !from)
 		return 0;
-	effect.large_why = "VGETRANDOM_LARGE is in the environment";
+	config.large_why = "VGETRANDOM_LARGE is in the environment";
 	return from;
 }
 
@@ -138,9 +138,9 @@ static void decide_core(void)
 	const struct core *named = name ? core_named(name) : NULL;
 
 	if (named)
-		effect.core = named;
-	else if (effect.way != VGETRANDOM_MODULE)
-		effect.core = core_best();
+		config.core = named;
+	else if (config.way != VGETRANDOM_MODULE)
+		config.core = core_best();
 }
 
 /* From where on requests are large. */
@@ -150,16 +150,16 @@ static size_t decide_large(void)
 	size_t from;
 
 	decide_core();
-	if (!effect.core) {
-		effect.large_why = "the library has no ChaCha20 core for this architecture";
+	if (!config.core) {
+		config.large_why = "the library has no ChaCha20 core for this architecture";
 		return NEVER_LARGE;
 	}
-	from = where_the_user_wants();
-	why = effect.large_why;
+	from = user_large_from();
+	why = config.large_why;
 	if (!from)
-		from = where_it_pays();
+		from = default_large_from();
 	if (why)
-		effect.large_why = why;
+		config.large_why = why;
 	return from;
 }
 
@@ -171,32 +171,33 @@ static void open_ways(vdso_fn fn, size_t large_from)
 {
 	const char *why;
 
-	if (effect.way == VGETRANDOM_VDSO)
-		pool_open(&thread_states, effect.state_size, (int)effect.params.mmap_prot,
-			  (int)effect.params.mmap_flags,
-			  large_from == NEVER_LARGE ? NULL : &thread_expanders);
+	if (config.way == VGETRANDOM_VDSO)
+		pool_open(&thread_states, config.state_size, (int)config.params.mmap_prot,
+			  (int)config.params.mmap_flags,
+			  large_from == NEVER_LARGE ? NULL : &thread_expansions);
 	pool_warm(&thread_states);
-	__atomic_store_n(&effect.fn, fn, __ATOMIC_RELEASE);
+	__atomic_store_n(&config.fn, fn, __ATOMIC_RELEASE);
 	if (large_from == NEVER_LARGE)
 		return;
-	why = atomic_load(&thread_expanders.capacity) ? NULL : pool_open_secret(&thread_expanders);
+	why = atomic_load(&thread_expansions.capacity) ? NULL :
+							 pool_open_secret(&thread_expansions);
 	if (why)
-		effect.large_why = why;
+		config.large_why = why;
 	else
-		__atomic_store_n(&effect.large_from, large_from, __ATOMIC_RELEASE);
+		__atomic_store_n(&config.large_from, large_from, __ATOMIC_RELEASE);
 }
 
 static void decide_syscall(void)
 {
 	const char *value = setting("VGETRANDOM_SYSCALL");
 
-	effect.leave_syscall = value && raw_same(value, "off");
+	config.leave_syscall = value && raw_same(value, "off");
 }
 
-/* Its page: see effect.c. Where pages are larger this is -EINVAL, and it stays writable. */
+/* Its page: see config.c. Where pages are larger this is -EINVAL, and it stays writable. */
 static int protect(int prot)
 {
-	const uintptr_t page = (uintptr_t)&effect & -ARCH_PAGE;
+	const uintptr_t page = (uintptr_t)&config & -ARCH_PAGE;
 
 	return (int)raw_syscall(SYS_mprotect, page, ARCH_PAGE, prot);
 }
@@ -216,14 +217,14 @@ static void decide(void)
 	decide_syscall();
 	why_no_threads = thread_setup();
 	if (why_no_threads)
-		effect.small_why = why_no_threads;
+		config.small_why = why_no_threads;
 	else
 		fn = decide_small();
 	large_from = decide_large();
 	if (!why_no_threads)
 		open_ways(fn, large_from);
 	else if (large_from != NEVER_LARGE)
-		effect.large_why = why_no_threads;
+		config.large_why = why_no_threads;
 	protect(PROT_READ);
 	errno = saved;
 }

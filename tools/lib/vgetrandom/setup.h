@@ -14,7 +14,7 @@
 struct core;
 
 /**
- * struct effect - what is in effect
+ * struct config - what is in effect
  * @fn: the vDSO's function, or the library's generator; NULL: the system call serves small
  *	requests
  * @way: which of these
@@ -30,7 +30,7 @@ struct core;
  * As long as the library has not started all is 0 but for @large_from, and every request
  * is a system call.
  */
-struct effect {
+struct config {
 	vdso_fn				fn;
 	enum vgetrandom_way		way;
 	size_t				state_size;
@@ -45,6 +45,6 @@ struct effect {
 
 #define NEVER_LARGE	((size_t)-1)
 
-extern struct effect effect __attribute__((visibility("hidden")));
+extern struct config config __attribute__((visibility("hidden")));
 
 #endif /* _VGETRANDOM_SETUP_H */

@@ -15,7 +15,7 @@
 #endif
 
 __thread struct thread thread THREAD_MODEL;
-struct pool thread_states, thread_expanders;
+struct pool thread_states, thread_expansions;
 
 /* After all else: what each process touches is on one page. */
 static _Atomic(uint32_t) next[2][POOL_MAX] __attribute__((section(".bss.next")));
@@ -60,15 +60,15 @@ static void exit_thread(void *unused)
 	thread.exiting = true;
 	enter_pool();
 	state = thread.own_state;
-	expander = thread.expander;
+	expander = thread.expansion;
 	thread.state = NULL;
 	thread.own_state = NULL;
-	thread.expander = NULL;
+	thread.expansion = NULL;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (state)
 		give(&thread_states, state);
 	if (expander)
-		give(&thread_expanders, expander);
+		give(&thread_expansions, expander);
 	leave_pool();
 }
 
@@ -92,21 +92,21 @@ static void after_fork_in_child(void)
 	if (!thread.in_pool) {
 		enter_pool();
 		pool_reset(&thread_states, thread.own_state);
-		pool_reset(&thread_expanders, thread.expander);
+		pool_reset(&thread_expansions, thread.expansion);
 		leave_pool();
 	}
 	/* Now, if the child is likely to need it: a sandbox may forbid it soon. */
 	if (thread.own_state)
-		pool_may_keep(&thread_states, thread.own_state);
-	if (thread.expander)
-		pool_may_keep(&thread_expanders, thread.expander);
+		pool_may_hold_keys(&thread_states, thread.own_state);
+	if (thread.expansion)
+		pool_may_hold_keys(&thread_expansions, thread.expansion);
 	forking = 0;
 }
 
 const char *thread_setup(void)
 {
 	thread_states.next = next[0];
-	thread_expanders.next = next[1];
+	thread_expansions.next = next[1];
 	if (pthread_key_create(&exit_key, exit_thread))
 		return "the C library has no thread-specific key left";
 	if (exit_key >= KEYS_WITHOUT_MALLOC) {
@@ -136,7 +136,7 @@ static void *need(struct pool *pool, void *volatile *piece)
 	return *piece;
 }
 
-void *thread_need_state(void)
+void *thread_get_state(void)
 {
 	/* This is a handler's request, and the one that it interrupts is using it? */
 	if (thread.own_state)
@@ -144,9 +144,9 @@ void *thread_need_state(void)
 	return thread.state = need(&thread_states, &thread.own_state);
 }
 
-void *thread_need_expander(void)
+void *thread_get_expansion(void)
 {
-	return need(&thread_expanders, &thread.expander);
+	return need(&thread_expansions, &thread.expansion);
 }
 
 void *thread_alloc_state(void)

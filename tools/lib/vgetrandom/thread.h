@@ -16,7 +16,7 @@
  * struct thread - what a thread has
  * @state: its state for the vDSO function, as long as no call is using it; otherwise NULL
  * @own_state: its state, in use or not; NULL until it is needed, and where there is none
- * @expander: where it keeps the key of a large request; NULL until it is needed
+ * @expansion: where it keeps the key of a large request; NULL until it is needed
  * @expanding: it is being used
  * @exiting: the thread has given all back, and gets nothing any more
  * @armed: the thread's exit will give it back
@@ -28,7 +28,7 @@
 struct thread {
 	void			*volatile state;
 	void			*volatile own_state;
-	void			*volatile expander;
+	void			*volatile expansion;
 	volatile bool		expanding;
 	volatile bool		exiting;
 	volatile bool		armed;
@@ -51,7 +51,7 @@ struct thread {
 extern __thread struct thread thread THREAD_MODEL __attribute__((visibility("hidden")));
 
 /* Their pieces are what struct thread points to. */
-extern struct pool thread_states, thread_expanders;
+extern struct pool thread_states, thread_expansions;
 
 /**
  * thread_call - call the vDSO function
@@ -93,18 +93,18 @@ static __always_inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len,
 const char *thread_setup(void);
 
 /**
- * thread_need_state - the calling thread's state, if its @state is NULL
+ * thread_get_state - the calling thread's state, if its @state is NULL
  *
  * Return: the state; NULL if there is none to be had, at least now.
  */
-void *thread_need_state(void);
+void *thread_get_state(void);
 
 /**
- * thread_need_expander - the calling thread's expander, that has none yet
+ * thread_get_expansion - the calling thread's expander, that has none yet
  *
- * Return: as thread_need_state()
+ * Return: as thread_get_state()
  */
-void *thread_need_expander(void);
+void *thread_get_expansion(void);
 
 /**
  * thread_alloc_state - a state that belongs to no thread

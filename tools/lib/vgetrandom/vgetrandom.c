@@ -82,27 +82,27 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
 	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
 		return result(system_call(buf, len, flags));
-	if (effect.fn && !state)
-		state = thread_need_state();
+	if (config.fn && !state)
+		state = thread_get_state();
 	/* With other flags the kernel may give what no key should be made of. */
-	if (len >= effect.large_from && flags <= GRND_NONBLOCK)
+	if (len >= config.large_from && flags <= GRND_NONBLOCK)
 		ret = expand(buf, len, flags, state);
 	if (ret)
 		return result(ret);
 	if (!state)
 		return result(system_call(buf, len, flags));
-	return result(thread_call(effect.fn, buf, len, flags, state, effect.state_size));
+	return result(thread_call(config.fn, buf, len, flags, state, config.state_size));
 }
 
 /* The generator is inlined: a call would take a fifth of the time for 4 bytes. */
 static __always_inline ssize_t fast_path(void *buf, size_t len, unsigned int flags, void *state)
 {
 #ifdef ARCH_GENERATOR
-	if (effect.way == VGETRANDOM_MODULE)
+	if (config.way == VGETRANDOM_MODULE)
 		return thread_call(__cvdso_getrandom, buf, len, flags, state,
 				   sizeof(struct vgetrandom_state));
 #endif
-	return thread_call(effect.fn, buf, len, flags, state, effect.state_size);
+	return thread_call(config.fn, buf, len, flags, state, config.state_size);
 }
 
 ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
@@ -110,7 +110,7 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 	void *state = thread.state;
 
 	/* What slow_path() looks at one by one, with a jump less: 1 is GRND_NONBLOCK. */
-	if (likely(state && len < effect.large_from &&
+	if (likely(state && len < config.large_from &&
 		   !(beyond_addresses(buf) | flags >> 1)))
 		return result(fast_path(buf, len, flags, state));
 	return slow_path(buf, len, flags);
@@ -118,7 +118,7 @@ ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 
 ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
 {
-	if (effect.leave_syscall)
+	if (config.leave_syscall)
 		return result(system_call(buf, len, flags));
 	return vgetrandom(buf, len, flags);
 }
@@ -127,7 +127,7 @@ void *vgetrandom_alloc(void)
 {
 	void *state;
 
-	if (!effect.fn) {
+	if (!config.fn) {
 		errno = ENOSYS;
 		return NULL;
 	}

@@ -105,7 +105,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 static void check_registers(const struct core *core, struct vgetrandom_state *state)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO };
-	static uint8_t out[2 * VGETRANDOM_RUN_SIZE];
+	static uint8_t out[2 * VGETRANDOM_KEYSTREAM_SIZE];
 	ssize_t ret;
 
 	check(!sigaction(SIGTRAP, &sa, NULL), "sigaction: %s", strerror(errno));

@@ -192,7 +192,7 @@ static struct vgetrandom_state *part_used_state(void)
 static struct vgetrandom_state *full_state(size_t more_than)
 {
 	struct vgetrandom_state *state = guest_map_states();
-	uint8_t whole_passes[VGETRANDOM_RUN_SIZE];
+	uint8_t whole_passes[VGETRANDOM_KEYSTREAM_SIZE];
 
 	check(guest_getrandom(state, whole_passes, sizeof(whole_passes), 0) ==
 	      sizeof(whole_passes), "the vDSO fails");

@@ -109,7 +109,7 @@ static void draw(void *state, uint8_t *buffer, size_t len, struct soak_counts *c
 		self->calling = false;
 	/*
 	 * If the fork in its middle was after the last look at the state, it was over, and
-	 * parent and child have the same. Which it was, rules_step_test knows.
+	 * parent and child have the same. Which it was, step_test knows.
 	 */
 	twin = in_loop && self->is_twin;
 	if (twin)

@@ -6,9 +6,9 @@
 #include "droppable_util.h"
 #include "soak.h"
 
-static long entries_of(const char *folder)
+static long entries_of(const char *directory)
 {
-	DIR *dir = opendir(folder);
+	DIR *dir = opendir(directory);
 	long n = 0;
 
 	while (dir && readdir(dir))

@@ -51,7 +51,7 @@ static void die(const char *what)
 	exit(OWN_FAILURE);
 }
 
-/* The name of the file that @ip is in, without its folders. */
+/* The name of the file that @ip is in, without its directories. */
 static void find_where(pid_t pid, unsigned long long ip, char *where, size_t size)
 {
 	char name[64], line[512];

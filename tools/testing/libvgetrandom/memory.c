@@ -161,7 +161,7 @@ TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
 
 static uint8_t *buffer;		/* shared: not searched, nor are our copies in it */
 
-static void find_pieces(const struct test_mapping *mapping, void *arg)
+static void find_slots(const struct test_mapping *mapping, void *arg)
 {
 	const size_t slots = 1 << 16;
 	uint64_t *table = arg;
@@ -212,7 +212,7 @@ static void nothing_is_left(size_t len)
 	check(buffer != MAP_FAILED);
 	check(vgetrandom(buffer, len, 0) == (ssize_t)len);
 	table = index_buffer(len);
-	test_mappings(find_pieces, table);
+	test_mappings(find_slots, table);
 }
 
 TEST(the_search_finds_what_is_left)
@@ -228,7 +228,7 @@ TEST(the_search_finds_what_is_left)
 		check(vgetrandom(buffer, LOOKED_FOR, 0) == LOOKED_FOR);
 		memcpy(copy + 4, buffer + 8, 20);
 		close(STDOUT_FILENO);
-		test_mappings(find_pieces, index_buffer(LOOKED_FOR));
+		test_mappings(find_slots, index_buffer(LOOKED_FOR));
 		_exit(0);
 	}
 	check(waitpid(pid, &status, 0) == pid && status);

@@ -75,7 +75,7 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 {
 	for (;;) {
 		size_t part = len < c->left ? len : c->left;
-		uint8_t run[VGETRANDOM_RUN_SIZE];
+		uint8_t run[VGETRANDOM_KEYSTREAM_SIZE];
 		size_t blocks, kept;
 
 		take_from_batch(c, layout, out, part, spans);

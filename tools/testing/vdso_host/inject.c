@@ -73,8 +73,8 @@ static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int
 	m->buffer = buffer;
 	m->len = len;
 	m->flags = flags;
-	m->from = gate_count();
-	m->in_use = inject.subject.ours && (state->owner || world_thread_in_use());
+	m->from = mock_count();
+	m->in_use = inject.subject.ours && (state->owner || testbed_thread_in_use());
 	m->ready = is_ready();
 	m->generation = generation();
 }
@@ -82,8 +82,8 @@ static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int
 static void end_call(struct made *m, ssize_t ret)
 {
 	m->ret = ret;
-	m->to = gate_count();
-	m->may_keep = world_may_keep();
+	m->to = mock_count();
+	m->may_keep = testbed_may_hold_keys();
 	m->limited = inject.limited;
 	memcpy(m->out, m->buffer, m->len);
 	memcpy(m->after, inject.subject.state, inject.subject.state_len);
@@ -99,7 +99,7 @@ static struct item *log_item(char what, unsigned long point)
 	item->what = what;
 	item->serial = inject.shared->serial++;
 	item->point = point;
-	item->at = gate_count();
+	item->at = mock_count();
 	if (what != CALLS && what != NEXT)
 		memcpy(item->out, inject.out, inject.len);
 	return item;
@@ -125,9 +125,9 @@ static void new_line(void)
 	if (inject.shared->nlines > MAX_LINES || n == MAX_LINEAGE)
 		abort();
 	memcpy(line, inject.line, sizeof(*line));
-	line->lineage[n - 1].to = gate_count();
+	line->lineage[n - 1].to = mock_count();
 	line->lineage[n].pid = getpid();
-	line->lineage[n].from = gate_count();
+	line->lineage[n].from = mock_count();
 	line->lineage[n].to = ~0U;
 	line->generations = n + 1;
 	inject.line = line;
@@ -158,7 +158,7 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 	const char *why;
 	pid_t pid;
 
-	pid = as_child ? world_fork() : fork();
+	pid = as_child ? testbed_fork() : fork();
 	if (!pid) {
 		new_line();
 		child = !as_child;
@@ -170,7 +170,7 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 	}
 	if (child) {
 		log_item(WIPED, point);
-		world_lose();
+		testbed_lose();
 	}
 	return child;
 }
@@ -183,7 +183,7 @@ bool inject_event(const struct event *event, unsigned long point, bool as_child)
 		switch (*p) {
 		case DROPS:
 			log_item(DROPS, point);
-			world_lose();
+			testbed_lose();
 			break;
 		case RESEEDS:
 			log_item(RESEEDS, point);
@@ -196,7 +196,7 @@ bool inject_event(const struct event *event, unsigned long point, bool as_child)
 		case LIMITED:
 			log_item(LIMITED, point);
 			inject.limited = true;
-			world_limit(true);
+			testbed_limit(true);
 			break;
 		case CALLS:
 			call(CALLS, point, INNER_CALL, GRND_NONBLOCK);
@@ -216,10 +216,10 @@ bool inject_try(const struct event *event, unsigned long point, const char **why
 	pid_t pid;
 
 	saved.nlines = inject.shared->nlines;
-	saved.count = gate_count();
+	saved.count = mock_count();
 	if (rng)
 		saved.rng = *rng;
-	pid = world_fork();
+	pid = testbed_fork();
 	if (!pid) {
 		new_line();
 		if (!inject_event(event, point, false))
@@ -233,7 +233,7 @@ void inject_undo(void)
 {
 	inject.shared->nlines = saved.nlines;
 	/* The record is a ring: what the copies have asked for is no longer needed. */
-	gate->count = saved.count;
+	mock->count = saved.count;
 	if (inject.subject.rng)
 		*inject.subject.rng = saved.rng;
 }
@@ -250,7 +250,7 @@ static void finish(ssize_t ret)
 	}
 	call(NEXT, 0, NEXT_CALL, 0);
 	line->generation = generation();
-	line->canaries_ok = world_canaries_ok();
+	line->canaries_ok = testbed_canaries_ok();
 	line->finished = true;
 	_exit(0);
 }
@@ -260,26 +260,26 @@ static bool prepare(enum start start)
 {
 	const struct subject *s = &inject.subject;
 	size_t lens[] = { s->whole, layout_batch(&s->layout) - s->part_left };
-	unsigned int from = gate_count();
+	unsigned int from = mock_count();
 	uint8_t out[MAX_LEN], want[MAX_LEN];
 
 	memset(&inject.before, 0, sizeof(inject.before));
 	inject.limited = false;
-	world_restore();
-	world_lose();
+	testbed_restore();
+	testbed_lose();
 	if (start != EMPTY)
-		world_restore();
+		testbed_restore();
 	for (int i = 0; i < (start == EMPTY ? 0 : start == FULL_BATCH ? 1 : 2); i++) {
 		if (s->fn(out, lens[i], 0, s->state, s->state_len) != (ssize_t)lens[i])
 			return false;
 		if (!i)
-			chain_rekey(&inject.before, gate_request(from)->bytes,
-				    gate_request(from)->generation);
+			chain_rekey(&inject.before, mock_request(from)->bytes,
+				    mock_request(from)->generation);
 		chain_take(&inject.before, &s->layout, want, lens[i], NULL);
 		if (memcmp(out, want, lens[i]))
 			return false;
 	}
-	return gate_count() - from == (start != EMPTY);
+	return mock_count() - from == (start != EMPTY);
 }
 
 ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
@@ -294,7 +294,7 @@ ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
 	inject.line = line;
 	inject.shared->nlines = 1;
 	inject.shared->serial = 0;
-	gate->count = 0;
+	mock->count = 0;
 	if (s->rng) {
 		s->rng->generation = 1;
 		s->rng->is_ready = 1;
@@ -307,11 +307,11 @@ ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
 	if (!prepare(start) && !prepare(start))
 		return -1;
 	begin_call(&line->outer, inject.out, len, 0);
-	gate->hook = step_point;
+	mock->hook = step_point;
 	ret = step_call(s->fn, inject.out, len, 0, s->state, s->state_len, step, arg,
 			&inject.points);
 	if (inject.is_copy)
 		finish(ret);
-	gate->hook = NULL;
+	mock->hook = NULL;
 	return ret;
 }

@@ -5,9 +5,9 @@
  * A call is single-stepped. At a point of it the process forks; in the copy, which
  * stands for the process itself, an event happens, and the call goes on to its end.
  * Everything that the copy, and children that the event forks, see of the generator is
- * logged in shared memory, and judged when they are done: see inject_judge.c.
+ * logged in shared memory, and judged when they are done: see inject_check.c.
  *
- * The generator is ours, hosted, or the running kernel's (vdso_own.c).
+ * The generator is ours, hosted, or the running kernel's (vdso_running.c).
  */
 #ifndef _INJECT_H
 #define _INJECT_H
@@ -18,9 +18,9 @@
 #include <sys/types.h>
 
 #include "chain.h"
-#include "gate.h"
+#include "mock_getrandom.h"
 #include "step.h"
-#include "world.h"
+#include "testbed.h"
 
 #define MAX_LEN		3200	/* longest request */
 #define MAX_STATE	1280
@@ -37,7 +37,7 @@
 
 /* What happens, as a string of these. */
 enum {
-	DROPS = 'd',		/* reclaim: the page is zeros; or world_lose(), of locked states */
+	DROPS = 'd',		/* reclaim zeroes the page; locked states: testbed_lose() */
 	RESEEDS = 'r',		/* the kernel has a new generation */
 	UNREADY = 'u',		/* the RNG is no longer ready, which no kernel does */
 	LIMITED = 'l',		/* the process may lock no more memory */
@@ -151,7 +151,7 @@ bool inject_try(const struct event *event, unsigned long point, const char **why
 /* After inject_try() has been judged: as if nothing had been. */
 void inject_undo(void);
 
-/* inject_judge.c: of all processes but the stepping one. */
+/* inject_check.c: of all processes but the stepping one. */
 struct verdict {
 	const char *why;		/* NULL: all is well */
 	const char *process;		/* which of them */
@@ -159,6 +159,6 @@ struct verdict {
 	unsigned long late_point;	/* the first that did */
 };
 
-void inject_judge(struct verdict *verdict);
+void inject_check(struct verdict *verdict);
 
 #endif /* _INJECT_H */

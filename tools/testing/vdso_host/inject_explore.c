@@ -90,7 +90,7 @@ static void failed(const char *why, const char *format, ...)
 /* Most of a long call is arithmetic on registers; fewer points of that stand for it. */
 static bool is_left_out(unsigned long point, const void *ip)
 {
-	unsigned long every = thin == 1 || !world_in_core(ip) ? thin : thin * IN_CORES;
+	unsigned long every = thin == 1 || !testbed_in_core(ip) ? thin : thin * IN_CORES;
 
 	return (point + inject.len) % every;
 }
@@ -128,7 +128,7 @@ static bool one_event(unsigned long point, const void *ip, void *arg)
 			return false;
 		failed(why, "%s at point %lu", event->name, point);
 	} else {
-		inject_judge(&v);
+		inject_check(&v);
 		if (v.why)
 			failed(v.why, "%s at point %lu, %s", event->name, point, v.process);
 		else if (late.seen && !v.late)
@@ -203,7 +203,7 @@ static struct {
 static bool weigh(unsigned long point, const void *ip, void *arg)
 {
 	(void)arg;
-	if (!world_in_core(ip) && pair.noutside < MAX_POINTS)
+	if (!testbed_in_core(ip) && pair.noutside < MAX_POINTS)
 		pair.outside[pair.noutside++] = point;
 	return true;
 }
@@ -237,7 +237,7 @@ static bool try_second(const struct event *second, unsigned long point)
 		failed(why, "%s at point %lu, %s at point %lu", pair.first->name, pair.point,
 		       second->name, point);
 	} else {
-		inject_judge(&v);
+		inject_check(&v);
 		if (v.why && is_exception(second, point))
 			explored.exceptions++;
 		else if (v.why)
@@ -311,7 +311,7 @@ static bool watch_until_locked(unsigned long point, const void *ip)
 		return false;
 	if (memcmp(watch->state, state, sizeof(watch->state))) {
 		watch->wrote = point - pair.point;
-		watch->wrote_outside |= !world_in_core(watch->last);
+		watch->wrote_outside |= !testbed_in_core(watch->last);
 		memcpy(watch->state, state, sizeof(watch->state));
 	}
 	watch->last = ip;
@@ -325,7 +325,7 @@ static bool watch_until_locked(unsigned long point, const void *ip)
 static bool watch_from_here(unsigned long point, const void *ip, void *arg)
 {
 	unsigned long place = *(unsigned long *)arg;
-	bool in_core = world_in_core(ip);
+	bool in_core = testbed_in_core(ip);
 	const char *why;
 
 	if (inject.is_copy)

@@ -3,7 +3,7 @@
  * What can happen to a state between any two instructions of a call: rules (f),
  * (g) and (i), at every instruction, and at two of them.
  *
- * Of locked states, drop means that this is a child of a fork from here on: world_lose().
+ * Of locked states, drop means that this is a child of a fork from here on: testbed_lose().
  *
  * VDSO_CORE names the core. STEP_EVERY thins the instructions out: to every so manieth
  * of those outside of a core, and fewer inside; without it, it is every single one.
@@ -42,12 +42,12 @@ FIXTURE_SETUP(inject)
 
 	if (only && strcmp(only, _metadata->name))
 		SKIP(_exit(255), "only %s", only);
-	ASSERT_TRUE(world_open() && step_open(world.host));
+	ASSERT_TRUE(testbed_open() && step_open(testbed.host));
 	inject.subject = (struct subject) {
-		.fn = world.fn,
-		.state = world.state,
+		.fn = testbed.fn,
+		.state = testbed.state,
 		.state_len = STATE_SIZE,
-		.rng = world.rng,
+		.rng = testbed.rng,
 		.layout = { .pass = PASS },
 		.ours = true,
 		.whole = PASS_SIZE,
@@ -90,17 +90,17 @@ TEST_F_TIMEOUT(inject, undisturbed, LIMIT)
 	EXPLORE_ALL(explore(&nothing, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_g_dropped_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(inject, dropped_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&drop, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_g_reseeded_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(inject, reseeded_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&reseed, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_g_dropped_and_reseeded_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(inject, dropped_and_reseeded_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&drop_and_reseed, start, len));
 }
@@ -110,36 +110,36 @@ TEST_F_TIMEOUT(inject, not_ready_at_every_instruction, LIMIT)
 	EXPLORE_ALL(explore(&not_ready, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_f_handler_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(inject, handler_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&handler, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_f_handler_after_drop_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(inject, handler_after_drop_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&drop_handler, start, len));
 }
 
 TEST_F_TIMEOUT(inject, locked_states_that_may_not_be_locked_again, LIMIT)
 {
-	if (!world.pool)
+	if (!testbed.pool)
 		SKIP(return, "states are droppable");
 	EXPLORE_ALL(explore(&limited_drop, start, len));
 	EXPLORE_ALL(explore(&limited_drop_handler, start, len));
 	EXPLORE_ALL(explore(&limited_fork_handler, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_i_fork_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(inject, fork_at_every_instruction, LIMIT)
 {
 	EXPLORE_ALL(explore(&forks, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_i_handler_forks_and_the_child_calls, LIMIT)
+TEST_F_TIMEOUT(inject, handler_forks_and_the_child_calls, LIMIT)
 {
 	EXPLORE_ALL(explore(&handler_forks, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_i_fork_in_a_handler_that_has_called, LIMIT)
+TEST_F_TIMEOUT(inject, fork_in_a_handler_that_has_called, LIMIT)
 {
 	EXPLORE_ALL(explore(&handler_calls_forks, start, len));
 }
@@ -148,30 +148,30 @@ TEST_F_TIMEOUT(inject, rule_i_fork_in_a_handler_that_has_called, LIMIT)
  * The first makes a state where the call still writes, and the second finds what has come
  * of that. They are let off only where both come within one place that writes.
  */
-TEST_F_TIMEOUT(inject, rule_f_a_second_handler_after_drop, LIMIT)
+TEST_F_TIMEOUT(inject, second_handler_after_drop, LIMIT)
 {
 	EXPLORE_ALL(explore_handler_after(&drop_handler, start, len));
 }
 
 /* The call that has lost its page does not know yet, and the handler finds it free. */
-TEST_F_TIMEOUT(inject, rule_f_a_handler_some_time_after_drop, LIMIT)
+TEST_F_TIMEOUT(inject, handler_some_time_after_drop, LIMIT)
 {
 	EXPLORE_ALL(explore_handler_after(&drop, start, len));
 }
 
-TEST_F_TIMEOUT(inject, rule_f_locks_before_it_writes, LIMIT)
+TEST_F_TIMEOUT(inject, state_is_locked_before_each_write, LIMIT)
 {
 	EXPLORE_ALL(explore_unlocked_writes(start, len));
 }
 
 /* Neither the neighbour in the page nor the page before may be touched. */
-TEST_F_TIMEOUT(inject, rule_g_dropped_at_the_edges_of_a_page, LIMIT)
+TEST_F_TIMEOUT(inject, dropped_at_page_edges, LIMIT)
 {
-	world_place(FIRST_IN_PAGE);
-	inject.subject.state = world.state;
+	testbed_place(FIRST_IN_PAGE);
+	inject.subject.state = testbed.state;
 	EXPLORE_ALL(explore(&drop, start, len));
-	world_place(LAST_IN_PAGE);
-	inject.subject.state = world.state;
+	testbed_place(LAST_IN_PAGE);
+	inject.subject.state = testbed.state;
 	EXPLORE_ALL(explore(&drop, start, len));
 }
 
@@ -180,7 +180,7 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
 	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
 	/* The last one is of locked states. */
-	const size_t nevents = ARRAY_SIZE(events) - !world.pool;
+	const size_t nevents = ARRAY_SIZE(events) - !testbed.pool;
 	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
 
 	TH_LOG("SEED=%llu, %lu calls", random, n);

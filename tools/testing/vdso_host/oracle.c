@@ -33,7 +33,7 @@ static void take_from_batch(struct oracle *o, uint8_t *out, size_t len)
 
 void oracle_take(struct oracle *o, uint8_t *out, size_t len)
 {
-	uint8_t run[VGETRANDOM_RUN_SIZE];
+	uint8_t run[VGETRANDOM_KEYSTREAM_SIZE];
 
 	for (;;) {
 		size_t part = len < o->available ? len : o->available;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a generator has to return, computed from its keys. The ChaCha20 here is in plain C,
- * for any machine; rules_test compares it with RFC 8439, process_residue_test with libsodium.
+ * for any machine; calls_test compares it with RFC 8439, process_residue_test with libsodium.
  */
 #ifndef _ORACLE_H
 #define _ORACLE_H

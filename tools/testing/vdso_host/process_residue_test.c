@@ -21,10 +21,10 @@
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
-#include "plants.h"
+#include "planted_leaks.h"
 #include "secrets.h"
 #include "tracee.h"
-#include "world.h"
+#include "testbed.h"
 #include "writable_memory.h"
 
 #define LIMIT		7200	/* seconds, of a test */
@@ -94,20 +94,20 @@ FIXTURE_SETUP(process)
 	__cpuid(1, a, b, c, d);
 	if (!(c & bit_OSXSAVE))
 		SKIP(return, "the processor or its kernel has no XSAVE");
-	world.host = vdso_host_open(getenv("VDSO_IMAGE") ? getenv("VDSO_IMAGE") :
+	testbed.host = vdso_host_open(getenv("VDSO_IMAGE") ? getenv("VDSO_IMAGE") :
 				    "build/kernel/arch/x86/entry/vdso/vdso64.so.dbg");
-	ASSERT_NE(NULL, world.host) {
+	ASSERT_NE(NULL, testbed.host) {
 		TH_LOG("%s", vdso_host_error());
 	}
-	ASSERT_TRUE(world_set_core(getenv("VDSO_CORE")));
-	world.fn = (vgetrandom_fn)vdso_host_generator(world.host);
-	ASSERT_NE(NULL, world.fn);
-	ASSERT_TRUE(plants_prepare(world.host));
-	ASSERT_TRUE(world_open_library());
-	ASSERT_TRUE(tracee_start(&tracee, world.host) && find_in_use(&tracee));
+	ASSERT_TRUE(testbed_set_core(getenv("VDSO_CORE")));
+	testbed.fn = (vgetrandom_fn)vdso_host_generator(testbed.host);
+	ASSERT_NE(NULL, testbed.fn);
+	ASSERT_TRUE(leaks_prepare(testbed.host));
+	ASSERT_TRUE(testbed_open_library());
+	ASSERT_TRUE(tracee_start(&tracee, testbed.host) && find_in_use(&tracee));
 	/* After that: the other process has no part in it. */
-	ASSERT_TRUE(world.pool || world_open_page(STATE_SIZE));
-	ASSERT_TRUE(step_open(world.host));
+	ASSERT_TRUE(testbed.pool || testbed_open_page(STATE_SIZE));
+	ASSERT_TRUE(step_open(testbed.host));
 
 	const size_t all[] = {
 		1, 4, 8, 12, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1,
@@ -128,10 +128,10 @@ FIXTURE_SETUP(process)
 FIXTURE_TEARDOWN(process)
 {
 	tracee_end(&tracee);
-	vdso_host_close(world.host);
+	vdso_host_close(testbed.host);
 }
 
-/* As world_start(), by the traced process, whose keys of before are forgotten. */
+/* As testbed_start(), by the traced process, whose keys of before are forgotten. */
 static bool start_from(struct tracee *t, enum start start)
 {
 	bool good = true;
@@ -140,10 +140,11 @@ static bool start_from(struct tracee *t, enum start start)
 	if (!tracee_lose(t))
 		return false;
 	if (start != EMPTY)
-		good = tracee_call(t, world.fn, PASS_SIZE, NOTHING, NULL, 0) == (ssize_t)PASS_SIZE;
+		good = tracee_call(t, testbed.fn, PASS_SIZE, NOTHING, NULL, 0) ==
+		       (ssize_t)PASS_SIZE;
 	if (start == PARTLY_USED)
 		good = good &&
-		       tracee_call(t, world.fn, BATCH - PART_LEFT, NOTHING, NULL, 0) > 0;
+		       tracee_call(t, testbed.fn, BATCH - PART_LEFT, NOTHING, NULL, 0) > 0;
 	tracee_clear_buffers(t);
 	return good;
 }
@@ -245,7 +246,7 @@ static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event
 	add_state(t->state);
 	add_key(t->state->key, len - had);
 	ret = tracee_call(t, fn, len, event, ip, nth);
-	if (fn == world.fn && ret != (ssize_t)len) {
+	if (fn == testbed.fn && ret != (ssize_t)len) {
 		snprintf(found_in, sizeof(found_in), "the call returns %zd", ret);
 		return false;
 	}
@@ -270,7 +271,7 @@ TEST_F(process, nothing_is_left_by_undisturbed_calls)
 	for (enum start start = EMPTY; start <= FULL_BATCH; start++) {
 		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 			ASSERT_TRUE(start_from(&tracee, start));
-			EXPECT_TRUE(leaves_nothing(world.fn, lens[i], NOTHING, NULL, 0)) {
+			EXPECT_TRUE(leaves_nothing(testbed.fn, lens[i], NOTHING, NULL, 0)) {
 				TH_LOG("%zu bytes, %s: %s", lens[i], start_names[start],
 				       found_in);
 			}
@@ -302,8 +303,8 @@ static bool find_way(enum start start, size_t len)
 {
 	static uint8_t out[TRACEE_OUT];
 
-	world_start(start);
-	return step_call(world.fn, out, len, 0, world.state, STATE_SIZE, note_ip, NULL,
+	testbed_start(start);
+	return step_call(testbed.fn, out, len, 0, testbed.state, STATE_SIZE, note_ip, NULL,
 			 &way_len) == (ssize_t)len && way_len > 20 && way_len <= MAX_WAY;
 }
 
@@ -334,7 +335,7 @@ static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 				(way_len * point + way_len * k / (3 * DISTURBED)) / points;
 
 			ASSERT_TRUE(start_from(t, start));
-			EXPECT_TRUE(leaves_nothing(world.fn, len, event, way[at],
+			EXPECT_TRUE(leaves_nothing(testbed.fn, len, event, way[at],
 						   times_before(at))) {
 				TH_LOG("%zu bytes, %s, instruction %lu of %lu: %s", len,
 				       start_names[start], at, way_len, found_in);
@@ -380,7 +381,7 @@ TEST_F_TIMEOUT(process, nothing_is_left_by_attempts_that_are_given_up, LIMIT)
 
 TEST_F_TIMEOUT(process, nothing_is_left_where_locking_is_refused, LIMIT)
 {
-	if (!world.pool)
+	if (!testbed.pool)
 		SKIP(return, "states are droppable");
 	disturb(_metadata, DROP_AND_LIMIT);
 	/* Only calls from an empty state have drawn one, before that. */
@@ -403,7 +404,7 @@ TEST_F(process, a_secret_in_any_memory_is_found)
 	const char *name;
 	vgetrandom_fn fn;
 
-	for (unsigned int n = 0; (fn = plants_in_memory(n, &name)); n++) {
+	for (unsigned int n = 0; (fn = leaks_in_memory(n, &name)); n++) {
 		ASSERT_TRUE(start_from(t, PARTLY_USED));
 		EXPECT_FALSE(leaves_nothing(fn, 33, NOTHING, NULL, 0)) {
 			TH_LOG("%s: not found", name);
@@ -413,7 +414,7 @@ TEST_F(process, a_secret_in_any_memory_is_found)
 		}
 		/* And it is not there by itself. */
 		ASSERT_TRUE(start_from(t, PARTLY_USED));
-		EXPECT_TRUE(leaves_nothing(world.fn, 33, NOTHING, NULL, 0));
+		EXPECT_TRUE(leaves_nothing(testbed.fn, 33, NOTHING, NULL, 0));
 		memset(&finding, 0, sizeof(finding));
 	}
 }
@@ -426,8 +427,8 @@ TEST_F(process, a_secret_in_any_register_is_found)
 	vgetrandom_fn fn;
 	size_t offset;
 
-	for (n = 0; (fn = plants_in_register(n, name, &component, &offset)); n++) {
-		if (component != PLANT_GENERAL && component) {
+	for (n = 0; (fn = leaks_in_register(n, name, &component, &offset)); n++) {
+		if (component != LEAK_GENERAL && component) {
 			__cpuid_count(0xd, component, size, from, c, d);
 			offset += from;
 		}
@@ -435,7 +436,7 @@ TEST_F(process, a_secret_in_any_register_is_found)
 		EXPECT_FALSE(leaves_nothing(fn, 33, NOTHING, NULL, 0)) {
 			TH_LOG("%s: not found", name);
 		}
-		EXPECT_EQ(component == PLANT_GENERAL, !strncmp(found_in, "general", 7));
+		EXPECT_EQ(component == LEAK_GENERAL, !strncmp(found_in, "general", 7));
 		EXPECT_TRUE(is_about(found_at, offset)) {
 			TH_LOG("%s: %s", name, found_in);
 		}
@@ -452,7 +453,7 @@ TEST_F(process, what_is_no_secret_is_not_found)
 	size_t where;
 
 	ASSERT_TRUE(start_from(&tracee, FULL_BATCH));
-	ASSERT_TRUE(leaves_nothing(world.fn, 33, NOTHING, NULL, 0));
+	ASSERT_TRUE(leaves_nothing(testbed.fn, 33, NOTHING, NULL, 0));
 	oracle_stream(other, sizeof(other), (const uint8_t *)"another key, of nobody's at all.",
 		      0);
 	EXPECT_FALSE(secrets_found(other, sizeof(other), &where));

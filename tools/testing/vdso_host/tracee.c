@@ -21,7 +21,7 @@
 #include "../../lib/vgetrandom/pool.h"
 #include "oracle.h"
 #include "tracee.h"
-#include "world.h"
+#include "testbed.h"
 
 #define SIGNAL_STACK	65536
 #define BROKEN		(-4096)	/* no errno */
@@ -106,7 +106,7 @@ static void run_traced(const stack_t *signal_stack, pid_t parent)
 	    ptrace(PTRACE_TRACEME, 0, 0, 0) || sigaltstack(signal_stack, NULL) ||
 	    sigaction(SIGUSR1, &sa, NULL) || raise(SIGSTOP) || !filter_getrandom())
 		_exit(1);
-	world_use_state(shared->state);
+	testbed_use_state(shared->state);
 	for (;;)
 		stub(shared->fn, shared->out, shared->len, 0, shared->state, shared->state_len);
 }
@@ -157,16 +157,16 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 	t->state = (void *)(shared->page + sizeof(shared->page) / 2);
 	shared->state = t->state;
 	shared->state_len = sizeof(*t->state);
-	getrandom_fn = world.fn;
+	getrandom_fn = testbed.fn;
 
 	t->pid = fork();
 	if (t->pid < 0)
 		return failed("fork");
 	if (!t->pid) {
 		/* A locked state has to be in the pool's memory: so this is that, there. */
-		if (world.pool) {
-			world.pool->chunks[0] = (char *)shared->page;
-			world.pool->capacity = 1;
+		if (testbed.pool) {
+			testbed.pool->chunks[0] = (char *)shared->page;
+			testbed.pool->capacity = 1;
 		}
 		run_traced(&stack, self);
 	}
@@ -211,7 +211,7 @@ static bool limit_locks(struct tracee *t, bool limited)
 static bool drop(struct tracee *t)
 {
 	memset(t->shared->page, 0, sizeof(t->shared->page));
-	return !world.pool || !ptrace(PTRACE_POKEDATA, t->pid, world.pool->lock, 0) ||
+	return !testbed.pool || !ptrace(PTRACE_POKEDATA, t->pid, testbed.pool->lock, 0) ||
 	       failed("unlocking its states");
 }
 

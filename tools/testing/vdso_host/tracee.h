@@ -31,7 +31,7 @@ struct tracee_shared {
 	uint8_t out[TRACEE_OUT];		/* what the calls return, from its start */
 	uint8_t handler_out[TRACEE_HANDLER_OUT];
 	ssize_t handler_ret;
-	uintptr_t place;			/* of a plant: see plants.h */
+	uintptr_t place;			/* of a plant: see planted_leaks.h */
 	/* The call to make. */
 	vgetrandom_fn fn;
 	size_t len;

@@ -29,7 +29,7 @@ list()
 	nm -S "$1" | while read -r value size type name; do
 		# "getrandom" is another name of __vdso_getrandom.
 		if [[ $image == *libvgetrandom* ]]; then
-			[[ $name != @(thread_states|effect|thread) ]] || printf 'data %s %s\n' "$value" "$name"
+			[[ $name != @(thread_states|config|thread) ]] || printf 'data %s %s\n' "$value" "$name"
 			[[ $name =~ $ours ]] || continue
 		else
 			[[ $name == *getrandom* ]] || continue
@@ -68,7 +68,7 @@ walk()
 [[ -r $image ]] || { echo "Bail out! $image cannot be read"; exit 1; }
 status=0
 # The generator, and what is in between it and a caller of the library's.
-ours='^(syscall|vgetrandom(_(for_syscall|fail|slow|chacha20_.*))?|slow_path|generator_getrandom|pool_may_keep)$'
+ours='^(syscall|vgetrandom(_(for_syscall|fail|slow|chacha20_.*))?|slow_path|generator_getrandom|pool_may_hold_keys)$'
 echo "TAP version 13"
 list "$image" >"$dir/list"
 walk "$dir/list" "$image" >"$dir/tap" || status=1

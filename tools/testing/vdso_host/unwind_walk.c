@@ -204,15 +204,15 @@ static void odd_locks(void)
 /* vgetrandom() calls a vDSO's function in the same way; and has a state that is no state. */
 static void odd_threads(void)
 {
-	struct effect *effect = walk_data("effect");
+	struct config *config = walk_data("config");
 	struct thread *thread = walk_thread_data("thread");
 
-	if (!thread || !effect ||
-	    mprotect((void *)((uintptr_t)effect & -PAGE), PAGE, PROT_READ | PROT_WRITE))
+	if (!thread || !config ||
+	    mprotect((void *)((uintptr_t)config & -PAGE), PAGE, PROT_READ | PROT_WRITE))
 		return;
-	effect->way = VGETRANDOM_VDSO;
+	config->way = VGETRANDOM_VDSO;
 	call(8, NULL, NULL);
-	effect->way = VGETRANDOM_MODULE;
+	config->way = VGETRANDOM_MODULE;
 	thread->state = page + PAGE - 64;
 	call(8, NULL, NULL);
 	thread->state = state;
@@ -221,16 +221,16 @@ static void odd_threads(void)
 /* The library's syscall(), whose arguments are one further. */
 static void syscalls(void)
 {
-	struct effect *effect = walk_data("effect");
+	struct config *config = walk_data("config");
 
 	walk.fn = (walk_getrandom_fn)walk_data("syscall");
 	walk_call((void *)SYS_getpid, 0, 0, NULL, 0, NULL, NULL);
 	walk_call((void *)SYS_close, -1UL, 0, NULL, 0, NULL, NULL);
 	for (int off = 0; off < 2; off++) {
-		effect->leave_syscall = off;
+		config->leave_syscall = off;
 		walk_call((void *)SYS_getrandom, (size_t)out, 8, NULL, 0, NULL, NULL);
 	}
-	effect->leave_syscall = false;
+	config->leave_syscall = false;
 }
 
 /* RLIMIT_MEMLOCK counts. */
@@ -399,7 +399,7 @@ static void find_cores(void)
 /* Of the library: between a caller and the generator, and between others. */
 static bool is_between(const struct walk_function *function)
 {
-	return !strcmp(function->name, "slow_path") || !strcmp(function->name, "pool_may_keep") ||
+	return !strcmp(function->name, "slow_path") || !strcmp(function->name, "pool_may_hold_keys") ||
 	       !strcmp(function->name, "vgetrandom_fail");
 }
 

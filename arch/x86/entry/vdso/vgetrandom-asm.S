@@ -46,7 +46,7 @@
 #define KEPT		%r10
 
 /* Names for them, because a macro's argument may not have a space in it. */
-.set	.Lrun, VGETRANDOM_RUN
+.set	.Lrun, VGETRANDOM_KEYSTREAM
 .set	.Lscratch, VGETRANDOM_SCRATCH
 
 #define OWNER		VGETRANDOM_OWNER(STATE)
@@ -88,7 +88,7 @@
 	vgetrandom_relock
 	mov	NBLOCKS, BASE
 	shl	$6, BASE
-	lea	VGETRANDOM_RUN(STATE), KEPT
+	lea	VGETRANDOM_KEYSTREAM(STATE), KEPT
 	sub	BASE, KEPT
 .endm
 

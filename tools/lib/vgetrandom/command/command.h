@@ -43,7 +43,7 @@ int next_option(int argc, char **argv, const char *first, const struct option *k
  * @path: its path goes here; absolute
  * @size: room for it
  *
- * It is beside the command, or in a folder for libraries beside the command's, as it
+ * It is beside the command, or in a directory for libraries beside the command's, as it
  * is where both were installed together, wherever that is; or where it was said to
  * be when the command was built.
  *
@@ -55,7 +55,7 @@ bool library_find(const char *directory, const char *name, char *path, size_t si
 const char *way_name(enum vgetrandom_way way);
 
 /* What would make small requests faster than @info says; NULL if nothing would. */
-const char *what_is_faster(const struct vgetrandom_info *info);
+const char *speed_hint(const struct vgetrandom_info *info);
 
 /* Nanoseconds, since some time. */
 double now(void);

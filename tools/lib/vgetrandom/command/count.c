@@ -393,7 +393,7 @@ static void show_text(const struct report *report)
 	const char *faster;
 
 	vgetrandom_info(&info, sizeof(info));
-	faster = what_is_faster(&info);
+	faster = speed_hint(&info);
 	if (report->requests || report->by_openssl)
 		fprintf(out, "%12s  %-18s %8s  %s\n", "calls", "function", "bytes to",
 			"served by");

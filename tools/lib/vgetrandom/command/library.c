@@ -22,8 +22,8 @@
 
 bool library_find(const char *directory, const char *name, char *path, size_t size)
 {
-	/* As seen from the command's folder: the build's, Debian's, Fedora's, others'. */
-	static const char * const folders[] = {
+	/* As seen from the command's directory: the build's, Debian's, Fedora's, others'. */
+	static const char * const directories[] = {
 		"", "../lib/" MULTIARCH "/", "../lib64/", "../lib/",
 	};
 	char own[PATH_MAX], real[PATH_MAX];
@@ -34,9 +34,9 @@ bool library_find(const char *directory, const char *name, char *path, size_t si
 	if (len > 0) {
 		own[len] = '\0';
 		*(strrchr(own, '/') + 1) = '\0';
-		for (i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
-			if (snprintf(path, size, "%s%s%s%s", own, folders[i],
-				     *folders[i] ? directory : "", name) >= (int)size)
+		for (i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+			if (snprintf(path, size, "%s%s%s%s", own, directories[i],
+				     *directories[i] ? directory : "", name) >= (int)size)
 				continue;
 			if (access(path, R_OK) || !realpath(path, real))
 				continue;

@@ -34,20 +34,20 @@ static bool can_run(const char *path)
 
 bool program_find(const char *name, char *path, size_t size)
 {
-	const char *folder = getenv("PATH"), *end;
+	const char *directory = getenv("PATH"), *end;
 	char standard[256];
 
 	if (strchr(name, '/'))
 		return snprintf(path, size, "%s", name) < (int)size && can_run(path);
-	if (!folder) {
+	if (!directory) {
 		confstr(_CS_PATH, standard, sizeof(standard));
-		folder = standard;
+		directory = standard;
 	}
-	for (;; folder = end + 1) {
-		end = strchrnul(folder, ':');
-		/* An empty one is the current folder. */
-		if (snprintf(path, size, "%.*s%s%s", (int)(end - folder), folder,
-			     end > folder ? "/" : "./", name) < (int)size && can_run(path))
+	for (;; directory = end + 1) {
+		end = strchrnul(directory, ':');
+		/* An empty one is the current directory. */
+		if (snprintf(path, size, "%.*s%s%s", (int)(end - directory), directory,
+			     end > directory ? "/" : "./", name) < (int)size && can_run(path))
 			return true;
 		if (!*end)
 			return false;
@@ -83,7 +83,7 @@ static void say(struct outlook *outlook, bool preload, const char *path, const c
 	snprintf(outlook->why, sizeof(outlook->why), "%s: %s; %s", path, what, so);
 }
 
-static void look_at_static(const char *path, int fd, const struct elf_facts *program,
+static void inspect_static(const char *path, int fd, const struct elf_facts *program,
 			   struct outlook *outlook)
 {
 	/* A name that the library has inside. */
@@ -99,7 +99,7 @@ static void look_at_static(const char *path, int fd, const struct elf_facts *pro
 		    "it gains nothing, but programs that it starts may");
 }
 
-static void look_at_elf(const char *path, int fd, const struct elf_facts *program,
+static void inspect_elf(const char *path, int fd, const struct elf_facts *program,
 			const char *library, struct outlook *outlook)
 {
 	const char *rights = extra_rights(path, fd);
@@ -119,7 +119,7 @@ static void look_at_elf(const char *path, int fd, const struct elf_facts *progra
 	} else if (program->is_loader) {
 		/* Run as a program, it takes libraries to preload as ever. */
 	} else if (!program->interp[0]) {
-		look_at_static(path, fd, program, outlook);
+		inspect_static(path, fd, program, outlook);
 	} else if (access(program->interp, F_OK) && errno == ENOENT) {
 		snprintf(outlook->missing, sizeof(outlook->missing), "%s", program->interp);
 	} else if (known && ours.libc != LIBC_UNKNOWN && program->libc != LIBC_UNKNOWN &&
@@ -169,7 +169,7 @@ static bool read_first_line(int fd, char *line, size_t size)
 }
 
 /* Return: is it a script? Then @line is its first line. */
-static bool look_at(const char *path, const char *library, struct outlook *outlook,
+static bool inspect(const char *path, const char *library, struct outlook *outlook,
 		    char line[MAX_FIRST_LINE])
 {
 	struct elf_facts facts;
@@ -179,7 +179,7 @@ static bool look_at(const char *path, const char *library, struct outlook *outlo
 	if (fd < 0)
 		return false;
 	if (elf_read(fd, &facts))
-		look_at_elf(path, fd, &facts, library, outlook);
+		inspect_elf(path, fd, &facts, library, outlook);
 	else
 		is_script = read_first_line(fd, line, MAX_FIRST_LINE);
 	close(fd);
@@ -205,7 +205,7 @@ static bool follow(char *line, char *path, size_t size, const char *library,
 	if (!is_env(path))
 		return true;
 	/* It has to start too, but need not gain anything. */
-	look_at(path, library, outlook, unused);
+	inspect(path, library, outlook, unused);
 	if (!outlook->preload)
 		return false;
 	outlook->why[0] = '\0';
@@ -220,7 +220,7 @@ void program_look(const char *path, const char *library, struct outlook *outlook
 	*outlook = (struct outlook){ .preload = true };
 	if (snprintf(current, sizeof(current), "%s", path) >= (int)sizeof(current))
 		return;
-	while (look_at(current, library, outlook, line) && scripts++ < MAX_SCRIPTS &&
+	while (inspect(current, library, outlook, line) && scripts++ < MAX_SCRIPTS &&
 	       follow(line, current, sizeof(current), library, outlook))
 		;
 }

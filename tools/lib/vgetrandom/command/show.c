@@ -59,7 +59,7 @@ static bool is_installed(const char *release)
  * The module helps where the generator is neither the library's nor as good; where there is
  * one for the processor, and the kernel is not too old. What else is wrong says module_why.
  */
-const char *what_is_faster(const struct vgetrandom_info *info)
+const char *speed_hint(const struct vgetrandom_info *info)
 {
 	unsigned int major = 0, minor = 0;
 	struct utsname kernel;
@@ -77,7 +77,7 @@ const char *what_is_faster(const struct vgetrandom_info *info)
 						 "install vgetrandom-dkms";
 }
 #else
-const char *what_is_faster(const struct vgetrandom_info *info)
+const char *speed_hint(const struct vgetrandom_info *info)
 {
 	(void)info;
 	return NULL;
@@ -107,7 +107,7 @@ static struct answers ask(void)
 	a.vdso_state = vdso_find(&params, &why) ? params.size_of_opaque_state : 0;
 	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
 	read_reseeds(a.reseeds, sizeof(a.reseeds));
-	a.faster = what_is_faster(&a.info);
+	a.faster = speed_hint(&a.info);
 	/* At boot it may be too early, and this is not to wait. */
 	a.error = vgetrandom(byte, sizeof(byte), GRND_NONBLOCK) < 0 ? errno : 0;
 	a.library_found = library_find("", SONAME, a.library, sizeof(a.library));

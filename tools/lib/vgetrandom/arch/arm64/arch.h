@@ -61,7 +61,7 @@ static inline void arch_tell_valgrind(unsigned long request, const volatile void
 		     : : [words] "r" (words) : "x3", "x4", "cc", "memory");
 }
 
-static inline void arch_move_out(void *dst, const void *src, size_t len)
+static inline void arch_copy_secret(void *dst, const void *src, size_t len)
 {
 	unsigned int byte;
 

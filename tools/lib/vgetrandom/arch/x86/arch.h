@@ -27,7 +27,7 @@
 #define ARCH_VDSO_SYMBOL	"__vdso_getrandom"
 #define ARCH_VDSO_VERSION	"LINUX_2.6"
 
-/* Debian's folder for libraries, up to the name of the C library. */
+/* Debian's directory for libraries, up to the name of the C library. */
 #define ARCH_MULTIARCH		"x86_64-linux-"
 
 /*
@@ -163,14 +163,14 @@ static inline void arch_tell_valgrind(unsigned long request, const volatile void
 }
 
 /**
- * arch_move_out - copy secret bytes
+ * arch_copy_secret - copy secret bytes
  * @dst: where they go
  * @src: where they are
  * @len: how many
  *
  * In assembly, so that it is known which register they go through: none has them then.
  */
-static inline void arch_move_out(void *dst, const void *src, size_t len)
+static inline void arch_copy_secret(void *dst, const void *src, size_t len)
 {
 	size_t words = len / 8, bytes = len % 8, word;
 

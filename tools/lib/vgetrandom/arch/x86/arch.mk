@@ -6,7 +6,7 @@
 ARCH_FLAGS	:= -mtls-dialect=gnu2
 
 # Pages have one size.
-$(OUT)/effect.shared.o: FLAGS += -DIN_RELRO
+$(OUT)/config.shared.o: FLAGS += -DIN_RELRO
 
 # With the generator, as the vDSO's is built: see arch/x86/entry/vdso/Makefile.patch.
 ARCH_GENERATOR	:= generator

@@ -31,12 +31,12 @@ static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(voi
 	return __arch_get_vdso_rng_data();
 }
 
-static __always_inline bool __arch_vgetrandom_may_keep(const struct vgetrandom_state *state)
+static __always_inline bool __arch_vgetrandom_may_hold_keys(const struct vgetrandom_state *state)
 {
-	return pool_may_keep(&thread_states, state);
+	return pool_may_hold_keys(&thread_states, state);
 }
 
-#define __arch_vgetrandom_may_keep __arch_vgetrandom_may_keep
+#define __arch_vgetrandom_may_hold_keys __arch_vgetrandom_may_hold_keys
 
 #include <vdso/getrandom-generic.h>
 

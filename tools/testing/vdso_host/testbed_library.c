@@ -20,7 +20,7 @@
 #include "../../lib/vgetrandom/setup.h"
 #include "../../lib/vgetrandom/thread.h"
 #include "../libvgetrandom/filter_droppable.h"
-#include "world.h"
+#include "testbed.h"
 
 /* Locked states: the library's, and what the kernel knows of this process' locks. */
 static struct {
@@ -56,12 +56,12 @@ static size_t now_locked(void)
 	return kib * 1024;
 }
 
-bool world_may_keep(void)
+bool testbed_may_hold_keys(void)
 {
-	return !world.pool || now_locked() >= locked.len;
+	return !testbed.pool || now_locked() >= locked.len;
 }
 
-void world_limit(bool limited)
+void testbed_limit(bool limited)
 {
 	struct rlimit limit;
 
@@ -78,53 +78,53 @@ static void lock_again(void)
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit))
 		abort();
-	world_limit(false);
+	testbed_limit(false);
 	if (syscall(SYS_mlock2, locked.memory, locked.len, MLOCK_ONFAULT) ||
 	    setrlimit(RLIMIT_MEMLOCK, &limit))
 		abort();
 }
 
-void world_lose(void)
+void testbed_lose(void)
 {
-	if (!world.pool) {
-		memset(world.state, 0, world.state_size);
+	if (!testbed.pool) {
+		memset(testbed.state, 0, testbed.state_size);
 		return;
 	}
 	memset(locked.memory, 0, PAGE);
-	world_place_at(world.state);
+	testbed_place_at(testbed.state);
 	if (munlock(locked.memory, locked.len))
 		abort();
 }
 
-void world_restore(void)
+void testbed_restore(void)
 {
-	if (!world.pool)
+	if (!testbed.pool)
 		return;
-	world_limit(false);
+	testbed_limit(false);
 	lock_again();
-	*world.pool->lock = locked.word;
+	*testbed.pool->lock = locked.word;
 }
 
-pid_t world_fork(void)
+pid_t testbed_fork(void)
 {
-	const unsigned long word = world.pool ? *world.pool->lock : 0;
-	const bool was_locked = world.pool && world_may_keep();
+	const unsigned long word = testbed.pool ? *testbed.pool->lock : 0;
+	const bool was_locked = testbed.pool && testbed_may_hold_keys();
 	pid_t pid;
 
-	if (world.pool)
-		memcpy(locked.copy, world.page, PAGE);
+	if (testbed.pool)
+		memcpy(locked.copy, testbed.page, PAGE);
 	pid = fork();
-	if (!pid && world.pool) {
+	if (!pid && testbed.pool) {
 		/* As the library has arranged it. */
 		for (size_t i = 0; i < PAGE; i++)
-			if (world.page[i])
+			if (testbed.page[i])
 				abort();
-		if (*world.pool->lock || now_locked())
+		if (*testbed.pool->lock || now_locked())
 			abort();
 		if (was_locked)
 			lock_again();
-		memcpy(world.page, locked.copy, PAGE);
-		*world.pool->lock = word;
+		memcpy(testbed.page, locked.copy, PAGE);
+		*testbed.pool->lock = word;
 	}
 	return pid;
 }
@@ -135,9 +135,9 @@ static bool open_locked(void)
 	const char *(*open_secret)(struct pool *pool);
 	const char *why;
 
-	world.pool = vdso_host_sym(world.host, "thread_states");
-	open_secret = (typeof(open_secret))vdso_host_sym(world.host, "pool_open_secret");
-	if (!world.pool || !open_secret) {
+	testbed.pool = vdso_host_sym(testbed.host, "thread_states");
+	open_secret = (typeof(open_secret))vdso_host_sym(testbed.host, "pool_open_secret");
+	if (!testbed.pool || !open_secret) {
 		fprintf(stderr, "VDSO_STATES=locked is for libvgetrandom only\n");
 		return false;
 	}
@@ -145,32 +145,32 @@ static bool open_locked(void)
 		fprintf(stderr, "being a process on an older kernel: %s\n", strerror(errno));
 		return false;
 	}
-	memset(world.pool, 0, sizeof(*world.pool));
-	why = open_secret(world.pool);
+	memset(testbed.pool, 0, sizeof(*testbed.pool));
+	why = open_secret(testbed.pool);
 	locked.len = now_locked();
-	if (why || !world.pool->lock || locked.len < 2 * PAGE) {
+	if (why || !testbed.pool->lock || locked.len < 2 * PAGE) {
 		fprintf(stderr, "the library does not lock its states: %s\n", why ?: "it says it does");
 		return false;
 	}
-	locked.memory = world.pool->chunks[0];
-	locked.word = *world.pool->lock;
-	world.page = (uint8_t *)locked.memory + PAGE;
-	world.state_size = STATE_SIZE;
-	world_place(MIDDLE_OF_PAGE);
-	return !mprotect(world.page + PAGE, locked.len - 2 * PAGE, PROT_NONE);
+	locked.memory = testbed.pool->chunks[0];
+	locked.word = *testbed.pool->lock;
+	testbed.page = (uint8_t *)locked.memory + PAGE;
+	testbed.state_size = STATE_SIZE;
+	testbed_place(MIDDLE_OF_PAGE);
+	return !mprotect(testbed.page + PAGE, locked.len - 2 * PAGE, PROT_NONE);
 }
 
-void world_use_state(void *state)
+void testbed_use_state(void *state)
 {
-	if (!world.thread)
+	if (!testbed.thread)
 		return;
-	world.thread->state = state;
-	world.thread->own_state = state;
+	testbed.thread->state = state;
+	testbed.thread->own_state = state;
 }
 
-bool world_thread_in_use(void)
+bool testbed_thread_in_use(void)
 {
-	return world.thread && !world.thread->state;
+	return testbed.thread && !testbed.thread->state;
 }
 
 #ifdef __x86_64__
@@ -180,8 +180,8 @@ void *__tls_get_addr(size_t index[2]);
 /* A variable of this thread's, of the library. */
 static void *thread_local_sym(const char *name)
 {
-	struct link_map *library = dlopen(world_image(), RTLD_NOW | RTLD_NOLOAD);
-	char *symbol = vdso_host_sym(world.host, name);
+	struct link_map *library = dlopen(testbed_image(), RTLD_NOW | RTLD_NOLOAD);
+	char *symbol = vdso_host_sym(testbed.host, name);
 	size_t index[2];
 
 	if (!library || !symbol || dlinfo(library, RTLD_DI_TLS_MODID, &index[0]))
@@ -193,19 +193,19 @@ static void *thread_local_sym(const char *name)
 /* What the library decides at its start if the module is loaded. */
 static bool open_vgetrandom(void)
 {
-	struct effect *effect = vdso_host_sym(world.host, "effect");
-	void *page = (void *)((uintptr_t)effect & -PAGE);
+	struct config *config = vdso_host_sym(testbed.host, "config");
+	void *page = (void *)((uintptr_t)config & -PAGE);
 
-	world.thread = thread_local_sym("thread");
-	if (!world.thread || !effect || mprotect(page, PAGE, PROT_READ | PROT_WRITE)) {
+	testbed.thread = thread_local_sym("thread");
+	if (!testbed.thread || !config || mprotect(page, PAGE, PROT_READ | PROT_WRITE)) {
 		fprintf(stderr, "VDSO_ENTRY is for libvgetrandom only\n");
 		return false;
 	}
-	*effect = (struct effect) {
-		.fn = (vdso_fn)world.fn, .way = VGETRANDOM_MODULE, .state_size = STATE_SIZE,
+	*config = (struct config) {
+		.fn = (vdso_fn)testbed.fn, .way = VGETRANDOM_MODULE, .state_size = STATE_SIZE,
 		.large_from = NEVER_LARGE,
 	};
-	world.fn = (vgetrandom_fn)vdso_host_sym(world.host, "vgetrandom");
+	testbed.fn = (vgetrandom_fn)vdso_host_sym(testbed.host, "vgetrandom");
 	return !mprotect(page, PAGE, PROT_READ);
 }
 #else
@@ -223,9 +223,9 @@ static bool wants(const char *name, const char *value)
 	return is && !strcmp(is, value);
 }
 
-bool world_open_library(void)
+bool testbed_open_library(void)
 {
-	struct pool *pool = vdso_host_sym(world.host, "thread_states");
+	struct pool *pool = vdso_host_sym(testbed.host, "thread_states");
 
 	if (wants("VDSO_ENTRY", "vgetrandom") && !open_vgetrandom())
 		return false;

@@ -5,15 +5,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "plants.h"
+#include "planted_leaks.h"
 
 #define ROOM		4096
 #define FAR_BELOW	5001	/* the call, on the stack */
-#define DISTANCE	64	/* of the functions in plants.S */
+#define DISTANCE	64	/* of the functions in planted_leaks_asm.S */
 
-/* What plants.S calls. */
-vgetrandom_fn plants_real;
-extern const char plants_registers[];
+/* What planted_leaks_asm.S calls. */
+vgetrandom_fn leaks_real;
+extern const char leaks_registers[];
 
 static uint8_t *on_heap, *mapped, *write_only;
 static uint8_t data[ROOM] = "data";
@@ -21,13 +21,13 @@ static uint8_t bss[ROOM];
 static __thread uint8_t thread_local_data[ROOM] = "thread";
 static __thread uint8_t thread_local_bss[ROOM];
 
-bool plants_prepare(const struct vdso_host *host)
+bool leaks_prepare(const struct vdso_host *host)
 {
-	plants_real = (vgetrandom_fn)vdso_host_generator(host);
+	leaks_real = (vgetrandom_fn)vdso_host_generator(host);
 	on_heap = malloc(ROOM);
 	mapped = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	write_only = mmap(NULL, ROOM, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return plants_real && on_heap && mapped != MAP_FAILED && write_only != MAP_FAILED;
+	return leaks_real && on_heap && mapped != MAP_FAILED && write_only != MAP_FAILED;
 }
 
 /* Without a register in between: those are to be clean. */
@@ -39,12 +39,12 @@ static inline void copy(uint8_t *to, const uint8_t *from)
 }
 
 /* The memory that is shared is found from the arguments. */
-static inline ssize_t plant(uint8_t *to, void *buffer, size_t len, unsigned int flags,
-			    void *state, size_t state_len)
+static inline ssize_t leak(uint8_t *to, void *buffer, size_t len, unsigned int flags,
+			   void *state, size_t state_len)
 {
 	struct tracee_shared *shared = (void *)((uint8_t *)buffer -
 						offsetof(struct tracee_shared, out));
-	ssize_t ret = plants_real(buffer, len, flags, state, state_len);
+	ssize_t ret = leaks_real(buffer, len, flags, state, state_len);
 
 	shared->place = (uintptr_t)to;
 	copy(to, ((struct vgetrandom_state *)state)->key + PLANTED_OFFSET);
@@ -55,7 +55,7 @@ static inline ssize_t plant(uint8_t *to, void *buffer, size_t len, unsigned int 
 #define PLANT(name, place)						\
 static ssize_t name(ARGUMENTS)						\
 {									\
-	return plant(place, buffer, len, flags, state, state_len);	\
+	return leak(place, buffer, len, flags, state, state_len);	\
 }
 
 PLANT(to_heap, on_heap + 101)
@@ -91,7 +91,7 @@ static const struct {
 	{ "data of libc", to_stdio },
 };
 
-vgetrandom_fn plants_in_memory(unsigned int n, const char **name)
+vgetrandom_fn leaks_in_memory(unsigned int n, const char **name)
 {
 	if (n >= sizeof(in_memory) / sizeof(in_memory[0]))
 		return NULL;
@@ -99,13 +99,13 @@ vgetrandom_fn plants_in_memory(unsigned int n, const char **name)
 	return in_memory[n].fn;
 }
 
-/* Registers, as plants.S has them. */
+/* Registers, as planted_leaks_asm.S has them. */
 static const struct {
 	const char *name;
 	unsigned int first, count, component;
 	size_t offset, size;
 } kinds[] = {
-	{ "general register", 0, 15, PLANT_GENERAL, 0, 8 },
+	{ "general register", 0, 15, LEAK_GENERAL, 0, 8 },
 	{ "mm", 0, 8, 0, 32, 16 },
 	{ "xmm, low", 0, 16, 0, 160, 16 },
 	{ "xmm, high", 0, 16, 0, 168, 16 },
@@ -117,10 +117,10 @@ static const struct {
 	{ "zmm, upper half", 16, 16, 7, 32, 64 },
 };
 
-/* Can this processor run the instructions that plants.S has for @component? */
+/* Can this processor run the instructions that planted_leaks_asm.S has for @component? */
 static bool runs_here(unsigned int component)
 {
-	if (component == PLANT_GENERAL || component < 2)
+	if (component == LEAK_GENERAL || component < 2)
 		return true;
 	if (component == 2)
 		return __builtin_cpu_supports("avx2");
@@ -128,8 +128,8 @@ static bool runs_here(unsigned int component)
 	       __builtin_cpu_supports("avx512dq");
 }
 
-vgetrandom_fn plants_in_register(unsigned int n, char name[32], unsigned int *component,
-				 size_t *offset)
+vgetrandom_fn leaks_in_register(unsigned int n, char name[32], unsigned int *component,
+				size_t *offset)
 {
 	unsigned int passed = 0;
 
@@ -146,7 +146,7 @@ vgetrandom_fn plants_in_register(unsigned int n, char name[32], unsigned int *co
 		snprintf(name, 32, "%s %u", kinds[i].name, kinds[i].first + within);
 		*component = kinds[i].component;
 		*offset = kinds[i].offset + within * kinds[i].size;
-		return (vgetrandom_fn)(plants_registers + (size_t)n * DISTANCE);
+		return (vgetrandom_fn)(leaks_registers + (size_t)n * DISTANCE);
 	}
 	return NULL;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "vdso_own.h"
+#include "vdso_running.h"
 
 /* struct vgetrandom_opaque_params, which the headers of most machines do not have. */
 struct params {
@@ -26,7 +26,7 @@ static size_t image_size(const Elf64_Ehdr *ehdr)
 	return size;
 }
 
-bool vdso_own_open(struct vdso_own *own)
+bool vdso_running_open(struct vdso_running *own)
 {
 	const Elf64_Ehdr *ehdr = (const void *)getauxval(AT_SYSINFO_EHDR);
 	void *handle = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The rules of the generator, one call at a time, on the hosted vDSO. What can
- * happen in the middle of a call is in rules_step_test.c, and what a call leaves
+ * happen in the middle of a call is in step_test.c, and what a call leaves
  * behind in process_residue_test.c.
  *
  * VDSO_IMAGE in the environment names the image to test, VDSO_CORE the core.
@@ -19,7 +19,7 @@
 
 #include "kselftest_harness.h"
 #include "machine/machine.h"
-#include "world.h"
+#include "testbed.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE	0x08
@@ -34,19 +34,19 @@ struct params {
 	uint32_t size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
 };
 
-FIXTURE(rules) {
+FIXTURE(calls) {
 	uint8_t out[MAX_REPLAY];
 };
 
-FIXTURE_SETUP(rules)
+FIXTURE_SETUP(calls)
 {
-	ASSERT_TRUE(world_open());
+	ASSERT_TRUE(testbed_open());
 	memset(self->out, 0, sizeof(self->out));
 }
 
-FIXTURE_TEARDOWN(rules)
+FIXTURE_TEARDOWN(calls)
 {
-	EXPECT_TRUE(world_canaries_ok())
+	EXPECT_TRUE(testbed_canaries_ok())
 		TH_LOG("bytes of the page outside of the state have changed");
 }
 
@@ -57,55 +57,55 @@ FIXTURE_TEARDOWN(rules)
 static bool falls_back(void *buffer, size_t len, unsigned int flags, void *state,
 		       size_t state_len)
 {
-	unsigned int before = gate_count();
-	struct gate_request *r;
+	unsigned int before = mock_count();
+	struct mock_request *r;
 	ssize_t ret;
 
-	ret = world.fn(buffer, len, flags, state, state_len);
-	r = world_only_request(before, gate_count(), getpid());
+	ret = testbed.fn(buffer, len, flags, state, state_len);
+	r = testbed_only_request(before, mock_count(), getpid());
 	return r && r->buffer == buffer && r->len == len && r->flags == flags &&
-	       ret == (gate->refuse_with ? gate->refuse_with : (ssize_t)len) &&
-	       (gate->refuse_with || len > sizeof(r->bytes) ||
+	       ret == (mock->refuse_with ? mock->refuse_with : (ssize_t)len) &&
+	       (mock->refuse_with || len > sizeof(r->bytes) ||
 		!memcmp(buffer, r->bytes, len));
 }
 
 /* Makes a call that must go without the kernel, but for keys. */
 static bool is_served(uint8_t *out, size_t len, unsigned int flags, struct oracle *o)
 {
-	unsigned int before = gate_count();
+	unsigned int before = mock_count();
 
-	return world_call(out, len, flags) == (ssize_t)len &&
-	       world_replay(o, out, len, before, gate_count(), getpid()) &&
-	       oracle_agrees(o, world.state) && !world.state->owner;
+	return testbed_call(out, len, flags) == (ssize_t)len &&
+	       testbed_replay(o, out, len, before, mock_count(), getpid()) &&
+	       oracle_agrees(o, testbed.state) && !testbed.state->owner;
 }
 
-TEST_F(rules, rule_a_query)
+TEST_F(calls, query_returns_parameters)
 {
-	unsigned int before = gate_count();
+	unsigned int before = mock_count();
 	struct params p;
 
 	memset(&p, 0xff, sizeof(p));
-	ASSERT_EQ(0, world.fn(NULL, 0, 0, &p, ~0UL));
+	ASSERT_EQ(0, testbed.fn(NULL, 0, 0, &p, ~0UL));
 	EXPECT_EQ(STATE_SIZE, p.size_of_opaque_state);
 	EXPECT_EQ(PROT_READ | PROT_WRITE, p.mmap_prot);
 	EXPECT_EQ(MAP_DROPPABLE | MAP_ANONYMOUS, p.mmap_flags);
 	for (size_t i = 0; i < ARRAY_SIZE(p.reserved); i++)
 		EXPECT_EQ(0, p.reserved[i]);
-	EXPECT_EQ(before, gate_count());
+	EXPECT_EQ(before, mock_count());
 }
 
 /* It is one before the kernel's RNG is ready, too. */
-TEST_F(rules, rule_a_query_not_ready)
+TEST_F(calls, query_before_rng_is_ready)
 {
 	struct params p;
 
-	vdso_host_set_rng(world.host, 0, false);
-	EXPECT_EQ(0, world.fn(NULL, 0, 0, &p, ~0UL));
+	vdso_host_set_rng(testbed.host, 0, false);
+	EXPECT_EQ(0, testbed.fn(NULL, 0, 0, &p, ~0UL));
 	EXPECT_EQ(STATE_SIZE, p.size_of_opaque_state);
 }
 
 /* With any other argument it is a call with a wrong size. */
-TEST_F(rules, rule_a_query_has_no_arguments)
+TEST_F(calls, query_takes_no_other_arguments)
 {
 	struct params p = { 0 }, untouched = { 0 };
 
@@ -115,27 +115,27 @@ TEST_F(rules, rule_a_query_has_no_arguments)
 	EXPECT_EQ(0, memcmp(&p, &untouched, sizeof(p)));
 }
 
-TEST_F(rules, rule_b_straddle)
+TEST_F(calls, state_across_pages_fails)
 {
 	uint8_t *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint8_t *zero = calloc(2, PAGE);
-	unsigned int before = gate_count();
+	unsigned int before = mock_count();
 
 	ASSERT_NE(MAP_FAILED, two);
 	ASSERT_NE(NULL, zero);
 	for (size_t over = 1; over < STATE_SIZE; over++)
-		EXPECT_EQ(-EFAULT, world.fn(self->out, 16, 0,
-					    two + PAGE - STATE_SIZE + over, STATE_SIZE));
-	EXPECT_EQ(before, gate_count());
+		EXPECT_EQ(-EFAULT, testbed.fn(self->out, 16, 0,
+					      two + PAGE - STATE_SIZE + over, STATE_SIZE));
+	EXPECT_EQ(before, mock_count());
 	EXPECT_EQ(0, memcmp(two, zero, 2 * PAGE));
 	EXPECT_EQ(0, memcmp(self->out, zero, 16));
 
-	EXPECT_EQ(16, world.fn(self->out, 16, 0, two + PAGE - STATE_SIZE, STATE_SIZE));
-	EXPECT_EQ(16, world.fn(self->out, 16, 0, two + PAGE, STATE_SIZE));
+	EXPECT_EQ(16, testbed.fn(self->out, 16, 0, two + PAGE - STATE_SIZE, STATE_SIZE));
+	EXPECT_EQ(16, testbed.fn(self->out, 16, 0, two + PAGE, STATE_SIZE));
 }
 
-TEST_F(rules, rule_c_unknown_flags)
+TEST_F(calls, other_flags_use_syscall)
 {
 	unsigned int bad[32], n = 0;
 
@@ -145,16 +145,16 @@ TEST_F(rules, rule_c_unknown_flags)
 	bad[n++] = GRND_RANDOM | GRND_INSECURE | GRND_NONBLOCK;
 	bad[n++] = ~0U;
 
-	gate->refuse_with = -EINVAL;
+	mock->refuse_with = -EINVAL;
 	for (unsigned int i = 0; i < n; i++) {
-		EXPECT_TRUE(falls_back(self->out, 16, bad[i], world.state, STATE_SIZE))
+		EXPECT_TRUE(falls_back(self->out, 16, bad[i], testbed.state, STATE_SIZE))
 			TH_LOG("flags %#x", bad[i]);
-		EXPECT_TRUE(falls_back(self->out, 0, bad[i], world.state, STATE_SIZE))
+		EXPECT_TRUE(falls_back(self->out, 0, bad[i], testbed.state, STATE_SIZE))
 			TH_LOG("flags %#x, length 0", bad[i]);
 	}
 }
 
-TEST_F(rules, rule_c_known_flags)
+TEST_F(calls, valid_flags_are_served)
 {
 	static const unsigned int good[] = {
 		0, GRND_NONBLOCK, GRND_RANDOM, GRND_RANDOM | GRND_NONBLOCK,
@@ -162,15 +162,15 @@ TEST_F(rules, rule_c_known_flags)
 	};
 	struct oracle o;
 
-	world_start(EMPTY);
-	oracle_load(&o, world.state);
+	testbed_start(EMPTY);
+	oracle_load(&o, testbed.state);
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
 		EXPECT_TRUE(is_served(self->out, 16, good[i], &o))
 			TH_LOG("flags %#x", good[i]);
 	}
 }
 
-TEST_F(rules, rule_c_foreign_opaque_len)
+TEST_F(calls, foreign_state_size_uses_syscall)
 {
 	static const size_t lens[] = {
 		0, 1, STATE_SIZE - 1, STATE_SIZE + 1, 144, 2 * STATE_SIZE, PAGE,
@@ -179,14 +179,14 @@ TEST_F(rules, rule_c_foreign_opaque_len)
 
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		/* Not even looked at: at an address where nothing is mapped. */
-		EXPECT_TRUE(falls_back(self->out, 16, 0, world.page - 64, lens[i]))
+		EXPECT_TRUE(falls_back(self->out, 16, 0, testbed.page - 64, lens[i]))
 			TH_LOG("opaque_len %zu", lens[i]);
 		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK, NULL, lens[i]))
 			TH_LOG("opaque_len %zu, no state", lens[i]);
 	}
 }
 
-TEST_F(rules, rule_d_not_ready)
+TEST_F(calls, not_ready_uses_syscall)
 {
 	static const unsigned int flags[] = {
 		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE,
@@ -196,44 +196,44 @@ TEST_F(rules, rule_d_not_ready)
 	struct oracle o;
 
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
-		vdso_host_set_rng(world.host, 1, true);
-		world_start(start);
-		before = *world.state;
-		vdso_host_set_rng(world.host, start == EMPTY ? 0 : 1, false);
+		vdso_host_set_rng(testbed.host, 1, true);
+		testbed_start(start);
+		before = *testbed.state;
+		vdso_host_set_rng(testbed.host, start == EMPTY ? 0 : 1, false);
 		for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 			for (size_t j = 0; j < ARRAY_SIZE(lens); j++) {
-				gate->refuse_with = lens[j] > MAX_REPLAY ? -EAGAIN : 0;
+				mock->refuse_with = lens[j] > MAX_REPLAY ? -EAGAIN : 0;
 				EXPECT_TRUE(falls_back(self->out, lens[j], flags[i],
-						       world.state, STATE_SIZE))
+						       testbed.state, STATE_SIZE))
 					TH_LOG("%zu bytes, flags %#x", lens[j], flags[i]);
 			}
 		}
-		gate->refuse_with = -EAGAIN;
+		mock->refuse_with = -EAGAIN;
 		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK,
-				       world.state, STATE_SIZE));
-		gate->refuse_with = 0;
-		EXPECT_EQ(0, memcmp(&before, world.state, STATE_SIZE));
+				       testbed.state, STATE_SIZE));
+		mock->refuse_with = 0;
+		EXPECT_EQ(0, memcmp(&before, testbed.state, STATE_SIZE));
 	}
 
-	vdso_host_set_rng(world.host, 1, true);
-	oracle_load(&o, world.state);
+	vdso_host_set_rng(testbed.host, 1, true);
+	oracle_load(&o, testbed.state);
 	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
 }
 
-TEST_F(rules, length_zero)
+TEST_F(calls, length_zero)
 {
 	struct vgetrandom_state before;
 
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		unsigned int count;
 
-		world_start(start);
-		before = *world.state;
-		count = gate_count();
-		EXPECT_EQ(0, world_call(self->out, 0, 0));
-		EXPECT_EQ(0, world_call(NULL, 0, GRND_INSECURE));
-		EXPECT_EQ(count, gate_count());
-		EXPECT_EQ(0, memcmp(&before, world.state, STATE_SIZE));
+		testbed_start(start);
+		before = *testbed.state;
+		count = mock_count();
+		EXPECT_EQ(0, testbed_call(self->out, 0, 0));
+		EXPECT_EQ(0, testbed_call(NULL, 0, GRND_INSECURE));
+		EXPECT_EQ(count, mock_count());
+		EXPECT_EQ(0, memcmp(&before, testbed.state, STATE_SIZE));
 	}
 }
 
@@ -256,17 +256,17 @@ static uint8_t *map_huge(size_t len)
 
 /* One byte more would be a crash; one less is seen in the return value. */
 #ifndef __aarch64__	/* minutes, for 2 GiB of an emulator */
-TEST_F_TIMEOUT(rules, rule_e_clip, 90)
+TEST_F_TIMEOUT(calls, length_is_clipped, 90)
 {
 	uint8_t *huge = map_huge(MAX_LEN);
 	unsigned int before;
 
 	ASSERT_NE(NULL, huge);
-	world_start(PARTLY_USED);
-	before = gate_count();
-	EXPECT_EQ((ssize_t)MAX_LEN, world_call(huge, SIZE_MAX, 0));
-	EXPECT_EQ(before, gate_count());
-	EXPECT_EQ(0, world.state->owner);
+	testbed_start(PARTLY_USED);
+	before = mock_count();
+	EXPECT_EQ((ssize_t)MAX_LEN, testbed_call(huge, SIZE_MAX, 0));
+	EXPECT_EQ(before, mock_count());
+	EXPECT_EQ(0, testbed.state->owner);
 }
 #endif
 
@@ -293,7 +293,7 @@ static bool faults(void *buffer, size_t len, void *state)
 
 	sigaction(SIGSEGV, &sa, &old);
 	if (!sigsetjmp(after_fault, 1)) {
-		world.fn(buffer, len, 0, state, STATE_SIZE);
+		testbed.fn(buffer, len, 0, state, STATE_SIZE);
 		faulted = false;
 	}
 	sigaction(SIGSEGV, &old, NULL);
@@ -318,8 +318,8 @@ static bool break_at_core(void)
 	uint8_t *at, *page;
 	size_t room;
 
-	snprintf(name, sizeof(name), "vgetrandom_chacha20_%s", vdso_host_core(world.host));
-	at = vdso_host_sym(world.host, name);
+	snprintf(name, sizeof(name), "vgetrandom_chacha20_%s", vdso_host_core(testbed.host));
+	at = vdso_host_sym(testbed.host, name);
 	page = at - (uintptr_t)at % PAGE;
 	room = at - page + sizeof(machine_breakpoint);
 	if (!at || sigaction(SIGTRAP, &sa, NULL) ||
@@ -331,7 +331,7 @@ static bool break_at_core(void)
 }
 
 /* How far a call goes is what it asks of the core, and what it takes from the batch then. */
-TEST_F(rules, rule_e_clip_of_all_lengths)
+TEST_F(calls, all_lengths_are_clipped)
 {
 	static const size_t lens[] = {
 		MAX_LEN - 64, MAX_LEN - 1, MAX_LEN, MAX_LEN + 1, INT_MAX - 1UL,
@@ -345,143 +345,143 @@ TEST_F(rules, rule_e_clip_of_all_lengths)
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		size_t len = lens[i] < MAX_LEN ? lens[i] : MAX_LEN;
 
-		world_start(EMPTY);
+		testbed_start(EMPTY);
 		blocks_asked = 0;
-		EXPECT_EQ((ssize_t)len, world_call(huge, lens[i], 0));
+		EXPECT_EQ((ssize_t)len, testbed_call(huge, lens[i], 0));
 		EXPECT_EQ(len / VGETRANDOM_BLOCK_SIZE, blocks_asked)
 			TH_LOG("length %#zx: %#zx blocks", lens[i], blocks_asked);
 	}
 }
 
 /* Huge calls that fall back are not made shorter than the system call makes them. */
-TEST_F(rules, rule_e_clip_in_fallback)
+TEST_F(calls, length_is_clipped_in_fallback)
 {
 	static const size_t lens[] = {
 		INT_MAX - 1UL, INT_MAX, INT_MAX + 1UL, SSIZE_MAX, SIZE_MAX,
 	};
 
-	gate->refuse_with = -EINTR;
+	mock->refuse_with = -EINTR;
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
-		unsigned int before = gate_count();
-		struct gate_request *r;
+		unsigned int before = mock_count();
+		struct mock_request *r;
 
-		EXPECT_EQ(-EINTR, world.fn(self->out, lens[i], 0, world.state, 7));
-		r = world_only_request(before, gate_count(), getpid());
+		EXPECT_EQ(-EINTR, testbed.fn(self->out, lens[i], 0, testbed.state, 7));
+		r = testbed_only_request(before, mock_count(), getpid());
 		ASSERT_NE(NULL, r);
 		EXPECT_LE(lens[i] < MAX_LEN ? lens[i] : MAX_LEN, r->len);
 	}
 }
 
-TEST_F(rules, rule_f_state_in_use)
+TEST_F(calls, state_in_use_uses_syscall)
 {
 	struct vgetrandom_state before;
 
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
-		world_start(start);
-		world.state->owner = (unsigned long)&before;
-		before = *world.state;
+		testbed_start(start);
+		testbed.state->owner = (unsigned long)&before;
+		before = *testbed.state;
 		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK,
-				       world.state, STATE_SIZE));
-		EXPECT_TRUE(falls_back(self->out, 1000, 0, world.state, STATE_SIZE));
-		EXPECT_EQ(0, memcmp(&before, world.state, STATE_SIZE));
+				       testbed.state, STATE_SIZE));
+		EXPECT_TRUE(falls_back(self->out, 1000, 0, testbed.state, STATE_SIZE));
+		EXPECT_EQ(0, memcmp(&before, testbed.state, STATE_SIZE));
 	}
 }
 
-TEST_F(rules, rule_g_zeroed)
+TEST_F(calls, zeroed_state_is_rekeyed)
 {
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		struct oracle o = { .available = 0 };
 		unsigned int before;
 
-		world_start(start);
-		memset(world.state, 0, STATE_SIZE);
-		before = gate_count();
+		testbed_start(start);
+		memset(testbed.state, 0, STATE_SIZE);
+		before = mock_count();
 		EXPECT_TRUE(is_served(self->out, 100, 0, &o));
-		EXPECT_EQ(before + 1, gate_count());
+		EXPECT_EQ(before + 1, mock_count());
 	}
 }
 
 /* All the generator has is what the state says; no part of it may be lost on it. */
-TEST_F(rules, rule_g_stale)
+TEST_F(calls, stale_state_is_rekeyed)
 {
 	static const uint64_t generations[] = { 2, 1, 3, ~0ULL, 1ULL << 32, 1 };
 
 	for (int start = PARTLY_USED; start <= FULL_BATCH; start++) {
 		struct oracle o;
 
-		vdso_host_set_rng(world.host, 1, true);
-		world_start(start);
-		oracle_load(&o, world.state);
+		vdso_host_set_rng(testbed.host, 1, true);
+		testbed_start(start);
+		oracle_load(&o, testbed.state);
 		for (size_t i = 0; i < ARRAY_SIZE(generations); i++) {
-			unsigned int before = gate_count();
+			unsigned int before = mock_count();
 
-			vdso_host_set_rng(world.host, generations[i], true);
+			vdso_host_set_rng(testbed.host, generations[i], true);
 			EXPECT_TRUE(is_served(self->out, 20, 0, &o));
-			EXPECT_EQ(before + 1, gate_count());
-			EXPECT_EQ(generations[i], world.state->generation);
+			EXPECT_EQ(before + 1, mock_count());
+			EXPECT_EQ(generations[i], testbed.state->generation);
 			EXPECT_TRUE(is_served(self->out, 20, 0, &o));
-			EXPECT_EQ(before + 1, gate_count());
+			EXPECT_EQ(before + 1, mock_count());
 		}
 	}
 }
 
 /* Nor may any of the old batch be left behind a new one, which may be shorter. */
-TEST_F(rules, rule_g_stale_batch)
+TEST_F(calls, stale_batch_is_discarded)
 {
 	for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len++) {
 		struct oracle o;
 
-		vdso_host_set_rng(world.host, 1, true);
-		world_start(FULL_BATCH);
-		oracle_load(&o, world.state);
-		vdso_host_set_rng(world.host, 2, true);
+		vdso_host_set_rng(testbed.host, 1, true);
+		testbed_start(FULL_BATCH);
+		oracle_load(&o, testbed.state);
+		vdso_host_set_rng(testbed.host, 2, true);
 		ASSERT_TRUE(is_served(self->out, len, 0, &o))
 			TH_LOG("%zu bytes", len);
 	}
 }
 
 /* A state of zeros is not one of generation 0. */
-TEST_F(rules, rule_g_generation_zero)
+TEST_F(calls, generation_zero_is_never_valid)
 {
-	unsigned int before = gate_count();
+	unsigned int before = mock_count();
 
-	vdso_host_set_rng(world.host, 0, true);
-	EXPECT_EQ(100, world_call(self->out, 100, 0));
-	EXPECT_LT(before, gate_count());
+	vdso_host_set_rng(testbed.host, 0, true);
+	EXPECT_EQ(100, testbed_call(self->out, 100, 0));
+	EXPECT_LT(before, mock_count());
 }
 
 /* No key, no bytes of the generator's: whatever the kernel then says is the answer. */
-TEST_F(rules, rule_g_no_key_to_be_had)
+TEST_F(calls, key_request_fails)
 {
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		unsigned int before;
-		struct gate_request *r;
+		struct mock_request *r;
 		struct oracle o;
 
-		vdso_host_set_rng(world.host, 1, true);
-		world_start(start);
-		vdso_host_set_rng(world.host, 2, true);
-		gate->refuse_keys_with = -EIO;
-		before = gate_count();
-		EXPECT_EQ(100, world_call(self->out, 100, GRND_NONBLOCK));
-		r = gate_request(gate_count() - 1);
-		EXPECT_LT(before, gate_count());
+		vdso_host_set_rng(testbed.host, 1, true);
+		testbed_start(start);
+		vdso_host_set_rng(testbed.host, 2, true);
+		mock->refuse_keys_with = -EIO;
+		before = mock_count();
+		EXPECT_EQ(100, testbed_call(self->out, 100, GRND_NONBLOCK));
+		r = mock_request(mock_count() - 1);
+		EXPECT_LT(before, mock_count());
 		EXPECT_FALSE(r->is_key);
 		EXPECT_EQ(GRND_NONBLOCK, r->flags);
 		EXPECT_EQ(100, r->len);
 		EXPECT_EQ(0, memcmp(self->out, r->bytes, 100));
 
 		/* And once there are keys again the state is as good as new. */
-		gate->refuse_keys_with = 0;
-		oracle_load(&o, world.state);
-		before = gate_count();
+		mock->refuse_keys_with = 0;
+		oracle_load(&o, testbed.state);
+		before = mock_count();
 		EXPECT_TRUE(is_served(self->out, 100, 0, &o));
-		EXPECT_EQ(before + 1, gate_count());
+		EXPECT_EQ(before + 1, mock_count());
 	}
 }
 
 /* After each call the state is the oracle's: handed out bytes erased, key replaced. */
-TEST_F(rules, rule_h_erasure)
+TEST_F(calls, used_bytes_are_erased)
 {
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		for (size_t len = 1; len <= MAX_LEN_OF_INTEREST; len++) {
@@ -489,27 +489,27 @@ TEST_F(rules, rule_h_erasure)
 			struct oracle o;
 			bool used;
 
-			world_start(start);
-			oracle_load(&o, world.state);
+			testbed_start(start);
+			oracle_load(&o, testbed.state);
 			memcpy(key, o.key, sizeof(key));
 			used = len > o.available;
 			ASSERT_TRUE(is_served(self->out, len, 0, &o))
 				TH_LOG("%zu bytes", len);
-			ASSERT_EQ(used, !!memcmp(key, world.state->key, sizeof(key)));
-			for (size_t i = world.state->available;
-			     i < sizeof(world.state->batch); i++)
-				ASSERT_EQ(0, world.state->batch[i]);
+			ASSERT_EQ(used, !!memcmp(key, testbed.state->key, sizeof(key)));
+			for (size_t i = testbed.state->available;
+			     i < sizeof(testbed.state->batch); i++)
+				ASSERT_EQ(0, testbed.state->batch[i]);
 		}
 	}
 }
 
-TEST_F(rules, rule_h_runs_of_calls)
+TEST_F(calls, sequences_of_calls)
 {
 	struct oracle o;
 	size_t len = 1;
 
-	world_start(EMPTY);
-	oracle_load(&o, world.state);
+	testbed_start(EMPTY);
+	oracle_load(&o, testbed.state);
 	for (int i = 0; i < 20000; i++, len = (len * 7 + i) % (3 * PASS_SIZE) + 1) {
 		ASSERT_TRUE(is_served(self->out, len, 0, &o))
 			TH_LOG("call %d, %zu bytes", i, len);
@@ -517,12 +517,12 @@ TEST_F(rules, rule_h_runs_of_calls)
 }
 
 /* And nothing but the bytes asked for is written, at any alignment. */
-TEST_F(rules, unaligned_buffers)
+TEST_F(calls, unaligned_buffers)
 {
 	struct oracle o;
 
-	world_start(EMPTY);
-	oracle_load(&o, world.state);
+	testbed_start(EMPTY);
+	oracle_load(&o, testbed.state);
 	for (size_t shift = 1; shift < 65; shift++) {
 		for (size_t len = 1; len < 300; len += 7) {
 			memset(self->out, CANARY, sizeof(self->out));
@@ -535,92 +535,93 @@ TEST_F(rules, unaligned_buffers)
 }
 
 /* The core can change between any two calls. All go on with what the others left. */
-TEST_F(rules, core_changes)
+TEST_F(calls, core_changes)
 {
 	unsigned int cores = 0;
 	struct oracle o;
 
-	world_start(EMPTY);
-	oracle_load(&o, world.state);
+	testbed_start(EMPTY);
+	oracle_load(&o, testbed.state);
 	while (vdso_host_cores[cores].name)
 		cores++;
 	for (unsigned int i = 0; i < 4000; i++) {
-		world_set_core(vdso_host_cores[(i * i / 3) % cores].name);
-		ASSERT_TRUE(is_served(self->out, i * 37 % (2 * VGETRANDOM_RUN_SIZE) + 1, 0, &o))
-			TH_LOG("call %u, core %s", i, vdso_host_core(world.host));
+		testbed_set_core(vdso_host_cores[(i * i / 3) % cores].name);
+		ASSERT_TRUE(is_served(self->out, i * 37 % (2 * VGETRANDOM_KEYSTREAM_SIZE) + 1, 0,
+				      &o))
+			TH_LOG("call %u, core %s", i, vdso_host_core(testbed.host));
 		if (i % 50 == 49)
-			vdso_host_set_rng(world.host, i, true);
+			vdso_host_set_rng(testbed.host, i, true);
 	}
 }
 
 /* A number without a core means the first, which runs everywhere. */
-TEST_F(rules, unknown_core)
+TEST_F(calls, unknown_core)
 {
 	unsigned int core = 0;
 	struct oracle o;
 
-	world_set_core(vdso_host_cores[0].name);
-	world_start(EMPTY);
-	oracle_load(&o, world.state);
+	testbed_set_core(vdso_host_cores[0].name);
+	testbed_start(EMPTY);
+	oracle_load(&o, testbed.state);
 	while (vdso_host_cores[core].name)
 		core++;
 	for (; core < 256; core++) {
-		world.rng->core = core;
+		testbed.rng->core = core;
 		ASSERT_TRUE(is_served(self->out, 7 * core, 0, &o))
 			TH_LOG("core %u", core);
 	}
 }
 
-TEST_F(rules, rule_k_timens)
+TEST_F(calls, time_namespace)
 {
 	struct oracle o;
 	unsigned int before;
 
-	world_start(PARTLY_USED);
-	oracle_load(&o, world.state);
-	before = gate_count();
-	vdso_host_set_timens(world.host, true);
+	testbed_start(PARTLY_USED);
+	oracle_load(&o, testbed.state);
+	before = mock_count();
+	vdso_host_set_timens(testbed.host, true);
 	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
 	EXPECT_TRUE(is_served(self->out, 500, 0, &o));
-	EXPECT_EQ(before, gate_count());
+	EXPECT_EQ(before, mock_count());
 
 	/* Followed there as anywhere. */
-	vdso_host_set_rng(world.host, 2, true);
+	vdso_host_set_rng(testbed.host, 2, true);
 	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
-	EXPECT_EQ(before + 1, gate_count());
-	EXPECT_EQ(2, world.state->generation);
-	vdso_host_set_rng(world.host, 2, false);
-	EXPECT_TRUE(falls_back(self->out, 16, 0, world.state, STATE_SIZE));
+	EXPECT_EQ(before + 1, mock_count());
+	EXPECT_EQ(2, testbed.state->generation);
+	vdso_host_set_rng(testbed.host, 2, false);
+	EXPECT_TRUE(falls_back(self->out, 16, 0, testbed.state, STATE_SIZE));
 
 	/* And it is the same state outside of it again. */
-	vdso_host_set_rng(world.host, 2, true);
-	vdso_host_set_timens(world.host, false);
-	before = gate_count();
+	vdso_host_set_rng(testbed.host, 2, true);
+	vdso_host_set_timens(testbed.host, false);
+	before = mock_count();
 	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
-	EXPECT_EQ(before, gate_count());
+	EXPECT_EQ(before, mock_count());
 }
 
 /* The caller's own fault; afterwards there are bytes, none of them twice. */
-TEST_F(rules, bad_buffer)
+TEST_F(calls, bad_buffer)
 {
 	uint8_t *ro = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	void *bad[] = { NULL, (void *)8, ro, world.page + PAGE };
+	void *bad[] = { NULL, (void *)8, ro, testbed.page + PAGE };
 	const size_t bad_lens[] = { 1, 16, 100, BATCH, 500, SSIZE_MAX, SIZE_MAX };
 	uint8_t pending[3 * VGETRANDOM_BATCH_SIZE];
 
 	ASSERT_NE(MAP_FAILED, ro);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		for (size_t j = 0; j < ARRAY_SIZE(bad_lens); j++) {
-			world_start(PARTLY_USED);
-			ASSERT_TRUE(faults(bad[i], bad_lens[j], world.state));
+			testbed_start(PARTLY_USED);
+			ASSERT_TRUE(faults(bad[i], bad_lens[j], testbed.state));
 			/* In the buffer, at most a copy's or a pass's length into it. */
 			ASSERT_LE((uintptr_t)bad[i], (uintptr_t)fault_address);
 			ASSERT_GT((uintptr_t)bad[i] + PASS_SIZE, (uintptr_t)fault_address);
-			ASSERT_TRUE(world_canaries_ok());
+			ASSERT_TRUE(testbed_canaries_ok());
 
 			for (int k = 0; k < 3; k++) {
 				ASSERT_EQ((ssize_t)BATCH,
-					  world_call(pending + k * BATCH, BATCH, 0));
+					  testbed_call(pending + k * BATCH, BATCH, 0));
 				ASSERT_NE(0, memcmp(pending + k * BATCH, self->out, BATCH));
 				memcpy(self->out, pending + k * BATCH, BATCH);
 			}
@@ -628,7 +629,7 @@ TEST_F(rules, bad_buffer)
 	}
 }
 
-TEST_F(rules, bad_state)
+TEST_F(calls, bad_state)
 {
 	uint8_t *gone = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint8_t *ro = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -643,37 +644,37 @@ TEST_F(rules, bad_state)
 	}
 }
 
-TEST_F(rules, misaligned_state)
+TEST_F(calls, misaligned_state)
 {
 	for (size_t shift = 0; shift < 64; shift += MACHINE_STATE_ALIGN) {
 		struct oracle o = { .available = 0 };
 
-		memset(world.page, CANARY, PAGE);
-		world.state = (void *)(world.page + PAGE / 2 + shift);
-		memset(world.state, 0, STATE_SIZE);
+		memset(testbed.page, CANARY, PAGE);
+		testbed.state = (void *)(testbed.page + PAGE / 2 + shift);
+		memset(testbed.state, 0, STATE_SIZE);
 		for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len = len * 3 + 1) {
 			ASSERT_TRUE(is_served(self->out, len, 0, &o))
 				TH_LOG("state at offset %zu", shift);
 		}
-		ASSERT_TRUE(world_canaries_ok());
+		ASSERT_TRUE(testbed_canaries_ok());
 	}
 }
 
-TEST_F(rules, first_and_last_state_of_a_page)
+TEST_F(calls, first_and_last_state_of_a_page)
 {
 	struct oracle o;
 
 	for (int place = FIRST_IN_PAGE; place <= LAST_IN_PAGE; place++) {
-		world_place(place);
-		oracle_load(&o, world.state);
+		testbed_place(place);
+		oracle_load(&o, testbed.state);
 		for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len++)
 			ASSERT_TRUE(is_served(self->out, len, 0, &o));
-		ASSERT_TRUE(world_canaries_ok());
+		ASSERT_TRUE(testbed_canaries_ok());
 	}
 }
 
 /* RFC 8439, appendix A.1, test vectors 1 and 2: blocks 0 and 1 of a key of zeros. */
-TEST_F(rules, the_oracle_is_right)
+TEST_F(calls, the_oracle_is_right)
 {
 	static const uint8_t key[VGETRANDOM_KEY_SIZE], want[] = {
 		0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86,

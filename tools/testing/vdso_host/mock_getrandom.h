@@ -7,8 +7,8 @@
  * So tests know every key, see which calls fall back to the
  * system call and with what arguments, and can fail it.
  */
-#ifndef _GATE_H
-#define _GATE_H
+#ifndef _MOCK_GETRANDOM_H
+#define _MOCK_GETRANDOM_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@
 #define ARRAY_SIZE(arr) (sizeof(arr) / sizeof((arr)[0]))
 #endif
 
-struct gate_request {
+struct mock_request {
 	pid_t pid;
 	bool is_key;		/* into a state, not into a caller's buffer */
 	void *buffer;
@@ -33,13 +33,13 @@ struct gate_request {
 	uint8_t bytes[4096];	/* the first of those that were the answer */
 };
 
-#define GATE_REQUESTS 256
+#define MOCK_REQUESTS 256
 
 /*
  * Shared with children, who thus never get a key that another process has had.
- * The record is a ring: number n is in requests[n % GATE_REQUESTS].
+ * The record is a ring: number n is in requests[n % MOCK_REQUESTS].
  */
-struct gate {
+struct mock {
 	unsigned int count;
 	long refuse_with;	/* answer -errno instead, until it is 0 again */
 	long refuse_keys_with;	/* the same, of requests for keys only */
@@ -48,21 +48,21 @@ struct gate {
 	size_t states_len;
 	const struct vdso_rng_data *rng;	/* NULL: the kernel's, wherever it is */
 	bool (*may_keep)(void);	/* NULL: it always is */
-	struct gate_request requests[GATE_REQUESTS];
+	struct mock_request requests[MOCK_REQUESTS];
 };
 
-extern struct gate *gate;
+extern struct mock *mock;
 
 /* Once in a process. Says why on stderr if it returns false. */
-bool gate_open(struct vdso_host *host, const void *states, size_t states_len);
+bool mock_open(struct vdso_host *host, const void *states, size_t states_len);
 
 /* The same for another text than a hosted one. */
-bool gate_open_text(const void *text, size_t text_len, const void *states,
+bool mock_open_text(const void *text, size_t text_len, const void *states,
 		    size_t states_len);
 
-struct gate_request *gate_request(unsigned int n);
+struct mock_request *mock_request(unsigned int n);
 
 /* Number of requests until now, of all processes. */
-unsigned int gate_count(void);
+unsigned int mock_count(void);
 
-#endif /* _GATE_H */
+#endif /* _MOCK_GETRANDOM_H */

@@ -60,7 +60,7 @@ static bool is_call(const struct item *item)
 static bool belongs(const struct line *line, unsigned int n)
 {
 	for (unsigned int i = 0; i < line->generations; i++)
-		if (gate_request(n)->pid == line->lineage[i].pid &&
+		if (mock_request(n)->pid == line->lineage[i].pid &&
 		    n >= line->lineage[i].from && n < line->lineage[i].to)
 			return true;
 	return false;
@@ -81,7 +81,7 @@ static struct asked what_asked(const struct line *line, const struct made *m)
 	struct asked a = { .fallback = NONE };
 
 	for (unsigned int n = m->from; n < m->to; n++) {
-		const struct gate_request *r = gate_request(n);
+		const struct mock_request *r = mock_request(n);
 
 		if (!belongs(line, n) || (m == &line->outer && is_inner(line, n)))
 			continue;
@@ -155,7 +155,7 @@ static const char *took(struct judge *j, const struct made *m, struct spans *spa
 
 static const char *fell_back(const struct made *m, unsigned int n, struct spans *spans)
 {
-	const struct gate_request *r = gate_request(n);
+	const struct mock_request *r = mock_request(n);
 	uint64_t id;
 
 	memcpy(&id, r->bytes, sizeof(id));
@@ -171,7 +171,7 @@ static bool is_refused(const struct made *m)
 
 static const char *draw_key(struct judge *j, unsigned int key)
 {
-	const struct gate_request *r = gate_request(key);
+	const struct mock_request *r = mock_request(key);
 
 	chain_rekey(&j->m, r->bytes, r->generation);
 	return r->may_keep ? NULL : "a key in memory that is not locked";
@@ -413,7 +413,7 @@ static const char *judge_given(const struct judge *j)
 	return NULL;
 }
 
-void inject_judge(struct verdict *v)
+void inject_check(struct verdict *v)
 {
 	static const char * const names[MAX_LINES] = {
 		"", "first process", "second process", "third process",

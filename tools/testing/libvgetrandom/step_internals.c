@@ -30,10 +30,10 @@ extern const char __start_library[], __stop_library[];
 /*
  * Pieces. Nobody may get one that somebody else has.
  */
-#define MOST_PIECES	4096
+#define MAX_SLOTS	4096
 
-static _Atomic(void *) pieces[MOST_PIECES];
-static atomic_uint nr_pieces;
+static _Atomic(void *) pieces[MAX_SLOTS];
+static atomic_uint nr_slots;
 
 static void is_mine_alone(void *piece, const char *whose)
 {
@@ -41,8 +41,8 @@ static void is_mine_alone(void *piece, const char *whose)
 
 	if (!piece)
 		return;
-	n = atomic_fetch_add(&nr_pieces, 1);
-	check(n < MOST_PIECES);
+	n = atomic_fetch_add(&nr_slots, 1);
+	check(n < MAX_SLOTS);
 	atomic_store(&pieces[n], piece);
 	for (unsigned int i = 0; i < n; i++)
 		check(atomic_load(&pieces[i]) != piece,
@@ -51,7 +51,7 @@ static void is_mine_alone(void *piece, const char *whose)
 
 static void forget_pieces(void)
 {
-	atomic_store(&nr_pieces, 0);
+	atomic_store(&nr_slots, 0);
 }
 
 /* Those that are not free. No piece is free twice. */
@@ -76,7 +76,7 @@ static void ask_and_tell(const char *who)
 {
 	ask();
 	is_mine_alone(thread.state, who);
-	is_mine_alone(thread.expander, who);
+	is_mine_alone(thread.expansion, who);
 }
 
 static void *ask_and_end(void *arg)
@@ -210,7 +210,7 @@ PART(start_step_by_step)
 {
 	check(steps_of_start > 50, "the start has %ld steps", steps_of_start);
 	ask();
-	check(pieces_out(&thread_states) <= 1 && pieces_out(&thread_expanders) <= 1);
+	check(pieces_out(&thread_states) <= 1 && pieces_out(&thread_expansions) <= 1);
 }
 
 static void thread_at_each_step(void)
@@ -292,9 +292,9 @@ static void *ask_step_by_step(void *arg)
 	was_there = trap_off();
 	check(got == (ssize_t)request_len, "%zd", got);
 	test_unseen(out, got);
-	check(pieces_out(&thread_states) <= 2 && pieces_out(&thread_expanders) <= 2,
+	check(pieces_out(&thread_states) <= 2 && pieces_out(&thread_expansions) <= 2,
 	      "%u states and %u expanders for two threads, after step %ld",
-	      pieces_out(&thread_states), pieces_out(&thread_expanders), (long)arg);
+	      pieces_out(&thread_states), pieces_out(&thread_expansions), (long)arg);
 	return NULL;
 }
 
@@ -309,7 +309,7 @@ static bool thread_gives_all_back(long at)
 	was_there = false;
 	test_join(test_thread(step_by_step, (void *)at));
 	check(pieces_out(&thread_states) == states_out &&
-	      pieces_out(&thread_expanders) == expanders_out,
+	      pieces_out(&thread_expansions) == expanders_out,
 	      "a thread has not given all back, after step %ld", at);
 	return was_there;
 }
@@ -321,7 +321,7 @@ static void threads_give_all_back(void *(*thread_fn)(void *arg), long stride)
 	step_by_step = thread_fn;
 	ask();
 	states_out = pieces_out(&thread_states);
-	expanders_out = pieces_out(&thread_expanders);
+	expanders_out = pieces_out(&thread_expansions);
 	points = trap_each(thread_gives_all_back, EVERY_STEP, stride);
 	check(points > 10, "only %ld steps", points);
 }

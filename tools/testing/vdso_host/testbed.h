@@ -10,22 +10,22 @@
  *				which a child has to do itself
  *	VDSO_ENTRY=vgetrandom	calls are of vgetrandom(), which has the generator inlined
  */
-#ifndef _WORLD_H
-#define _WORLD_H
+#ifndef _TESTBED_H
+#define _TESTBED_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "gate.h"
+#include "mock_getrandom.h"
 #include "oracle.h"
 #include "step.h"
 #include "vdso_host.h"
 
 #define PAGE		4096
 #define STATE_SIZE	sizeof(struct vgetrandom_state)
-#define PASS		world.pass	/* the core makes a multiple of that many blocks */
+#define PASS		testbed.pass	/* the core makes a multiple of that many blocks */
 #define PASS_SIZE	(PASS * VGETRANDOM_BLOCK_SIZE)
 #define BATCH		(PASS_SIZE - VGETRANDOM_KEY_SIZE)	/* the most that is in one */
 
@@ -35,7 +35,7 @@
 #define MAX_REPLAY	4096	/* the longest request that is compared with the oracle */
 #define CANARY		0x5a
 
-extern struct world {
+extern struct testbed {
 	struct vdso_host *host;
 	vgetrandom_fn fn;
 	size_t pass;
@@ -45,7 +45,7 @@ extern struct world {
 	struct vgetrandom_state *state;
 	struct pool *pool;		/* the library's, of locked states; or NULL */
 	struct thread *thread;		/* what vgetrandom() knows of this thread; or NULL */
-} world;
+} testbed;
 
 /* Where the state is. The page's other bytes are canaries. */
 enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
@@ -55,74 +55,74 @@ enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
  * VDSO_CORE in the environment names, or the widest that this machine runs; where it
  * does not run the one that is asked for, the program skips all of its tests.
  */
-bool world_open(void);
+bool testbed_open(void);
 
 /* Part of it, for states that no hosted vDSO uses: a page for them. */
-bool world_open_page(size_t state_size);
+bool testbed_open_page(size_t state_size);
 
-/* Part of it, in world_library.c: the page, if states are to be locked, and the entry. */
-bool world_open_library(void);
+/* Part of it, in testbed_library.c: the page, if states are to be locked, and the entry. */
+bool testbed_open_library(void);
 
 /* The image. */
-const char *world_image(void);
+const char *testbed_image(void);
 
 /* The state that vgetrandom() has in this thread; and does it know of a call that uses it? */
-void world_use_state(void *state);
-bool world_thread_in_use(void);
+void testbed_use_state(void *state);
+bool testbed_thread_in_use(void);
 
 /* The state is here. The page's other bytes are canaries. */
-void world_place_at(void *state);
+void testbed_place_at(void *state);
 
 /* Take this place for the state, all zeros. */
-void world_place(enum place place);
+void testbed_place(enum place place);
 
 /*
  * The states are lost. Droppable ones have been dropped. Locked ones never are: this is the
  * child of a fork from here on, whose states are zeros, and not locked.
  */
-void world_lose(void);
+void testbed_lose(void);
 
 /* As the library has left it at its start. */
-void world_restore(void);
+void testbed_restore(void);
 
 /* A copy of this process, which has the states as they are: no child, to the generator. */
-pid_t world_fork(void);
+pid_t testbed_fork(void);
 
 /* Is the memory of states as it has to be for keys? */
-bool world_may_keep(void);
+bool testbed_may_hold_keys(void);
 
 /* From now on this process may lock no more memory; or it may again. */
-void world_limit(bool limited);
+void testbed_limit(bool limited);
 
-/* Are all bytes of the page but the state's as world_place() left them? */
-bool world_canaries_ok(void);
+/* Are all bytes of the page but the state's as testbed_place() left them? */
+bool testbed_canaries_ok(void);
 
 /* The core that is in use from now on; false if it does not run here. */
-bool world_set_core(const char *name);
+bool testbed_set_core(const char *name);
 
 /* Is this instruction of the hosted vDSO one of a core? */
-bool world_in_core(const void *ip);
+bool testbed_in_core(const void *ip);
 
 /* The state as it is before a call. */
 enum start { EMPTY, PARTLY_USED, FULL_BATCH };
 
 #define PART_LEFT	(BATCH > 179 ? 179 : BATCH / 2 + 3)	/* partly used */
 
-void world_start(enum start start);
+void testbed_start(enum start start);
 
-/* A call with the world's state. */
-ssize_t world_call(void *buffer, size_t len, unsigned int flags);
+/* A call with the testbed's state. */
+ssize_t testbed_call(void *buffer, size_t len, unsigned int flags);
 
 /*
  * Does @out hold what a call of @len bytes has to return, that began with what
  * @o is and in the course of which this process asked for the keys in requests
  * [@from, @to)? Brings @o up to date.
  */
-bool world_replay(struct oracle *o, const uint8_t *out, size_t len,
-		  unsigned int from, unsigned int to, pid_t pid);
+bool testbed_replay(struct oracle *o, const uint8_t *out, size_t len,
+		    unsigned int from, unsigned int to, pid_t pid);
 
 /* The only request that @pid made in [from, to), or NULL. */
-struct gate_request *world_only_request(unsigned int from, unsigned int to,
-					pid_t pid);
+struct mock_request *testbed_only_request(unsigned int from, unsigned int to,
+					  pid_t pid);
 
-#endif /* _WORLD_H */
+#endif /* _TESTBED_H */

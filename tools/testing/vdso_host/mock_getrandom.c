@@ -6,20 +6,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "gate.h"
+#include "mock_getrandom.h"
 #include "machine/machine.h"
 #include "oracle.h"
 
-struct gate *gate;
+struct mock *mock;
 
-unsigned int gate_count(void)
+unsigned int mock_count(void)
 {
-	return __atomic_load_n(&gate->count, __ATOMIC_RELAXED);
+	return __atomic_load_n(&mock->count, __ATOMIC_RELAXED);
 }
 
-struct gate_request *gate_request(unsigned int n)
+struct mock_request *mock_request(unsigned int n)
 {
-	return &gate->requests[n % GATE_REQUESTS];
+	return &mock->requests[n % MOCK_REQUESTS];
 }
 
 /*
@@ -41,26 +41,26 @@ static bool put_user(void *dst, const void *src, size_t len)
 
 static long answer(void *buffer, size_t len, unsigned int flags)
 {
-	uint8_t key[VGETRANDOM_KEY_SIZE] = "gate";
-	unsigned int n = __atomic_fetch_add(&gate->count, 1, __ATOMIC_RELAXED);
-	struct gate_request *r = gate_request(n);
+	uint8_t key[VGETRANDOM_KEY_SIZE] = "mock";
+	unsigned int n = __atomic_fetch_add(&mock->count, 1, __ATOMIC_RELAXED);
+	struct mock_request *r = mock_request(n);
 	size_t filled = len < sizeof(r->bytes) ? len : sizeof(r->bytes);
 
 	r->pid = getpid();
 	r->buffer = buffer;
 	r->len = len;
 	r->flags = flags;
-	r->generation = gate->rng ? gate->rng->generation : 0;
-	r->may_keep = !gate->may_keep || gate->may_keep();
-	r->is_key = buffer >= gate->states &&
-		    buffer < gate->states + gate->states_len;
+	r->generation = mock->rng ? mock->rng->generation : 0;
+	r->may_keep = !mock->may_keep || mock->may_keep();
+	r->is_key = buffer >= mock->states &&
+		    buffer < mock->states + mock->states_len;
 	memcpy(key + 8, &n, sizeof(n));
 	oracle_stream(r->bytes, filled, key, 0);
 
-	if (gate->refuse_with)
-		return gate->refuse_with;
-	if (gate->refuse_keys_with && r->is_key)
-		return gate->refuse_keys_with;
+	if (mock->refuse_with)
+		return mock->refuse_with;
+	if (mock->refuse_keys_with && r->is_key)
+		return mock->refuse_keys_with;
 	if (filled && !put_user(buffer, r->bytes, filled))
 		return -EFAULT;
 	return len;
@@ -75,12 +75,12 @@ static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 	machine_return(ucontext, answer((void *)machine_argument(ucontext, 0),
 					machine_argument(ucontext, 1),
 					machine_argument(ucontext, 2)));
-	if (gate->hook)
-		gate->hook(machine_ip(ucontext));
+	if (mock->hook)
+		mock->hook(machine_ip(ucontext));
 	errno = saved_errno;
 }
 
-bool gate_open_text(const void *text, size_t text_len, const void *states,
+bool mock_open_text(const void *text, size_t text_len, const void *states,
 		    size_t states_len)
 {
 	/* The hook may make calls that end up here again: not to be blocked. */
@@ -89,25 +89,25 @@ bool gate_open_text(const void *text, size_t text_len, const void *states,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
 	};
 
-	gate = mmap(NULL, sizeof(*gate), PROT_READ | PROT_WRITE,
+	mock = mmap(NULL, sizeof(*mock), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (gate == MAP_FAILED || sigaction(MACHINE_CAUGHT, &sa, NULL)) {
-		fprintf(stderr, "gate: %s\n", strerror(errno));
+	if (mock == MAP_FAILED || sigaction(MACHINE_CAUGHT, &sa, NULL)) {
+		fprintf(stderr, "mock: %s\n", strerror(errno));
 		return false;
 	}
-	gate->states = states;
-	gate->states_len = states_len;
+	mock->states = states;
+	mock->states_len = states_len;
 	return machine_catch_getrandom(text, text_len);
 }
 
-bool gate_open(struct vdso_host *host, const void *states, size_t states_len)
+bool mock_open(struct vdso_host *host, const void *states, size_t states_len)
 {
 	const void *text;
 	size_t text_len;
 
 	vdso_host_text(host, &text, &text_len);
-	if (!gate_open_text(text, text_len, states, states_len))
+	if (!mock_open_text(text, text_len, states, states_len))
 		return false;
-	gate->rng = vdso_host_rng(host);
+	mock->rng = vdso_host_rng(host);
 	return true;
 }

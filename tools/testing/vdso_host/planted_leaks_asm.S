@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Calls that leave eight bytes of the next key in a register, one function for each
- * register. plants.c knows them by their order and distance.
+ * register. planted_leaks.c knows them by their order and distance.
  */
 
 #define KEY	67		/* where in a state the key is, and PLANTED_OFFSET on */
@@ -9,14 +9,14 @@
 
 	.text
 	.balign	64
-	.globl	plants_registers
-plants_registers:
+	.globl	leaks_registers
+leaks_registers:
 
 /* After the real call, with the state in %rcx. */
-.macro	plant	instruction:vararg
+.macro	leak	instruction:vararg
 	.balign	DISTANCE
 	push	%rcx
-	call	*plants_real(%rip)
+	call	*leaks_real(%rip)
 	pop	%rcx
 	\instruction
 	ret
@@ -24,34 +24,34 @@ plants_registers:
 
 /* As they follow one another in struct user_regs_struct. */
 .irp	r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
-	plant	mov KEY(%rcx), %\r
+	leak	mov KEY(%rcx), %\r
 .endr
 .irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	plant	movq KEY(%rcx), %mm\n
+	leak	movq KEY(%rcx), %mm\n
 .endr
 .irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	plant	movq KEY(%rcx), %xmm\n
+	leak	movq KEY(%rcx), %xmm\n
 .endr
 .irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	plant	movhps KEY(%rcx), %xmm\n
+	leak	movhps KEY(%rcx), %xmm\n
 .endr
 .irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	plant	vinserti128 $1, KEY(%rcx), %ymm\n, %ymm\n
+	leak	vinserti128 $1, KEY(%rcx), %ymm\n, %ymm\n
 .endr
 .irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	plant	kmovq KEY(%rcx), %k\n
+	leak	kmovq KEY(%rcx), %k\n
 .endr
 .irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	plant	vinserti64x4 $1, KEY(%rcx), %zmm\n, %zmm\n
+	leak	vinserti64x4 $1, KEY(%rcx), %zmm\n, %zmm\n
 .endr
 .irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-	plant	vmovq KEY(%rcx), %xmm\n
+	leak	vmovq KEY(%rcx), %xmm\n
 .endr
 .irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-	plant	vinserti64x2 $1, KEY(%rcx), %ymm\n, %ymm\n
+	leak	vinserti64x2 $1, KEY(%rcx), %ymm\n, %ymm\n
 .endr
 .irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-	plant	vinserti64x4 $1, KEY(%rcx), %zmm\n, %zmm\n
+	leak	vinserti64x4 $1, KEY(%rcx), %zmm\n, %zmm\n
 .endr
 
 	.section .note.GNU-stack, "", @progbits

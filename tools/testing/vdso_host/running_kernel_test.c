@@ -20,7 +20,7 @@
 
 #include "kselftest_harness.h"
 #include "inject_explore.h"
-#include "vdso_own.h"
+#include "vdso_running.h"
 
 #define LIMIT		7200	/* seconds, of a test */
 #define ALL_CALLS	1000	/* with pairs, where nothing is thinned out */
@@ -28,9 +28,9 @@
 __attribute__((constructor))
 static void before_main(void)
 {
-	struct vdso_own own;
+	struct vdso_running own;
 
-	if (vdso_own_open(&own) && !own.fn) {
+	if (vdso_running_open(&own) && !own.fn) {
 		printf("1..0 # SKIP this kernel's vDSO has no getrandom()\n");
 		exit(KSFT_SKIP);
 	}
@@ -66,18 +66,18 @@ FIXTURE_SETUP(own)
 {
 	static const size_t some[] = { 1, 4, 31, 32, 33, 96, 128 };
 	unsigned long cases = inject.shared->cases;
-	struct vdso_own own;
+	struct vdso_running own;
 	size_t batch;
 
-	ASSERT_TRUE(vdso_own_open(&own));
+	ASSERT_TRUE(vdso_running_open(&own));
 	ASSERT_NE(NULL, own.fn);
 	ASSERT_GE(MAX_STATE, own.state_size);
-	ASSERT_TRUE(world_open_page(own.state_size));
-	ASSERT_TRUE(gate_open_text(own.text, own.text_len, world.page, PAGE));
+	ASSERT_TRUE(testbed_open_page(own.state_size));
+	ASSERT_TRUE(mock_open_text(own.text, own.text_len, testbed.page, PAGE));
 	ASSERT_TRUE(step_open_text(own.text, own.text_len));
 	inject.subject = (struct subject) {
 		.fn = own.fn,
-		.state = world.state,
+		.state = testbed.state,
 		.state_len = own.state_size,
 	};
 	ASSERT_TRUE(explore_thin("64"));

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "world.h"
+#include "testbed.h"
 
 #define MAX_CALL	2304	/* longest request */
 #define INNER_CALL	40	/* length of a call in a signal handler */
@@ -84,10 +84,10 @@ static void failed(unsigned long point, const char *what)
 
 static void make_call(struct made *m, size_t len, unsigned int flags)
 {
-	m->from = gate_count();
-	m->ret = world_call(m->out, len, flags);
-	m->to = gate_count();
-	m->after = *world.state;
+	m->from = mock_count();
+	m->ret = testbed_call(m->out, len, flags);
+	m->to = mock_count();
+	m->after = *testbed.state;
 	m->done = true;
 }
 
@@ -95,9 +95,9 @@ static void make_call(struct made *m, size_t len, unsigned int flags)
 static void happen(void)
 {
 	x.mine->pid = getpid();
-	x.mine->at_event = gate_count();
+	x.mine->at_event = mock_count();
 	if (x.event != HANDLER)
-		world_lose();
+		testbed_lose();
 	if (x.event != DROP)
 		make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
 }
@@ -109,12 +109,12 @@ static void finish(ssize_t ret)
 
 	r->outer.ret = ret;
 	r->outer.from = x.from;
-	r->outer.to = gate_count();
-	r->outer.after = *world.state;
+	r->outer.to = mock_count();
+	r->outer.after = *testbed.state;
 	memcpy(r->outer.out, x.out, sizeof(x.out));
 	r->outer.done = true;
 	make_call(&r->next, NEXT_CALL, 0);
-	r->canaries_ok = world_canaries_ok();
+	r->canaries_ok = testbed_canaries_ok();
 	r->finished = true;
 	_exit(0);
 }
@@ -136,7 +136,7 @@ static bool is_late(const struct report *r, const uint8_t *out_at_event,
 {
 	load_before(o);
 	return r->outer.ret == (ssize_t)x.len &&
-	       world_replay(o, r->outer.out, x.len, 0, 0, 0) &&
+	       testbed_replay(o, r->outer.out, x.len, 0, 0, 0) &&
 	       !memcmp(out_at_event, r->outer.out, x.len);
 }
 
@@ -145,7 +145,7 @@ static unsigned int requests_of(pid_t pid, unsigned int from, unsigned int to)
 	unsigned int n = 0;
 
 	for (unsigned int i = from; i < to; i++)
-		n += gate_request(i)->pid == pid;
+		n += mock_request(i)->pid == pid;
 	return n;
 }
 
@@ -163,16 +163,16 @@ static bool thinned_out(unsigned long point, unsigned long every)
  */
 static bool is_left_out(unsigned long point, const void *ip)
 {
-	return thinned_out(point, world_in_core(ip) ? x.every : 1);
+	return thinned_out(point, testbed_in_core(ip) ? x.every : 1);
 }
 
 /* The record of requests is a ring, in which children soon leave no trace of it. */
 static void remember_key(void)
 {
-	for (; x.seen < gate_count(); x.seen++) {
-		if (gate_request(x.seen)->pid != getpid())
+	for (; x.seen < mock_count(); x.seen++) {
+		if (mock_request(x.seen)->pid != getpid())
 			continue;
-		memcpy(x.key, gate_request(x.seen)->bytes, sizeof(x.key));
+		memcpy(x.key, mock_request(x.seen)->bytes, sizeof(x.key));
 		x.has_key = true;
 	}
 }
@@ -183,12 +183,12 @@ static void remember_key(void)
  */
 static bool try_here(unsigned long point)
 {
-	struct vdso_rng_data rng = *world.rng;
+	struct vdso_rng_data rng = *testbed.rng;
 	int status;
 	pid_t pid;
 
 	memset(reports, 0, sizeof(*reports));
-	pid = world_fork();
+	pid = testbed_fork();
 	if (!pid) {
 		x.mine = &reports[0];
 		happen();
@@ -198,7 +198,7 @@ static bool try_here(unsigned long point)
 		failed(point, "fork or waitpid failed");
 		return false;
 	}
-	*world.rng = rng;
+	*testbed.rng = rng;
 	if (WIFSIGNALED(status)) {
 		failed(point, strsignal(WTERMSIG(status)));
 		return false;
@@ -207,21 +207,21 @@ static bool try_here(unsigned long point)
 }
 
 /* A call of x.len bytes that begins with x.start, with @step at each point. */
-static ssize_t step_world(step_fn step, void *arg)
+static ssize_t step_testbed(step_fn step, void *arg)
 {
 	ssize_t ret;
 
-	vdso_host_set_rng(world.host, 1, true);
-	world_start(x.start);
-	x.before = *world.state;
-	x.from = gate_count();
+	vdso_host_set_rng(testbed.host, 1, true);
+	testbed_start(x.start);
+	x.before = *testbed.state;
+	x.from = mock_count();
 	x.seen = x.from;
-	gate->hook = step_point;
-	ret = step_call(world.fn, x.out, x.len, x.flags, world.state, STATE_SIZE,
+	mock->hook = step_point;
+	ret = step_call(testbed.fn, x.out, x.len, x.flags, testbed.state, STATE_SIZE,
 			step, arg, &x.points);
 	if (x.mine)
 		finish(ret);
-	gate->hook = NULL;
+	mock->hook = NULL;
 	return ret;
 }
 
@@ -238,7 +238,7 @@ FIXTURE_SETUP(step)
 
 	if (only && strcmp(only, _metadata->name))
 		SKIP(_exit(255), "only %s", only);
-	ASSERT_TRUE(world_open() && step_open(world.host));
+	ASSERT_TRUE(testbed_open() && step_open(testbed.host));
 	lens[n++] = 1;
 	lens[n++] = 32;
 	lens[n++] = 33;
@@ -282,8 +282,8 @@ static void judge_twice(unsigned long point)
 
 		if (!is_late(r, x.out, &late))
 			failed(point, "bytes of a key from before the event");
-	} else if (!gate_request(r->outer.to - 1)->is_key) {
-		const struct gate_request *fallback = gate_request(r->outer.to - 1);
+	} else if (!mock_request(r->outer.to - 1)->is_key) {
+		const struct mock_request *fallback = mock_request(r->outer.to - 1);
 
 		twice.fallbacks++;
 		if (fallback->len != x.len || fallback->flags != x.flags ||
@@ -292,7 +292,7 @@ static void judge_twice(unsigned long point)
 			failed(point, "what it falls back to is not the same call");
 		else if (r->outer.after.owner || r->outer.after.generation)
 			failed(point, "a state is left that seems good, or in use");
-	} else if (!world_replay(&o, r->outer.out, x.len, r->at_event, r->outer.to, r->pid)) {
+	} else if (!testbed_replay(&o, r->outer.out, x.len, r->at_event, r->outer.to, r->pid)) {
 		failed(point, "bytes that are not the new key's");
 	}
 }
@@ -302,7 +302,7 @@ static bool drop_twice(unsigned long point, const void *ip, void *arg)
 	(void)arg;
 	remember_key();
 	if (point == twice.first)
-		world_lose();
+		testbed_lose();
 	if (point <= twice.first || is_left_out(point, ip))
 		return true;
 	if (try_here(point))
@@ -310,7 +310,7 @@ static bool drop_twice(unsigned long point, const void *ip, void *arg)
 	return !x.mine;
 }
 
-TEST_F_TIMEOUT(step, rule_g_dropped_twice, 300)
+TEST_F_TIMEOUT(step, dropped_twice, 300)
 {
 	unsigned long fallbacks = 0, points = 1;
 
@@ -323,7 +323,7 @@ TEST_F_TIMEOUT(step, rule_g_dropped_twice, 300)
 		x.flags = GRND_NONBLOCK;
 		twice.first = first;
 		twice.fallbacks = 0;
-		step_world(drop_twice, NULL);
+		step_testbed(drop_twice, NULL);
 		points = x.points;
 		fallbacks += twice.fallbacks;
 		EXPECT_EQ(0, x.nfailed) {
@@ -381,7 +381,7 @@ static size_t matching(const uint8_t *out, size_t len, const uint8_t *stream,
 static size_t matching_key(const uint8_t *out, size_t len, const uint8_t *key,
 			   unsigned int replacements)
 {
-	uint8_t stream[MAX_CALL + VGETRANDOM_RUN_SIZE];
+	uint8_t stream[MAX_CALL + VGETRANDOM_KEYSTREAM_SIZE];
 	size_t n, best, made = x.len + PASS_SIZE;
 
 	oracle_stream(stream, made, key, 0);
@@ -395,7 +395,7 @@ static size_t matching_key(const uint8_t *out, size_t len, const uint8_t *key,
 	return best;
 }
 
-/* Every byte comes from what the gate has given in requests [@from, now). */
+/* Every byte comes from what the mock has given in requests [@from, now). */
 static bool is_genuine(const uint8_t *out, size_t len, unsigned int from)
 {
 	/* A small batch is used up by the calls of handlers, too. */
@@ -404,8 +404,8 @@ static bool is_genuine(const uint8_t *out, size_t len, unsigned int from)
 
 	for (; len; out += best, len -= best) {
 		best = 0;
-		for (unsigned int i = from; best < len && i < gate_count(); i++) {
-			const struct gate_request *r = gate_request(i);
+		for (unsigned int i = from; best < len && i < mock_count(); i++) {
+			const struct mock_request *r = mock_request(i);
 			/* What is behind these is not from anybody, and may be zeros. */
 			size_t filled = r->len < sizeof(r->bytes) ? r->len : sizeof(r->bytes);
 
@@ -465,12 +465,12 @@ static bool pair_of_events(unsigned long point, const void *ip, void *arg)
 		remember_key();
 	if (point == pair.first) {
 		memcpy(pair.out, x.out, sizeof(x.out));
-		pair.lost_at = gate_count();
-		world_lose();
+		pair.lost_at = mock_count();
+		testbed_lose();
 		if (pair.event == DROP_THEN_HANDLER)
 			make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
-	requests = gate_count();
+	requests = mock_count();
 	if (point < pair.first || (point + pair.first) % PAIRS || is_left_out(point, ip))
 		return true;
 	if (!try_here(point))
@@ -481,7 +481,7 @@ static bool pair_of_events(unsigned long point, const void *ip, void *arg)
 	else if (why)
 		failed(point, why);
 	/* The record is a ring: what this child has asked for is no longer needed. */
-	gate->count = requests;
+	mock->count = requests;
 	return true;
 }
 
@@ -494,7 +494,7 @@ static bool weigh(unsigned long point, const void *ip, void *arg)
 
 	if (point >= ARRAY_SIZE(worth_it))
 		return false;
-	worth_it[point] = !thinned_out(point, world_in_core(ip) ? x.every : *every);
+	worth_it[point] = !thinned_out(point, testbed_in_core(ip) ? x.every : *every);
 	return true;
 }
 
@@ -507,7 +507,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 
 	x = blank;
 	memset(worth_it, 0, sizeof(worth_it));
-	ASSERT_EQ((ssize_t)len, step_world(weigh, &every));
+	ASSERT_EQ((ssize_t)len, step_testbed(weigh, &every));
 	points = x.points;
 	ASSERT_GT(ARRAY_SIZE(worth_it), points);
 	for (unsigned long first = 0; first < points; first++) {
@@ -517,7 +517,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 		memset(&pair.handler, 0, sizeof(pair.handler));
 		pair.first = first;
 		pair.event = event;
-		step_world(pair_of_events, NULL);
+		step_testbed(pair_of_events, NULL);
 		EXPECT_EQ(0, x.nfailed) {
 			TH_LOG("%zu bytes, %s, first event at point %lu: %lu of the second fail, first %s",
 			       len, start_names[start], first, x.nfailed, x.why);
@@ -525,7 +525,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 	}
 }
 
-TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop, 300)
+TEST_F_TIMEOUT(step, handler_at_any_time_after_drop, 300)
 {
 	explore_pairs(_metadata, DROP, EMPTY, 16, 1);
 	explore_pairs(_metadata, DROP, FULL_BATCH, 33, 2);
@@ -533,16 +533,16 @@ TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop, 300)
 }
 
 /* There the data that a call looks at first says what a dropped page says: zero. */
-TEST_F_TIMEOUT(step, rule_g_handler_at_any_time_after_drop_in_a_time_namespace, 300)
+TEST_F_TIMEOUT(step, handler_at_any_time_after_drop_in_a_time_namespace, 300)
 {
-	vdso_host_set_timens(world.host, true);
+	vdso_host_set_timens(testbed.host, true);
 	explore_pairs(_metadata, DROP, EMPTY, 16, 3);
 	explore_pairs(_metadata, DROP, FULL_BATCH, 33, 1);
 	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
-	vdso_host_set_timens(world.host, false);
+	vdso_host_set_timens(testbed.host, false);
 }
 
-TEST_F_TIMEOUT(step, rule_g_two_handlers_after_drop, 300)
+TEST_F_TIMEOUT(step, two_handlers_after_drop, 300)
 {
 	pair.inside = 0;
 	explore_pairs(_metadata, DROP_THEN_HANDLER, EMPTY, 16, 1);
@@ -558,11 +558,11 @@ TEST_F_TIMEOUT(step, rule_g_two_handlers_after_drop, 300)
  */
 static bool handler_after_drops(unsigned long point, const void *ip, void *arg)
 {
-	unsigned int requests = gate_count();
+	unsigned int requests = mock_count();
 	const char *why;
 
 	(void)arg;
-	world_lose();
+	testbed_lose();
 	if (is_left_out(point, ip))
 		return true;
 	if (!try_here(point))
@@ -570,11 +570,11 @@ static bool handler_after_drops(unsigned long point, const void *ip, void *arg)
 	why = judge_pair(&reports[0]);
 	if (why)
 		failed(point, why);
-	gate->count = requests;
+	mock->count = requests;
 	return true;
 }
 
-TEST_F_TIMEOUT(step, rule_g_handler_after_drops_at_every_instruction, 300)
+TEST_F_TIMEOUT(step, handler_after_drops_at_every_instruction, 300)
 {
 	static const size_t some[] = { 16, 200 };
 
@@ -587,8 +587,8 @@ TEST_F_TIMEOUT(step, rule_g_handler_after_drops_at_every_instruction, 300)
 
 			x = blank;
 			memset(&pair, 0, sizeof(pair));
-			pair.lost_at = gate_count();
-			step_world(handler_after_drops, NULL);
+			pair.lost_at = mock_count();
+			step_testbed(handler_after_drops, NULL);
 			EXPECT_EQ(0, x.nfailed) {
 				TH_LOG("%zu bytes, %s: %lu of %lu points fail, first %s",
 				       some[i], start_names[start], x.nfailed, x.points, x.why);
@@ -608,32 +608,32 @@ static bool handlers_after_losses(unsigned long point, const void *ip, void *arg
 	unsigned int requests;
 	const char *why;
 
-	if (world_in_core(ip) && !*lost) {
-		world_lose();
+	if (testbed_in_core(ip) && !*lost) {
+		testbed_lose();
 		*lost = true;
 	}
 	if (point == pair.first) {
 		memcpy(pair.out, x.out, sizeof(x.out));
-		pair.lost_at = gate_count();
-		world_lose();
+		pair.lost_at = mock_count();
+		testbed_lose();
 		make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
-	requests = gate_count();
-	if (point <= pair.first || world_in_core(ip))
+	requests = mock_count();
+	if (point <= pair.first || testbed_in_core(ip))
 		return true;
 	if (!try_here(point))
 		return !x.mine;
 	why = judge_pair(&reports[0]);
-	pair.gave_up += !gate_request(reports[0].outer.to - 1)->is_key;
+	pair.gave_up += !mock_request(reports[0].outer.to - 1)->is_key;
 	if (why && point - pair.first <= MAX_PLACE)
 		pair.inside++;
 	else if (why)
 		failed(point, why);
-	gate->count = requests;
+	mock->count = requests;
 	return true;
 }
 
-TEST_F_TIMEOUT(step, rule_g_handlers_while_it_gives_up, 300)
+TEST_F_TIMEOUT(step, handlers_during_fallback, 300)
 {
 	const typeof(x) blank = { .event = HANDLER, .len = 200 };
 	unsigned long points;
@@ -643,14 +643,14 @@ TEST_F_TIMEOUT(step, rule_g_handlers_while_it_gives_up, 300)
 	/* How long is it without handlers? */
 	x = blank;
 	pair.first = ~0UL;
-	step_world(handlers_after_losses, &lost);
+	step_testbed(handlers_after_losses, &lost);
 	points = x.points;
 	for (unsigned long first = 0; first < points; first += 61 * thin) {
 		x = blank;
 		lost = false;
 		memset(&pair.handler, 0, sizeof(pair.handler));
 		pair.first = first;
-		step_world(handlers_after_losses, &lost);
+		step_testbed(handlers_after_losses, &lost);
 		EXPECT_EQ(0, x.nfailed) {
 			TH_LOG("first handler at point %lu: %lu of the second fail, first %s",
 			       first, x.nfailed, x.why);
@@ -664,7 +664,7 @@ static bool drop_always(unsigned long point, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
-	world_lose();
+	testbed_lose();
 	/* So that a call without an end is a failure of the test, not a hang. */
 	return point < 200000;
 }
@@ -673,12 +673,12 @@ static bool reseed_always(unsigned long point, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
-	world.rng->generation++;
+	testbed.rng->generation++;
 	return point < 200000;
 }
 
 /* Whatever happens, however often, the call ends: with the system call. */
-TEST_F_TIMEOUT(step, rule_g_every_call_ends, 300)
+TEST_F_TIMEOUT(step, every_call_ends, 300)
 {
 	static const step_fn always[] = { drop_always, reseed_always };
 	static const struct oracle nothing;
@@ -686,38 +686,38 @@ TEST_F_TIMEOUT(step, rule_g_every_call_ends, 300)
 	for (size_t k = 0; k < ARRAY_SIZE(always); k++) {
 		for (int start = EMPTY; start <= FULL_BATCH; start++) {
 			for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
-				struct gate_request *last;
+				struct mock_request *last;
 				unsigned long points;
 				struct oracle o;
 				unsigned int from;
 
-				vdso_host_set_rng(world.host, 1, true);
-				world_start(start);
-				from = gate_count();
-				gate->hook = step_point;
+				vdso_host_set_rng(testbed.host, 1, true);
+				testbed_start(start);
+				from = mock_count();
+				mock->hook = step_point;
 				ASSERT_EQ((ssize_t)lens[i],
-					  step_call(world.fn, x.out, lens[i],
-						    GRND_NONBLOCK, world.state,
+					  step_call(testbed.fn, x.out, lens[i],
+						    GRND_NONBLOCK, testbed.state,
 						    STATE_SIZE, always[k], NULL,
 						    &points));
-				gate->hook = NULL;
+				mock->hook = NULL;
 				EXPECT_GT(100000, points);
-				last = gate_request(gate_count() - 1);
+				last = mock_request(mock_count() - 1);
 				EXPECT_FALSE(last->is_key);
 				EXPECT_EQ(GRND_NONBLOCK, last->flags);
 				EXPECT_EQ(lens[i], last->len);
 				EXPECT_EQ(0, memcmp(x.out, last->bytes, lens[i]));
-				EXPECT_GE(4, gate_count() - from);
+				EXPECT_GE(4, mock_count() - from);
 
 				/* And the state holds nothing, and is none that could be used. */
-				EXPECT_EQ(0, world.state->owner);
-				EXPECT_TRUE(oracle_agrees(&nothing, world.state));
-				oracle_load(&o, world.state);
-				from = gate_count();
-				EXPECT_EQ(NEXT_CALL, world_call(x.out, NEXT_CALL, 0));
-				EXPECT_EQ(from + 1, gate_count());
-				EXPECT_TRUE(world_replay(&o, x.out, NEXT_CALL, from,
-							 from + 1, getpid()));
+				EXPECT_EQ(0, testbed.state->owner);
+				EXPECT_TRUE(oracle_agrees(&nothing, testbed.state));
+				oracle_load(&o, testbed.state);
+				from = mock_count();
+				EXPECT_EQ(NEXT_CALL, testbed_call(x.out, NEXT_CALL, 0));
+				EXPECT_EQ(from + 1, mock_count());
+				EXPECT_TRUE(testbed_replay(&o, x.out, NEXT_CALL, from,
+							   from + 1, getpid()));
 			}
 		}
 	}
@@ -741,7 +741,7 @@ static bool jump_point(unsigned long point, const void *ip, void *arg)
 	if (is_left_out(point, ip))
 		return true;
 	memset(reports, 0, sizeof(*reports));
-	pid = world_fork();
+	pid = testbed_fork();
 	if (!pid) {
 		x.mine = &reports[0];
 		jump_out();
@@ -761,9 +761,9 @@ static bool later_calls_are_good(void)
 	static const uint8_t zero[16];
 	static uint8_t all[3 * 320];
 
-	world.rng->generation++;
+	testbed.rng->generation++;
 	for (int i = 0; i < 3; i++) {
-		if (world_call(all + i * 320, 320, 0) != 320)
+		if (testbed_call(all + i * 320, 320, 0) != 320)
 			return false;
 	}
 	qsort(all, sizeof(all) / 16, 16, chunk_cmp);
@@ -771,21 +771,21 @@ static bool later_calls_are_good(void)
 		if (!memcmp(all + i, zero, 16) || (i && !memcmp(all + i, all + i - 16, 16)))
 			return false;
 	}
-	return world_canaries_ok();
+	return testbed_canaries_ok();
 }
 
 static bool explore_jumps(enum start start, size_t len)
 {
 	memset(&x, 0, sizeof(x));
 	x.every = 16;
-	vdso_host_set_rng(world.host, 1, true);
-	world_start(start);
-	gate->hook = step_point;
+	vdso_host_set_rng(testbed.host, 1, true);
+	testbed_start(start);
+	mock->hook = step_point;
 	if (sigsetjmp(out_of_handler, 1))
 		_exit(later_calls_are_good() ? 0 : 1);
-	step_call(world.fn, x.out, len, 0, world.state, STATE_SIZE, jump_point, NULL,
+	step_call(testbed.fn, x.out, len, 0, testbed.state, STATE_SIZE, jump_point, NULL,
 		  &x.points);
-	gate->hook = NULL;
+	mock->hook = NULL;
 	return !x.nfailed && x.points;
 }
 
