@@ -38,7 +38,8 @@ class Style(NamedTuple):
     width: float
 
 
-# Told apart without colours too: no two have the same points. Ours are solid, and filled.
+# Readable without colours too: each series has its own point. This project's cores have solid
+# lines and filled points.
 OURS = (
     Style("#08306b", "#cfe5ff", "", "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", True, 3),
     Style("#0072b2", "#56b4e9", "", "M-4.5-4.5h9v9h-9z", True, 3),
@@ -47,7 +48,7 @@ OURS = (
     Style("#5b6a00", "#b5c800", "", "M0 5.5L5-4h-10z", True, 3),
 )
 OTHERS = (
-    ("kernel-vdso", "kernel's own vDSO", "native", {"impl": "kernel-vdso"},
+    ("kernel-vdso", "stock vDSO", "native", {"impl": "kernel-vdso"},
      Style("#d55e00", "#ff8a3d", "16 4", "M0 6L5.5-4h-11z", False, 2)),
     ("syscall", "system call", "native", {"impl": "syscall"},
      Style("#333333", "#f0f0f0", "5 4", "M-4-4L4 4M-4 4L4-4", False, 2)),
@@ -61,7 +62,7 @@ OTHERS = (
      Style("#6f7680", "#a5adb8", "4 2", "M0-6L6 0L0 6L-6 0z", False, 2)),
 )
 
-# Paper, ink, and lines that are not to be looked at.
+# Background, text and lines, and the grid.
 THEMES = {
     "light": ("#ffffff", "#1f2328", "#d8dee4"),
     "dark": ("#0d1117", "#e6edf3", "#30363d"),
@@ -73,8 +74,8 @@ ROWS_OF_NAMES = 5
 
 
 def all_series():
-    """In this order they are drawn and named."""
-    ours = [Series(f"ours-{core.name}", f"ours, {core.log}", "native",
+    """All series, in drawing and legend order."""
+    ours = [Series(f"ours-{core.name}", f"vgetrandom, {core.log}", "native",
                    {"impl": "vdso", "core": core.name}, OURS[number % len(OURS)])
             for number, core in enumerate(places.cores())]
     return ours + [Series(*other) for other in OTHERS]
@@ -107,7 +108,7 @@ class Figures:
                               "bytes")
             (self.present if got else self.absent).append(series)
         if not any(series.match["impl"] == "vdso" for series in self.present):
-            raise Missing('"native" has none of ours: "impl": "vdso"')
+            raise Missing('"native" has no row with "impl": "vdso"')
         self._check_threads()
 
     def _check_threads(self):

@@ -300,7 +300,7 @@ def programs(found, verdict):
 
 OTHERS = {"glibc 2.36": {"impl": "glibc-2.36", "call": "getrandom"},
           "glibc 2.41": {"impl": "glibc-2.41", "call": "getrandom"},
-          "that kernel's vDSO": {"impl": "kernel-vdso"}, "system call": {"impl": "syscall"}}
+          "stock vDSO": {"impl": "kernel-vdso"}, "system call": {"impl": "syscall"}}
 
 
 def module(found, core, where="module"):
