@@ -11,8 +11,8 @@ applies to it:
     example   with the example class for Java
     module    in the way that reaches it, with the page that vgetrandom.ko publishes
 
-strace shows what reaches a program: per request and way, the number of getrandom() calls, reads of the
-device, and getpid() calls of OpenSSL's generator; and the function that makes the system call.
+strace shows what reaches a program: per request and way, the number of getrandom() calls, reads of
+the device, and getpid() calls of OpenSSL's generator; and the function that makes the system call.
 """
 
 import glob
@@ -41,8 +41,8 @@ WAYS = ("none", "preload", "provider", "example", "module")
 class Program(NamedTuple):
     """A request of a program.
 
-    package: the Debian package; does: the request, as shown to the reader; command: the worker, with
-    RUN before the program itself; is_run: each request starts the program again; prepare: a
+    package: the Debian package; does: the request, as shown to the reader; command: the worker,
+    with RUN before the program itself; is_run: each request starts the program again; prepare: a
     function that gets a directory and prepares it, and returns False if it cannot; name: the name
     in README.md's table, or empty; has_example: an example class reaches it; note: a remark, and
     what helps if nothing reaches it.
@@ -247,7 +247,8 @@ class Surroundings:
         return [word.replace("DIRECTORY", self.directory) for word in _command(program, way)]
 
     def env(self, way, reached=""):
-        """Additional environment variables. reached: what reaches the program, for the way "module"."""
+        """Additional environment variables. reached: what reaches the program, for the way
+        "module"."""
         env = dict(self._openssl)
         if way in ("preload", "module"):
             env["LD_PRELOAD"] = os.path.join(self.directory, os.path.basename(LIBRARY))
@@ -441,8 +442,8 @@ def _is_dialogue(program):
 
 
 def _time(chosen, there, rounds, slice_ms):
-    """Time the programs in all their ways, interleaved. chosen: programs, ways and what reaches them.
-    Return each program's times by way."""
+    """Time the programs in all their ways, interleaved. chosen: programs, ways and what reaches
+    them. Return each program's times by way."""
     plan, names = Plan(), []
     for program, ways, row in chosen:
         reached = _way(row["reached"])

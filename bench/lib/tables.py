@@ -309,8 +309,8 @@ def lib(found):
     if found["module"]:
         least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
                  if how == "least"}
-        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU: without the module, with it, "
-                  "and without\nit again, to show the noise. In brackets: time relative to the "
+        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU: without the module, "
+                  "with it, and without\nit again, to show the noise. In brackets: time relative to the "
                   "first column.",
                   markdown(["bytes", "no module", "module loaded", "no module"],
                            [[str(size), f"{without:.0f} ns",
@@ -379,7 +379,8 @@ def siblings(found, before):
     table = markdown(["processor", *(f"{size} bytes" for size in SIBLING_SIZES), "used there"],
                      [[cpu, *(number(ratios.get(size)) for size in SIBLING_SIZES),
                        chosen.log if chosen else "-"]], 1)
-    return "\n".join([f"Time of {first.log} divided by the time of {second.log}:", "", table, *kept])
+    return "\n".join([f"Time of {first.log} divided by the time of {second.log}:", "", table,
+                      *kept])
 
 
 # Each table goes between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
