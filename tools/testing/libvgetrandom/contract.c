@@ -74,7 +74,7 @@ static void same_as_kernel(void *buf, size_t len, unsigned int flags)
 	      "syscall(SYS_getrandom, %p, %zu, %#x): %zd, errno %d", buf, len, flags, got, errno);
 }
 
-TEST_ENTERS(no_bytes_are_no_error)
+TEST_ENTERS(a_request_for_0_bytes_returns_what_the_kernel_returns)
 {
 	same_as_kernel(buffer, 0, 0);
 	same_as_kernel(NULL, 0, 0);
@@ -85,7 +85,7 @@ TEST_ENTERS(no_bytes_are_no_error)
 		check(!buffer[i]);
 }
 
-TEST_ENTERS(all_flags_that_the_kernel_knows_give_all_bytes)
+TEST_ENTERS(every_valid_flag_returns_all_bytes)
 {
 	static const unsigned int flags[] = {
 		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE, GRND_RANDOM | GRND_NONBLOCK,
@@ -113,14 +113,14 @@ static void are_wrong(const unsigned int *flags, size_t count)
 		check(!buffer[i], "byte %zu has been written to", i);
 }
 
-TEST_ENTERS(unknown_flags_are_EINVAL)
+TEST_ENTERS(unknown_flags_fail_with_EINVAL)
 {
 	static const unsigned int flags[] = { 8, 16, 0x80000000, 0xffffffff, 8 | GRND_NONBLOCK };
 
 	are_wrong(flags, ARRAY_SIZE(flags));
 }
 
-TEST_ENTERS(flags_that_contradict_each_other_are_EINVAL)
+TEST_ENTERS(contradictory_flags_fail_with_EINVAL)
 {
 	static const unsigned int flags[] = {
 		GRND_RANDOM | GRND_INSECURE, GRND_RANDOM | GRND_INSECURE | GRND_NONBLOCK,
@@ -129,7 +129,7 @@ TEST_ENTERS(flags_that_contradict_each_other_are_EINVAL)
 	are_wrong(flags, ARRAY_SIZE(flags));
 }
 
-TEST_ENTERS(what_is_no_address_is_EFAULT)
+TEST_ENTERS(an_invalid_address_fails_with_EFAULT)
 {
 	static const uintptr_t bad[] = {
 		0, 1, 64, 4095, 0xffff800000000000, 0xffffffff81000000, -4096UL, -1UL,
@@ -152,7 +152,7 @@ TEST_ENTERS(what_is_no_address_is_EFAULT)
 }
 
 /* Neither user space nor the kernel, with any page table that x86 has. */
-TEST_ENTERS(an_address_between_the_halves_is_EFAULT)
+TEST_ENTERS(a_noncanonical_address_fails_with_EFAULT)
 {
 	static const uintptr_t bad[] = { 1UL << 56, 1UL << 57, 1UL << 62, 0x7ffffffffffff000 };
 
@@ -171,7 +171,7 @@ static void ask_at_the_end(void)
 	_exit(getrandom(address(0x7ffffffff000), 16, 0) != -1 || errno != EFAULT);
 }
 
-TEST(where_addresses_end_it_is_EFAULT_or_a_fault)
+TEST(a_buffer_above_user_addresses_fails_with_EFAULT_or_SIGSEGV)
 {
 	pid_t pid = fork();
 	int status;
@@ -255,7 +255,7 @@ TEST(every_alignment_is_filled_exactly)
 }
 
 /* Between two pages that may not be touched. */
-TEST(a_buffer_may_end_where_memory_ends)
+TEST(a_buffer_may_border_on_inaccessible_pages)
 {
 	const size_t room = 80 << 10;
 	uint8_t *area = mmap(NULL, room + 2 * PAGE_BYTES, PROT_NONE,
@@ -324,7 +324,7 @@ TEST(megabytes_look_random_and_repeat_nothing)
 }
 
 /* All of the address range is the same few pages, and behind it is nothing. */
-TEST(a_length_beyond_2_GiB_is_cut_as_the_kernel_cuts_it)
+TEST(a_length_beyond_2_GiB_is_clipped_as_the_kernel_clips_it)
 {
 	const size_t piece = 8 << 20, range = 1UL << 31;
 	int fd = syscall(SYS_memfd_create, "pages", 0);
@@ -340,7 +340,7 @@ TEST(a_length_beyond_2_GiB_is_cut_as_the_kernel_cuts_it)
 	looks_random(area, piece);
 }
 
-TEST(errno_stays_what_it_was_when_all_goes_well)
+TEST(errno_is_unchanged_on_success)
 {
 	struct vgetrandom_info info;
 	void *state;
@@ -368,7 +368,7 @@ TEST(errno_stays_what_it_was_when_all_goes_well)
 	check(errno == UNTOUCHED);
 }
 
-TEST(getentropy_gives_256_bytes_at_most)
+TEST(getentropy_returns_at_most_256_bytes)
 {
 	for (size_t len = 1; len <= 256; len++)
 		fills_exactly(by_getentropy, len, len * 7 % 64);
@@ -381,7 +381,7 @@ TEST(getentropy_gives_256_bytes_at_most)
 		check(buffer[i] == CANARY);
 }
 
-TEST(arc4random_buf_fills_all_of_it)
+TEST(arc4random_buf_fills_the_whole_buffer)
 {
 	for (size_t len = 1; len < 300; len++)
 		fills_exactly(by_arc4random_buf, len, len * 7 % 64);
@@ -389,7 +389,7 @@ TEST(arc4random_buf_fills_all_of_it)
 		fills_exactly(by_arc4random_buf, sizes[i], 1);
 }
 
-TEST(no_bytes_come_twice_whichever_function_of_libc_gives_them)
+TEST(bytes_never_repeat_across_the_functions_of_libc)
 {
 	static const fill_fn fill[] = {
 		by_getrandom, by_getentropy, by_arc4random_buf,
@@ -427,7 +427,7 @@ TEST(arc4random_sets_every_bit_half_of_the_time)
 		check(abs(ones[bit] - rounds / 2) < 6 * 158, "bit %d: %d times", bit, ones[bit]);
 }
 
-TEST(arc4random_uniform_knows_the_edges)
+TEST(arc4random_uniform_handles_extreme_bounds)
 {
 	static const uint32_t bounds[] = {
 		3, 5, 255, 256, 257, 65535, 65537, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff,
@@ -477,7 +477,7 @@ TEST(arc4random_uniform_is_unbiased)
 	check(abs(upper - rounds / 2) < 6 * 158, "the upper half: %d of %d", upper, rounds);
 }
 
-TEST(arc4random_uniform_gives_each_value_as_often)
+TEST(arc4random_uniform_returns_each_value_equally_often)
 {
 	for (uint32_t bound = 2; bound <= 64; bound++) {
 		const int rounds = 200;
@@ -498,7 +498,7 @@ TEST(arc4random_uniform_gives_each_value_as_often)
 	}
 }
 
-TEST(info_tells_no_more_than_there_is_room_for)
+TEST(info_writes_no_more_than_the_given_size)
 {
 	struct {
 		struct vgetrandom_info	info;
@@ -533,7 +533,7 @@ static bool is_core(const char *name)
 	return false;
 }
 
-TEST(info_does_not_contradict_itself)
+TEST(info_is_consistent)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -563,7 +563,7 @@ TEST(info_does_not_contradict_itself)
 		check(info.large == info.small && !info.large_from);
 }
 
-TEST_ENTERS(info_counts_what_the_system_call_serves)
+TEST_ENTERS(info_counts_requests_that_the_system_call_serves)
 {
 	unsigned long before = test_info().syscalls;
 	bool large = test_info().large == VGETRANDOM_SYSCALL;
@@ -588,7 +588,7 @@ TEST(the_first_request_may_be_large)
 	fills_exactly(by_vgetrandom, 100000, 1);
 }
 
-TEST_ENTERS(the_first_request_may_be_wrong)
+TEST_ENTERS(the_first_request_may_be_invalid)
 {
 	check(vgetrandom(buffer, 16, 8) == -1 && errno == EINVAL);
 	check(vgetrandom(address(0), 16, 0) == -1 && errno == EFAULT);

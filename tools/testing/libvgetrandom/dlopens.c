@@ -78,7 +78,7 @@ static void rounds(unsigned long count)
 	}
 }
 
-TEST(it_may_be_opened_and_closed_1000_times)
+TEST(the_library_may_be_opened_and_closed_1000_times)
 {
 	unsigned int mappings;
 	long rss;
@@ -109,7 +109,7 @@ static void *use_from_before(void *arg)
 	return arg;
 }
 
-TEST(threads_from_before_it_was_opened_may_ask)
+TEST(threads_older_than_dlopen_may_make_requests)
 {
 	pthread_t thread[10];
 
@@ -150,8 +150,8 @@ TEST(first_requests_may_be_in_handlers_that_interrupt_malloc)
 
 	test_unseen_init();
 	open_it();
-	test_storm(300, draw_in_handler);
-	for (int i = 0; i < 300 || test_goes_on(until, atomic_load(&handled), 50); i++) {
+	test_periodic_alarm(300, draw_in_handler);
+	for (int i = 0; i < 300 || test_continues(until, atomic_load(&handled), 50); i++) {
 		sigset_t set;
 		pthread_t thread;
 
@@ -165,7 +165,7 @@ TEST(first_requests_may_be_in_handlers_that_interrupt_malloc)
 }
 
 /* All keys that a thread has room for are taken. */
-TEST(it_may_come_too_late_for_a_key_of_its_own)
+TEST(without_a_free_pthread_key_the_system_call_serves)
 {
 	struct vgetrandom_info info;
 	pthread_key_t key;
@@ -185,7 +185,7 @@ TEST(it_may_come_too_late_for_a_key_of_its_own)
 }
 
 /* What a thread's first request would need beyond that, glibc gets from malloc(). */
-TEST(it_may_come_too_late_for_a_key_without_malloc)
+TEST(with_a_pthread_key_that_needs_malloc_the_system_call_serves)
 {
 	struct vgetrandom_info info;
 	pthread_key_t key;
@@ -203,7 +203,7 @@ TEST(it_may_come_too_late_for_a_key_without_malloc)
 	check(info.small_why && *info.small_why);
 }
 
-TEST(children_of_one_who_closed_it_go_on)
+TEST(children_may_make_requests_after_dlclose)
 {
 	test_unseen_init();
 	for (int i = 0; i < 20; i++) {

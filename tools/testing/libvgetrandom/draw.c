@@ -66,14 +66,14 @@ struct fake_vdso *test_fake(void)
 	return fake;
 }
 
-void test_no_harm(const struct fake_vdso *fake)
+void test_no_misuse(const struct fake_vdso *fake)
 {
 	check(!fake->shared, "%lu times two threads had one state", fake->shared);
 	check(!fake->misplaced, "%lu times a state was where none may be", fake->misplaced);
 	check(!fake->wrong_size && !fake->null_state);
 }
 
-bool test_is_over(const volatile uint8_t *out, size_t len)
+bool test_request_is_complete(const volatile uint8_t *out, size_t len)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -90,12 +90,12 @@ static void draw_for_keys(void)
 {
 	uint8_t byte;
 
-	test_only_keys();
+	test_allow_only_keys();
 	for (int i = 0; i < 10; i++)
 		check(vgetrandom(&byte, 1, 0) == 1);
 }
 
-void test_hold_to_module(const struct test *test, bool enters)
+void test_require_module(const struct test *test, bool enters)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -103,7 +103,7 @@ void test_hold_to_module(const struct test *test, bool enters)
 	if (enters)
 		return;
 	if (test->kind == A_TEST)
-		test_only_keys();
+		test_allow_only_keys();
 	else
 		test_in_child(draw_for_keys);
 }

@@ -23,7 +23,7 @@ static void meet_fake(void)
 	check(info.large == VGETRANDOM_EXPAND, "%s", info.large_why);
 }
 
-TEST(large_requests_are_one_key_each)
+TEST(each_large_request_draws_one_key)
 {
 	meet_fake();
 	for (size_t len = info.large_from; len < sizeof(out); len += len / 7 + 1) {
@@ -34,10 +34,10 @@ TEST(large_requests_are_one_key_each)
 		check(fake->calls == calls + 1 && fake->keys == keys + 1 && fake->longest == 32,
 		      "len %zu: %lu calls", len, fake->calls - calls);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
-TEST(flags_go_to_the_vDSO_function)
+TEST(requests_with_flags_go_to_the_vDSO_function)
 {
 	meet_fake();
 	for (unsigned int flags = 2; flags < 6; flags++) {
@@ -48,11 +48,11 @@ TEST(flags_go_to_the_vDSO_function)
 		check(vgetrandom(out, 10000, flags) == 10000);
 		check(fake->calls == calls + 1 && fake->longest == 10000);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 /* Half a key is none. */
-TEST(partial_results_are_no_keys)
+TEST(a_partial_result_is_never_used_as_a_key)
 {
 	meet_fake();
 	for (fake->at_most = 1; fake->at_most < 32; fake->at_most++) {
@@ -65,7 +65,7 @@ TEST(partial_results_are_no_keys)
 		for (size_t i = got; i < 8192; i++)
 			check(!out[i]);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 /*
@@ -129,10 +129,10 @@ TEST(a_key_is_expanded_by_ChaCha20)
 	}
 	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
 	check(!memcmp(out, want, sizeof(out)));
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
-TEST(the_core_is_the_one_that_the_environment_names)
+TEST(VGETRANDOM_CORE_selects_the_core)
 {
 	const char *name = getenv("VGETRANDOM_CORE");
 
@@ -166,7 +166,7 @@ static void fork_in_call(void)
 }
 
 /* The key has been drawn, and now there are two who have it. */
-TEST(a_key_that_was_drawn_before_a_fork_is_not_used_after_it)
+TEST(a_key_drawn_before_a_fork_is_not_used_after_it)
 {
 	pid_t me = getpid();
 
@@ -178,5 +178,5 @@ TEST(a_key_that_was_drawn_before_a_fork_is_not_used_after_it)
 		if (getpid() != me)
 			_exit(0);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }

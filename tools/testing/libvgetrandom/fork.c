@@ -61,7 +61,7 @@ static void generations(pid_t (*make)(void), int depth)
 	draw_some();
 }
 
-TEST(children_of_fork_get_bytes_of_their_own)
+TEST(children_of_fork_get_different_bytes)
 {
 	test_unseen_init();
 	draw_some();
@@ -69,7 +69,7 @@ TEST(children_of_fork_get_bytes_of_their_own)
 }
 
 #ifdef __GLIBC__
-TEST(children_of_Fork_get_bytes_of_their_own)
+TEST(children_of_Fork_get_different_bytes)
 {
 	test_unseen_init();
 	draw_some();
@@ -77,7 +77,7 @@ TEST(children_of_Fork_get_bytes_of_their_own)
 }
 #endif
 
-TEST(children_of_clone_get_bytes_of_their_own)
+TEST(children_of_clone_get_different_bytes)
 {
 	test_unseen_init();
 	draw_some();
@@ -85,7 +85,7 @@ TEST(children_of_clone_get_bytes_of_their_own)
 }
 
 /* Who has not asked for anything before has nothing that could be wiped. */
-TEST(children_of_one_who_never_asked_get_bytes_of_their_own)
+TEST(children_of_a_parent_without_requests_get_different_bytes)
 {
 	test_unseen_init();
 	for (int i = 0; i < 3; i++) {
@@ -109,14 +109,14 @@ static void take_all_states_and_draw(void)
 			check(!taken[i][at], "byte %zu of state %zu of %zu", at, i, n);
 }
 
-TEST(nobody_in_a_child_gets_the_state_of_its_thread)
+TEST(alloc_in_a_child_never_returns_the_state_of_its_thread)
 {
 	test_unseen_init();
 	test_draw(16);
 	test_in_child(take_all_states_and_draw);
 }
 
-TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
+TEST(a_child_of_vfork_and_then_its_parent_may_make_requests)
 {
 	test_unseen_init();
 	draw_some();
@@ -141,15 +141,15 @@ TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
 	}
 }
 
-PART(be_spawned)
+PART(spawned_program)
 {
 	draw_some();
 	check(write(3, "", 1) == 1);
 }
 
-TEST_ENTERS(a_spawned_program_starts_as_any_other)
+TEST_ENTERS(a_spawned_program_may_make_requests)
 {
-	static char *const argv[] = { "test", "be_spawned", NULL };
+	static char *const argv[] = { "test", "spawned_program", NULL };
 	posix_spawn_file_actions_t actions;
 	int fds[2];
 	char byte;
@@ -181,7 +181,7 @@ static void report_on_3(void)
 	check(dup2(report_to, 3) == 3);
 }
 
-TEST_ENTERS(exec_starts_anew)
+TEST_ENTERS(bytes_do_not_repeat_after_exec)
 {
 	uint8_t out[64];
 	int fds[2];
@@ -221,7 +221,7 @@ static void fork_in_handler(int sig)
 	if (forks >= most_forks || !forked_len)
 		return;
 	forks++;
-	over = test_is_over(forked_over, forked_len);
+	over = test_request_is_complete(forked_over, forked_len);
 	forks_inside += !over;
 	pid = make();
 	if (!pid) {
@@ -248,7 +248,7 @@ static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
 	make = how;
 	most_forks = test_rounds(times);
 	test_draw(16);
-	test_storm(500, fork_in_handler);
+	test_periodic_alarm(500, fork_in_handler);
 	while (!is_child && forks < most_forks && test_now() < until) {
 		ssize_t got;
 
@@ -264,28 +264,28 @@ static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
 	test_draw(16);
 	if (is_child)
 		_exit(0);
-	test_storm(0, SIG_DFL);
+	test_periodic_alarm(0, SIG_DFL);
 	check(forks >= most_forks / 4, "only %d forks", forks);
 	if (test_info().large == VGETRANDOM_EXPAND && len >= 4096)
 		check(forks_inside, "none of %d forks was in the middle of a call", forks);
 }
 
-TEST_ENTERS(a_handler_may_fork_in_a_small_call)
+TEST_ENTERS(a_handler_may_fork_during_a_small_request)
 {
 	fork_from_handlers(fork, 128, 300);
 }
 
-TEST_ENTERS(a_handler_may_clone_in_a_small_call)
+TEST_ENTERS(a_handler_may_clone_during_a_small_request)
 {
 	fork_from_handlers(test_clone, 128, 300);
 }
 
-TEST_ENTERS(a_handler_may_fork_in_the_middle_of_a_large_call)
+TEST_ENTERS(a_handler_may_fork_during_a_large_request)
 {
 	fork_from_handlers(fork, TEST_MAX, 300);
 }
 
-TEST_ENTERS(a_handler_may_clone_in_the_middle_of_a_large_call)
+TEST_ENTERS(a_handler_may_clone_during_a_large_request)
 {
 	fork_from_handlers(test_clone, TEST_MAX, 300);
 }
@@ -333,7 +333,7 @@ static void child_with_threads(void)
 	_exit(0);
 }
 
-TEST(a_process_may_fork_while_its_threads_come_and_go)
+TEST(a_process_may_fork_while_threads_start_and_end)
 {
 	pthread_t makers[2], allocator;
 
@@ -387,7 +387,7 @@ static size_t wiped_memory(void)
 	return bytes;
 }
 
-TEST(states_do_not_get_lost_over_generations)
+TEST(states_do_not_leak_over_generations_of_children)
 {
 	size_t states = test_info().states, memory;
 	int fds[2];
@@ -423,7 +423,7 @@ TEST(states_do_not_get_lost_over_generations)
 	_exit(0);
 }
 
-TEST(info_is_true_in_a_child)
+TEST(info_is_unchanged_in_a_child)
 {
 	struct vgetrandom_info before = test_info(), info;
 	pid_t pid = fork();

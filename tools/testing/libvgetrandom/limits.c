@@ -63,7 +63,7 @@ static void draw_all(void)
 	arc4random_buf(out, sizeof(out));
 }
 
-PART(draw_and_tell)
+PART(report_and_draw)
 {
 	tell(1);
 	for (int i = 0; i < 10; i++)
@@ -109,7 +109,7 @@ static int run_limited(const char *part, struct report *report)
 /* Does the program get as far as main()? If so, all is to go well. */
 static bool starts(struct report *report)
 {
-	int status = run_limited("draw_and_tell", report);
+	int status = run_limited("report_and_draw", report);
 
 	if (report->in_main)
 		check(!status, "with %lu KiB: status %#x", (unsigned long)limit >> 10, status);
@@ -147,12 +147,12 @@ static void under_limit(int which)
 		check(starved, "there were states, whatever the limit");
 }
 
-TEST_ENTERS(address_space_may_be_too_little_from_the_start)
+TEST_ENTERS(requests_succeed_under_any_RLIMIT_AS)
 {
 	under_limit(RLIMIT_AS);
 }
 
-TEST_ENTERS(data_may_be_too_little_from_the_start)
+TEST_ENTERS(requests_succeed_under_any_RLIMIT_DATA)
 {
 	under_limit(RLIMIT_DATA);
 }
@@ -201,12 +201,12 @@ static void runs_out(int which)
 	test_join_all(thread, THREADS);
 }
 
-TEST_ENTERS(address_space_may_run_out_and_come_back)
+TEST_ENTERS(requests_succeed_when_RLIMIT_AS_is_lowered_and_raised)
 {
 	runs_out(RLIMIT_AS);
 }
 
-TEST_ENTERS(data_may_run_out_and_come_back)
+TEST_ENTERS(requests_succeed_when_RLIMIT_DATA_is_lowered_and_raised)
 {
 	runs_out(RLIMIT_DATA);
 }
@@ -214,7 +214,7 @@ TEST_ENTERS(data_may_run_out_and_come_back)
 /*
  * Locked memory, where keys are if there is no droppable memory.
  */
-TEST(little_of_the_memory_that_may_be_locked_is)
+TEST(at_most_a_quarter_of_RLIMIT_MEMLOCK_is_locked)
 {
 	struct rlimit memlock;
 
@@ -227,7 +227,7 @@ TEST(little_of_the_memory_that_may_be_locked_is)
 		      (unsigned long)memlock.rlim_cur);
 }
 
-TEST_ENTERS(no_memory_may_be_locked)
+TEST_ENTERS(requests_succeed_under_any_RLIMIT_MEMLOCK)
 {
 	struct vgetrandom_info info = test_info();
 	bool droppable = test_has_droppable();
@@ -235,7 +235,7 @@ TEST_ENTERS(no_memory_may_be_locked)
 
 	resource = RLIMIT_MEMLOCK;
 	for (limit = 0; limit < 1 << 20; limit = limit * 2 + 4096) {
-		check(!run_limited("draw_and_tell", &report) && report.in_main);
+		check(!run_limited("report_and_draw", &report) && report.in_main);
 		check(report.locked <= limit / 4, "%zu of %lu bytes", report.locked,
 		      (unsigned long)limit);
 		if (droppable || limit >= 64 << 10)

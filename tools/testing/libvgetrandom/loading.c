@@ -41,14 +41,14 @@ static void draw(void)
 	test_draw(4096);
 }
 
-TEST(the_first_constructor_of_the_program_may_ask)
+TEST(the_first_constructor_of_the_program_may_make_requests)
 {
 	test_unseen_init();
 	was_answered(&first);
 	draw();
 }
 
-TEST(a_constructor_that_runs_before_the_library_s_may_ask)
+TEST(a_constructor_that_runs_before_the_library_s_may_make_requests)
 {
 #ifdef EARLY
 	const struct early *who = &early;
@@ -66,7 +66,7 @@ TEST(a_constructor_that_runs_before_the_library_s_may_ask)
 }
 
 /* What it has taken then must not be in its way. */
-TEST(early_requests_do_not_change_what_comes_later)
+TEST(early_requests_do_not_affect_later_ones)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -81,7 +81,7 @@ TEST(early_requests_do_not_change_what_comes_later)
 
 #ifdef EARLY
 /* The file has one page of data, with what is decided and with addresses of functions. */
-TEST(once_it_has_started_its_file_s_data_is_read_only)
+TEST(after_startup_the_library_s_data_is_read_only)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
 	unsigned int mappings = 0;

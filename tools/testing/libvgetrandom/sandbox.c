@@ -53,7 +53,7 @@ static void ask_for_all_sizes(void)
 			check(vgetrandom(out, sizes[i], 0) == (ssize_t)sizes[i]);
 }
 
-TEST(the_filter_kills)
+TEST(the_filter_kills_at_other_system_calls)
 {
 	int status;
 	pid_t pid = fork();
@@ -223,12 +223,12 @@ static bool without_system_calls(size_t len)
 	return false;
 }
 
-TEST(small_requests_go_where_info_says)
+TEST(small_requests_are_served_as_info_says)
 {
 	check(without_system_calls(16) == (test_info().small != VGETRANDOM_SYSCALL));
 }
 
-TEST(large_requests_go_where_info_says)
+TEST(large_requests_are_served_as_info_says)
 {
 	/* An expanded key comes from the vDSO function, if there is one. */
 	check(without_system_calls(16384) == (test_info().small != VGETRANDOM_SYSCALL));
@@ -260,12 +260,12 @@ static void is_refused(int error)
 		check(info.vdso(out, 16, 0, state, info.state_size) == -error);
 }
 
-TEST_ENTERS(without_getrandom_a_request_fails_with_EPERM)
+TEST_ENTERS(requests_fail_with_EPERM_if_getrandom_does)
 {
 	is_refused(EPERM);
 }
 
-TEST_ENTERS(without_getrandom_a_request_fails_with_ENOSYS)
+TEST_ENTERS(requests_fail_with_ENOSYS_if_getrandom_does)
 {
 	is_refused(ENOSYS);
 }
@@ -294,7 +294,7 @@ static void ask_arc4random_uniform(void)
 	arc4random_uniform(10);
 }
 
-TEST_ENTERS(without_getrandom_arc4random_ends_the_process_with_a_message)
+TEST_ENTERS(arc4random_aborts_with_a_message_if_getrandom_fails)
 {
 	test_aborts(ask_arc4random, "arc4random");
 	test_aborts(ask_arc4random_buf, "arc4random");
@@ -309,7 +309,7 @@ static void ask_arc4random_of_nobody(void)
 	arc4random();
 }
 
-TEST_ENTERS(no_bytes_for_ever_are_an_error_and_not_a_hang)
+TEST_ENTERS(getrandom_that_always_returns_0_is_an_error_and_not_a_hang)
 {
 	test_aborts(ask_arc4random_of_nobody, "arc4random");
 	refuse_getrandom(0);
@@ -371,7 +371,7 @@ static void no_more_memory(int error, int most)
 	ask_for_all_sizes();
 }
 
-TEST_ENTERS(mmap_that_is_forbidden_is_seldom_tried)
+TEST_ENTERS(mmap_that_fails_with_EPERM_is_rarely_retried)
 {
 #ifdef __GLIBC__
 	no_more_memory(EPERM, 4);
@@ -381,12 +381,12 @@ TEST_ENTERS(mmap_that_is_forbidden_is_seldom_tried)
 #endif
 }
 
-TEST_ENTERS(mmap_that_is_not_there_is_tried_once_for_each_kind_of_memory)
+TEST_ENTERS(mmap_that_fails_with_ENOSYS_is_tried_once_per_kind_of_memory)
 {
 	no_more_memory(ENOSYS, 4);
 }
 
-TEST_ENTERS(mmap_that_finds_no_memory_is_tried_ever_more_seldom)
+TEST_ENTERS(mmap_that_fails_with_ENOMEM_is_retried_less_and_less_often)
 {
 	no_more_memory(ENOMEM, 60);
 }
@@ -407,7 +407,7 @@ static void forbid_locking(void)
 	test_filter(refused, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 }
 
-PART(ask_after_start)
+PART(draw_after_start)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -417,12 +417,12 @@ PART(ask_after_start)
 	ask_for_all_sizes();
 }
 
-TEST_ENTERS(it_starts_where_it_may_not_even_ask_for_memory)
+TEST_ENTERS(the_library_starts_where_mlock_madvise_and_getrlimit_are_refused)
 {
-	test_passes(test_start("ask_after_start", forbid_mapping));
+	test_passes(test_start("draw_after_start", forbid_mapping));
 }
 
-TEST_ENTERS(it_starts_where_it_may_not_lock_memory)
+TEST_ENTERS(the_library_starts_where_mlock2_is_refused)
 {
-	test_passes(test_start("ask_after_start", forbid_locking));
+	test_passes(test_start("draw_after_start", forbid_locking));
 }

@@ -70,33 +70,33 @@ static void requests_in_requests(size_t outer, size_t inner)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	bomber = test_thread(bombard, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	test_storm(150, ask_in_handler);
+	test_periodic_alarm(150, ask_in_handler);
 	do {
 		for (int i = 0; i < 20; i++)
 			test_draw(outer);
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+	} while (test_continues(until, atomic_load(&handled), FEW));
+	test_periodic_alarm(0, SIG_DFL);
 	atomic_store(&stop, true);
 	test_join(bomber);
 	check_handled();
 }
 
-TEST_ENTERS(small_requests_in_small_requests)
+TEST_ENTERS(handlers_may_make_small_requests_during_small_ones)
 {
 	requests_in_requests(32, 16);
 }
 
-TEST_ENTERS(small_requests_in_large_requests)
+TEST_ENTERS(handlers_may_make_small_requests_during_large_ones)
 {
 	requests_in_requests(16384, 16);
 }
 
-TEST_ENTERS(large_requests_in_small_requests)
+TEST_ENTERS(handlers_may_make_large_requests_during_small_ones)
 {
 	requests_in_requests(32, 4096);
 }
 
-TEST_ENTERS(large_requests_in_large_requests)
+TEST_ENTERS(handlers_may_make_large_requests_during_large_ones)
 {
 	requests_in_requests(16384, 8192);
 }
@@ -140,28 +140,28 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 	pthread_key_create(&key, ask_at_the_end);
 	sigfillset(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	test_storm(60, ask_in_handler);
-	while (test_goes_on(until, atomic_load(&handled), FEW)) {
+	test_periodic_alarm(60, ask_in_handler);
+	while (test_continues(until, atomic_load(&handled), FEW)) {
 		test_run_threads(4, fn, (void *)len);
 		threads += 4;
 	}
-	test_storm(0, SIG_DFL);
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 	check(test_info().states == states, "%d threads, and %zu states have become %zu",
 	      threads, states, test_info().states);
 }
 
-TEST_ENTERS(handlers_ask_for_little_while_threads_start_and_end)
+TEST_ENTERS(handlers_may_make_small_requests_while_threads_start_and_end)
 {
 	threads_under_fire(start_and_end, 16);
 }
 
-TEST_ENTERS(handlers_ask_for_much_while_threads_start_and_end)
+TEST_ENTERS(handlers_may_make_large_requests_while_threads_start_and_end)
 {
 	threads_under_fire(start_and_end, 4096);
 }
 
-TEST_ENTERS(handlers_and_destructors_ask_while_threads_end)
+TEST_ENTERS(handlers_and_destructors_may_make_requests_while_threads_end)
 {
 	threads_under_fire(start_and_ask_at_the_end, 512);
 }
@@ -184,8 +184,8 @@ static void leave_calls(size_t len)
 	volatile int left = 0;
 
 	test_unseen_init();
-	test_storm(200, jump_out);
-	while (test_goes_on(until, left, FEW)) {
+	test_periodic_alarm(200, jump_out);
+	while (test_continues(until, left, FEW)) {
 		static uint8_t buffer[TEST_MAX];
 
 		if (sigsetjmp(out, 1)) {
@@ -200,16 +200,16 @@ static void leave_calls(size_t len)
 			check(vgetrandom(buffer, len, 0) > 0 || (len > 256 && errno == EINTR));
 		may_jump = false;
 	}
-	test_storm(0, SIG_DFL);
+	test_periodic_alarm(0, SIG_DFL);
 	check(left > FEW, "left only %d calls", left);
 }
 
-TEST_ENTERS(a_handler_may_jump_out_of_a_small_call)
+TEST_ENTERS(a_handler_may_jump_out_of_a_small_request)
 {
 	leave_calls(128);
 }
 
-TEST_ENTERS(a_handler_may_jump_out_of_a_large_call)
+TEST_ENTERS(a_handler_may_jump_out_of_a_large_request)
 {
 	leave_calls(TEST_MAX);
 }
@@ -236,40 +236,40 @@ static bool is_full(const uint8_t *p, size_t len)
 
 static uint8_t large[1 << 20];
 
-TEST_ENTERS(signals_do_not_cut_256_bytes_short)
+TEST_ENTERS(signals_do_not_shorten_requests_up_to_256_bytes)
 {
 	double until = test_seconds(0.5);
 
-	test_storm(50, do_nothing);
+	test_periodic_alarm(50, do_nothing);
 	do {
 		for (size_t len = 1; len <= 256; len++) {
 			check(vgetrandom(large, len, 0) == (ssize_t)len);
 			check(!getentropy(large, len));
 		}
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+	} while (test_continues(until, atomic_load(&handled), FEW));
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 }
 
-TEST_ENTERS(arc4random_buf_is_never_cut_short)
+TEST_ENTERS(signals_do_not_shorten_arc4random_buf)
 {
 	double until = test_seconds(0.7);
 
-	test_storm(100, do_nothing);
+	test_periodic_alarm(100, do_nothing);
 	do {
 		memset(large, 0, sizeof(large));
 		arc4random_buf(large, sizeof(large));
 		check(is_full(large, sizeof(large)));
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+	} while (test_continues(until, atomic_load(&handled), FEW));
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 }
 
-TEST_ENTERS(what_a_cut_request_says_it_gave_it_gave)
+TEST_ENTERS(an_interrupted_request_has_written_all_bytes_that_it_counts)
 {
 	double until = test_seconds(0.7);
 
-	test_storm(100, do_nothing);
+	test_periodic_alarm(100, do_nothing);
 	do {
 		ssize_t got;
 
@@ -278,8 +278,8 @@ TEST_ENTERS(what_a_cut_request_says_it_gave_it_gave)
 		got = vgetrandom(large, sizeof(large), 0);
 		check((got > 0 && got <= (ssize_t)sizeof(large)) || (got == -1 && errno == EINTR));
 		check(got < 0 || is_full(large, got / 64 * 64));
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+	} while (test_continues(until, atomic_load(&handled), FEW));
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 }
 
@@ -308,7 +308,7 @@ static void *ask_when_cancelled(void *arg)
 	return arg;
 }
 
-TEST_ENTERS(a_call_is_no_cancellation_point)
+TEST_ENTERS(no_function_is_a_cancellation_point)
 {
 	test_join(test_thread(ask_when_cancelled, NULL));
 	check(atomic_load(&got_through));

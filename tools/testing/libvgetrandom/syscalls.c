@@ -136,7 +136,7 @@ static void other_numbers(syscall_fn fn, const char *whose)
 	close((int)fd);
 }
 
-TEST(other_numbers_give_what_the_kernel_gives)
+TEST(other_system_calls_return_what_the_kernel_returns)
 {
 	with_each(other_numbers);
 }
@@ -161,7 +161,7 @@ static void six_arguments(syscall_fn fn, const char *whose)
 	close(fd);
 }
 
-TEST(each_of_six_arguments_reaches_the_kernel)
+TEST(all_six_arguments_reach_the_kernel)
 {
 	with_each(six_arguments);
 }
@@ -193,7 +193,7 @@ static void borrowed_stack(syscall_fn fn, const char *whose)
 	}
 }
 
-TEST(a_child_of_vfork_returns_from_it_and_so_does_its_parent)
+TEST(vfork_returns_in_the_child_and_in_the_parent)
 {
 	with_each(borrowed_stack);
 }
@@ -222,7 +222,7 @@ static void new_stack(syscall_fn fn, const char *whose)
 	check(been_here && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 }
 
-TEST(a_child_of_clone_returns_on_a_stack_of_its_own)
+TEST(clone_returns_on_the_child_s_new_stack)
 {
 #ifdef __GLIBC__
 	with_each(new_stack);
@@ -246,7 +246,7 @@ static void two_returns(syscall_fn fn, const char *whose)
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 }
 
-TEST(a_child_of_fork_returns_from_it_and_so_does_its_parent)
+TEST(fork_returns_in_the_child_and_in_the_parent)
 {
 	with_each(two_returns);
 }

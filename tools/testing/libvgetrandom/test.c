@@ -24,7 +24,7 @@
 #define FAILED		1
 #define SKIPPED		4
 #define TIME_LIMIT	120	/* seconds, for a test */
-#define PATIENCE	60	/* seconds; of test_goes_on() */
+#define PATIENCE	60	/* seconds; of test_continues() */
 #define STACK_BYTES	(64 << 10)
 #define MAX_WORDS	32	/* of TEST_LAUNCH */
 
@@ -249,7 +249,7 @@ pid_t test_clone(void)
 	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
-void test_storm(int usec, void (*handler)(int sig))
+void test_periodic_alarm(int usec, void (*handler)(int sig))
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
 	struct itimerval timer = { { 0, usec }, { 0, usec } };
@@ -267,7 +267,7 @@ double test_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-bool test_goes_on(double until, long times, long few)
+bool test_continues(double until, long times, long few)
 {
 	double now = test_now();
 
@@ -494,7 +494,7 @@ void test_filter(const int *listed, uint32_t action, uint32_t otherwise)
 	install(&prog);
 }
 
-void test_only_keys(void)
+void test_allow_only_keys(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -529,7 +529,7 @@ static int run_one(const char *name)
 		if (strcmp(test->name, name))
 			continue;
 		if (is_module && test->kind != A_PART)
-			test_hold_to_module(test, enters);
+			test_require_module(test, enters);
 		test->fn();
 		fflush(stdout);
 		return 0;

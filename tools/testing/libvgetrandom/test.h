@@ -130,7 +130,7 @@ void test_run_threads(size_t count, void *(*fn)(void *arg), void *arg);
 pid_t test_clone(void);
 
 /* SIGALRM for @handler, each @usec microseconds; 0 is the end of it. */
-void test_storm(int usec, void (*handler)(int sig));
+void test_periodic_alarm(int usec, void (*handler)(int sig));
 
 /* A clock, in seconds. */
 double test_now(void);
@@ -140,7 +140,7 @@ double test_now(void);
  * busy machine a process may hardly run in the time that it was given. Gives up after a
  * minute more: the caller checks @times.
  */
-bool test_goes_on(double until, long times, long few);
+bool test_continues(double until, long times, long few);
 
 /*
  * What has been handed out so far, here and in all children: test_unseen() fails if it
@@ -190,14 +190,14 @@ long test_rss_kb(void);
 struct fake_vdso *test_fake(void);
 
 /* Fails if the library has given the fake function a state as it must not. */
-void test_no_harm(const struct fake_vdso *fake);
+void test_no_misuse(const struct fake_vdso *fake);
 
 /*
  * In a signal handler: has the request that it interrupts, of @len bytes (8 or more) to @out,
  * which was zeros, all its bytes already? Then a child has its parent's; and with a system
  * call always.
  */
-bool test_is_over(const volatile uint8_t *out, size_t len);
+bool test_request_is_complete(const volatile uint8_t *out, size_t len);
 
 /*
  * Install a seccomp filter, for all threads: the @listed system calls, ended by -1, get
@@ -207,9 +207,9 @@ bool test_is_over(const volatile uint8_t *out, size_t len);
 void test_filter(const int *listed, uint32_t action, uint32_t otherwise);
 
 /* The same for what is not a key, nor for glibc's malloc(): getrandom(2) ends the process. */
-void test_only_keys(void);
+void test_allow_only_keys(void);
 
 /* TEST_WAY=module. Not there in a program that is not linked with the library. */
-void test_hold_to_module(const struct test *test, bool enters) __attribute__((weak));
+void test_require_module(const struct test *test, bool enters) __attribute__((weak));
 
 #endif /* _TEST_H */

@@ -56,7 +56,7 @@ TEST(memory_is_bounded_by_the_peak_of_100000_threads)
 	check(test_rss_kb() < rss + 2048, "%ld KiB have become %ld", rss, test_rss_kb());
 }
 
-TEST(threads_that_come_and_go_never_get_the_same)
+TEST(short_lived_threads_never_get_the_same_bytes)
 {
 	test_unseen_init();
 	churn(test_rounds(5000), ask_both);
@@ -88,7 +88,7 @@ static void at_once(unsigned int threads)
 	free(thread);
 }
 
-TEST_ENTERS(there_may_be_1000_threads_at_once)
+TEST_ENTERS(requests_of_1000_threads_at_once_succeed)
 {
 	struct vgetrandom_info info;
 	size_t states;
@@ -153,7 +153,7 @@ static void destructors(int from, bool bounded)
 		test_states_are(states);
 }
 
-TEST_ENTERS(destructors_may_ask_in_every_round)
+TEST_ENTERS(destructors_may_make_requests_in_every_round)
 {
 	destructors(0, true);
 }
@@ -163,13 +163,13 @@ TEST_ENTERS(the_first_request_of_a_thread_may_be_in_a_destructor)
 	destructors(1, true);
 }
 
-TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round_but_one)
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_second_to_last_destructor_round)
 {
 	destructors(PTHREAD_DESTRUCTOR_ITERATIONS - 1, true);
 }
 
 /* POSIX gives nobody a chance to tidy up after that: what such a thread takes is lost. */
-TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round)
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_destructor_round)
 {
 	destructors(PTHREAD_DESTRUCTOR_ITERATIONS, false);
 }
@@ -238,7 +238,7 @@ TEST(threads_may_be_cancelled_between_requests)
 	cancel(ask_until_cancelled, test_rounds(600));
 }
 
-TEST(threads_may_be_cancelled_in_the_middle_of_a_request)
+TEST(threads_may_be_cancelled_during_a_request)
 {
 	cancel(ask_until_cancelled_anywhere, test_rounds(600));
 }
@@ -285,7 +285,7 @@ static void *ask_forever(void *arg)
 	return arg;
 }
 
-TEST(exit_may_ask_while_threads_still_ask)
+TEST(exit_handlers_may_make_requests_while_threads_still_do)
 {
 	test_unseen_init();
 	check(!atexit(ask_at_exit));
@@ -296,7 +296,7 @@ TEST(exit_may_ask_while_threads_still_ask)
 }
 
 /* Each has another part of the processor's attention, and all of the states. */
-TEST(many_threads_ask_at_the_same_time)
+TEST(many_threads_may_make_requests_at_once)
 {
 	test_unseen_init();
 	for (unsigned long i = 0; i < test_rounds(20); i++)
