@@ -175,7 +175,7 @@ static void open_ways(vdso_fn fn, size_t large_from)
 		pool_open(&thread_states, config.state_size, (int)config.params.mmap_prot,
 			  (int)config.params.mmap_flags,
 			  large_from == NEVER_LARGE ? NULL : &thread_expansions);
-	pool_warm(&thread_states);
+	pool_prefault(&thread_states);
 	__atomic_store_n(&config.fn, fn, __ATOMIC_RELEASE);
 	if (large_from == NEVER_LARGE)
 		return;
