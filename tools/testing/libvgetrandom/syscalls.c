@@ -126,7 +126,7 @@ static void other_numbers(syscall_fn fn, const char *whose)
 		{ -ENOSYS, -SYS_getrandom, { 0 } },
 		{ ANY, LONG_MIN, { 0 } },
 		{ ANY, HIGH | SYS_getpid, { 0 } },
-		/* The flags are invalid, so this fails even if the kernel ignores the upper half. */
+		/* Invalid flags, so that it fails if the kernel ignores the upper half. */
 		{ ANY, HIGH | SYS_getrandom, { (long)buf, sizeof(buf), INT_MAX } },
 	};
 
@@ -166,7 +166,7 @@ TEST(all_six_arguments_reach_the_kernel)
 	with_each(six_arguments);
 }
 
-static volatile int child_has_run;
+static volatile int child_ran;
 
 /* Emulators of other architectures may run vfork() as fork(). */
 #ifdef __x86_64__
@@ -179,15 +179,15 @@ static void vfork_with(syscall_fn fn, const char *whose)
 		long pid;
 		int status;
 
-		child_has_run = 0;
+		child_ran = 0;
 		errno = UNTOUCHED;
 		pid = fn(numbers[i], CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
 		if (!pid) {
-			child_has_run = 1;
+			child_ran = 1;
 			raw_syscall(SYS_exit_group, 7);
 		}
 		/* The parent must not return before the child has ended. */
-		check(child_has_run && errno == UNTOUCHED, "%s, number %ld", whose, numbers[i]);
+		check(child_ran && errno == UNTOUCHED, "%s, number %ld", whose, numbers[i]);
 		status = test_wait(pid);
 		check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 	}
@@ -200,7 +200,7 @@ TEST(vfork_returns_in_the_child_and_in_the_parent)
 
 static void child_of_clone(void)
 {
-	child_has_run = 1;
+	child_ran = 1;
 	raw_syscall(SYS_exit_group, 7);
 }
 
@@ -214,12 +214,12 @@ static void clone_with_stack(syscall_fn fn, const char *whose)
 	int status;
 	long pid;
 
-	child_has_run = 0;
+	child_ran = 0;
 	stack.return_to = child_of_clone;
 	pid = fn(SYS_clone, CLONE_VM | SIGCHLD, &stack.return_to, 0, 0, 0);
 	check(pid > 0);
 	status = test_wait(pid);
-	check(child_has_run && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
+	check(child_ran && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 }
 
 TEST(clone_returns_on_the_child_s_new_stack)
