@@ -13,12 +13,12 @@
 
 /* How a generator cuts up a key's stream. */
 struct layout {
-	size_t pass;		/* ours: the core makes a multiple of that many blocks */
-	size_t kept;		/* Linux 6.11's: so many blocks are kept; 0: it is ours */
+	size_t iteration_blocks;		/* ours: the core makes a multiple of that many blocks */
+	size_t refill_blocks;		/* Linux 6.11's: so many blocks are kept; 0: it is ours */
 };
 
 /* The batch of a generator that keeps @kept blocks ends with the next key. */
-size_t layout_batch(const struct layout *layout);
+size_t layout_batch_size(const struct layout *layout);
 
 struct chain {
 	uint8_t key[VGETRANDOM_KEY_SIZE];

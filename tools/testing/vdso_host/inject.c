@@ -17,7 +17,7 @@
 struct inject inject;
 
 static struct {
-	unsigned int nlines, count;
+	unsigned int nhistories, count;
 	struct vdso_rng_data rng;
 } saved;
 
@@ -26,7 +26,7 @@ static struct {
 	const char *name, *what;
 } count;
 
-static void say_cases(void)
+static void print_cases(void)
 {
 	const struct inject_shared *shared = inject.shared;
 
@@ -53,7 +53,7 @@ void inject_count_cases(const char *name, const char *what)
 	count.pid = getpid();
 	count.name = name;
 	count.what = what;
-	atexit(say_cases);
+	atexit(print_cases);
 }
 
 static bool is_ready(void)
@@ -66,7 +66,7 @@ static uint64_t generation(void)
 	return inject.subject.rng ? inject.subject.rng->generation : 0;
 }
 
-static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int flags)
+static void begin_call(struct call_record *m, uint8_t *buffer, size_t len, unsigned int flags)
 {
 	const struct vgetrandom_state *state = inject.subject.state;
 
@@ -74,41 +74,41 @@ static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int
 	m->len = len;
 	m->flags = flags;
 	m->from = mock_count();
-	m->in_use = inject.subject.ours && (state->owner || testbed_thread_in_use());
+	m->in_use = inject.subject.is_hosted && (state->owner || testbed_thread_in_use());
 	m->ready = is_ready();
 	m->generation = generation();
 }
 
-static void end_call(struct made *m, ssize_t ret)
+static void end_call(struct call_record *m, ssize_t ret)
 {
 	m->ret = ret;
 	m->to = mock_count();
-	m->may_keep = testbed_may_hold_keys();
+	m->may_hold_keys = testbed_may_hold_keys();
 	m->limited = inject.limited;
 	memcpy(m->out, m->buffer, m->len);
 	memcpy(m->after, inject.subject.state, inject.subject.state_len);
 }
 
-static struct item *log_item(char what, unsigned long point)
+static struct log_entry *add_entry(char what, unsigned long step)
 {
-	struct line *line = inject.line;
-	struct item *item = &line->items[line->nitems++];
+	struct history *history = inject.history;
+	struct log_entry *entry = &history->entries[history->nentries++];
 
-	if (line->nitems > MAX_ITEMS)
+	if (history->nentries > MAX_ENTRIES)
 		abort();
-	item->what = what;
-	item->serial = inject.shared->serial++;
-	item->point = point;
-	item->at = mock_count();
+	entry->what = what;
+	entry->serial = inject.shared->serial++;
+	entry->step = step;
+	entry->at = mock_count();
 	if (what != CALLS && what != NEXT)
-		memcpy(item->out, inject.out, inject.len);
-	return item;
+		memcpy(entry->out, inject.out, inject.len);
+	return entry;
 }
 
-static void call(char what, unsigned long point, size_t len, unsigned int flags)
+static void call(char what, unsigned long step, size_t len, unsigned int flags)
 {
 	uint8_t buffer[INNER_CALL > NEXT_CALL ? INNER_CALL : NEXT_CALL];
-	struct made *m = &log_item(what, point)->made;
+	struct call_record *m = &add_entry(what, step)->made;
 	const struct subject *s = &inject.subject;
 
 	begin_call(m, buffer, len, flags);
@@ -116,21 +116,21 @@ static void call(char what, unsigned long point, size_t len, unsigned int flags)
 }
 
 /* A process that has just been forked goes on with what the one before it knew. */
-static void new_line(void)
+static void new_history(void)
 {
 	static const struct itimerval limit = { .it_value.tv_sec = CPU_LIMIT };
-	struct line *line = &inject.shared->lines[inject.shared->nlines++];
-	unsigned int n = inject.line->generations;
+	struct history *history = &inject.shared->histories[inject.shared->nhistories++];
+	unsigned int n = inject.history->nlineage;
 
-	if (inject.shared->nlines > MAX_LINES || n == MAX_LINEAGE)
+	if (inject.shared->nhistories > MAX_HISTORIES || n == MAX_LINEAGE)
 		abort();
-	memcpy(line, inject.line, sizeof(*line));
-	line->lineage[n - 1].to = mock_count();
-	line->lineage[n].pid = getpid();
-	line->lineage[n].from = mock_count();
-	line->lineage[n].to = ~0U;
-	line->generations = n + 1;
-	inject.line = line;
+	memcpy(history, inject.history, sizeof(*history));
+	history->lineage[n - 1].to = mock_count();
+	history->lineage[n].pid = getpid();
+	history->lineage[n].from = mock_count();
+	history->lineage[n].to = ~0U;
+	history->nlineage = n + 1;
+	inject.history = history;
 	inject.is_copy = true;
 	/* A call without an end is a failure, not a hang. */
 	setitimer(ITIMER_PROF, &limit, NULL);
@@ -151,7 +151,7 @@ static bool wait_for(pid_t pid, const char **why)
 }
 
 /* Returns whether this is the child: not necessarily the process that fork() made. */
-static bool fork_here(unsigned long point, bool as_child, bool *ok)
+static bool fork_here(unsigned long step, bool as_child, bool *ok)
 {
 	const struct vdso_rng_data rng = inject.subject.rng ? *inject.subject.rng : saved.rng;
 	bool child = as_child;
@@ -160,7 +160,7 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 
 	pid = as_child ? testbed_fork() : fork();
 	if (!pid) {
-		new_line();
+		new_history();
 		child = !as_child;
 	} else {
 		/* One after the other: what they do to the RNG is seen by both. */
@@ -169,40 +169,40 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 			*inject.subject.rng = rng;
 	}
 	if (child) {
-		log_item(WIPED, point);
-		testbed_lose();
+		add_entry(WIPED, step);
+		testbed_drop();
 	}
 	return child;
 }
 
-bool inject_event(const struct event *event, unsigned long point, bool as_child)
+bool inject_event(const struct event *event, unsigned long step, bool as_child)
 {
 	bool ok = true;
 
 	for (const char *p = event->what; *p; p++) {
 		switch (*p) {
 		case DROPS:
-			log_item(DROPS, point);
-			testbed_lose();
+			add_entry(DROPS, step);
+			testbed_drop();
 			break;
 		case RESEEDS:
-			log_item(RESEEDS, point);
+			add_entry(RESEEDS, step);
 			inject.subject.rng->generation++;
 			break;
 		case UNREADY:
-			log_item(UNREADY, point);
+			add_entry(UNREADY, step);
 			inject.subject.rng->is_ready = 0;
 			break;
 		case LIMITED:
-			log_item(LIMITED, point);
+			add_entry(LIMITED, step);
 			inject.limited = true;
-			testbed_limit(true);
+			testbed_limit_locking(true);
 			break;
 		case CALLS:
-			call(CALLS, point, INNER_CALL, GRND_NONBLOCK);
+			call(CALLS, step, INNER_CALL, GRND_NONBLOCK);
 			break;
 		case FORKS:
-			if (!fork_here(point, as_child, &ok))
+			if (!fork_here(step, as_child, &ok))
 				return ok;
 			break;
 		}
@@ -210,19 +210,19 @@ bool inject_event(const struct event *event, unsigned long point, bool as_child)
 	return ok;
 }
 
-bool inject_try(const struct event *event, unsigned long point, const char **why)
+bool inject_try(const struct event *event, unsigned long step, const char **why)
 {
 	struct vdso_rng_data *rng = inject.subject.rng;
 	pid_t pid;
 
-	saved.nlines = inject.shared->nlines;
+	saved.nhistories = inject.shared->nhistories;
 	saved.count = mock_count();
 	if (rng)
 		saved.rng = *rng;
 	pid = testbed_fork();
 	if (!pid) {
-		new_line();
-		if (!inject_event(event, point, false))
+		new_history();
+		if (!inject_event(event, step, false))
 			_exit(1);
 		return false;
 	}
@@ -231,7 +231,7 @@ bool inject_try(const struct event *event, unsigned long point, const char **why
 
 void inject_undo(void)
 {
-	inject.shared->nlines = saved.nlines;
+	inject.shared->nhistories = saved.nhistories;
 	/* The record is a ring: what the copies have asked for is no longer needed. */
 	mock->count = saved.count;
 	if (inject.subject.rng)
@@ -241,17 +241,17 @@ void inject_undo(void)
 /* In a copy: the call has returned. */
 static void finish(ssize_t ret)
 {
-	struct line *line = inject.line;
+	struct history *history = inject.history;
 
-	end_call(&line->outer, ret);
+	end_call(&history->outer, ret);
 	if (!is_ready()) {
 		call(NEXT, 0, NEXT_CALL, 0);
 		inject.subject.rng->is_ready = 1;
 	}
 	call(NEXT, 0, NEXT_CALL, 0);
-	line->generation = generation();
-	line->canaries_ok = testbed_canaries_ok();
-	line->finished = true;
+	history->generation = generation();
+	history->canaries_ok = testbed_canaries_ok();
+	history->finished = true;
 	_exit(0);
 }
 
@@ -259,14 +259,14 @@ static void finish(ssize_t ret)
 static bool prepare(enum start start)
 {
 	const struct subject *s = &inject.subject;
-	size_t lens[] = { s->whole, layout_batch(&s->layout) - s->part_left };
+	size_t lens[] = { s->whole, layout_batch_size(&s->layout) - s->part_left };
 	unsigned int from = mock_count();
 	uint8_t out[MAX_LEN], want[MAX_LEN];
 
 	memset(&inject.before, 0, sizeof(inject.before));
 	inject.limited = false;
 	testbed_restore();
-	testbed_lose();
+	testbed_drop();
 	if (start != EMPTY)
 		testbed_restore();
 	for (int i = 0; i < (start == EMPTY ? 0 : start == FULL_BATCH ? 1 : 2); i++) {
@@ -285,31 +285,31 @@ static bool prepare(enum start start)
 ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
 {
 	const struct subject *s = &inject.subject;
-	struct line *line = &inject.shared->lines[0];
+	struct history *history = &inject.shared->histories[0];
 	ssize_t ret;
 
 	inject.start = start;
 	inject.len = len;
 	inject.is_copy = false;
-	inject.line = line;
-	inject.shared->nlines = 1;
+	inject.history = history;
+	inject.shared->nhistories = 1;
 	inject.shared->serial = 0;
 	mock->count = 0;
 	if (s->rng) {
 		s->rng->generation = 1;
 		s->rng->is_ready = 1;
 	}
-	memset(line, 0, sizeof(*line));
-	line->lineage[0].pid = getpid();
-	line->lineage[0].to = ~0U;
-	line->generations = 1;
+	memset(history, 0, sizeof(*history));
+	history->lineage[0].pid = getpid();
+	history->lineage[0].to = ~0U;
+	history->nlineage = 1;
 	/* A second time: the running kernel may have been reseeded in the middle. */
 	if (!prepare(start) && !prepare(start))
 		return -1;
-	begin_call(&line->outer, inject.out, len, 0);
-	mock->hook = step_point;
+	begin_call(&history->outer, inject.out, len, 0);
+	mock->hook = step_here;
 	ret = step_call(s->fn, inject.out, len, 0, s->state, s->state_len, step, arg,
-			&inject.points);
+			&inject.steps);
 	if (inject.is_copy)
 		finish(ret);
 	mock->hook = NULL;

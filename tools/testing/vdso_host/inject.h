@@ -2,7 +2,7 @@
 /*
  * Events injected into a call of a generator, between two of its instructions.
  *
- * A call is single-stepped. At a point of it the process forks; in the copy, which
+ * A call is single-stepped. At a step of it the process forks; in the copy, which
  * stands for the process itself, an event happens, and the call goes on to its end.
  * Everything that the copy, and children that the event forks, see of the generator is
  * logged in shared memory, and judged when they are done: see inject_check.c.
@@ -37,7 +37,7 @@
 
 /* What happens, as a string of these. */
 enum {
-	DROPS = 'd',		/* reclaim zeroes the page; locked states: testbed_lose() */
+	DROPS = 'd',		/* reclaim zeroes the page; locked states: testbed_drop() */
 	RESEEDS = 'r',		/* the kernel has a new generation */
 	UNREADY = 'u',		/* the RNG is no longer ready, which no kernel does */
 	LIMITED = 'l',		/* the process may lock no more memory */
@@ -53,46 +53,46 @@ struct event {
 };
 
 /* One call, as the process that made it reports it. */
-struct made {
+struct call_record {
 	uint8_t *buffer;
 	ssize_t ret;
 	size_t len;
 	unsigned int flags;
 	unsigned int from, to;		/* requests before it, and before its end */
 	bool in_use, ready;		/* what it finds */
-	bool may_keep, limited;		/* what it leaves, of locked states */
+	bool may_hold_keys, limited;		/* what it leaves, of locked states */
 	uint64_t generation;		/* that is published as it begins */
 	uint8_t out[MAX_LEN];
 	uint8_t after[MAX_STATE];	/* the state */
 };
 
-struct item {
+struct log_entry {
 	char what;
 	unsigned int serial;		/* children have copies of what was before them */
-	unsigned long point;
+	unsigned long step;
 	unsigned int at;		/* requests before it */
 	union {
-		struct made made;
+		struct call_record made;
 		uint8_t out[MAX_LEN];	/* the interrupted call's buffer then */
 	};
 };
 
-#define MAX_ITEMS	8
+#define MAX_ENTRIES	8
 #define MAX_LINEAGE	4
-#define MAX_LINES	8
+#define MAX_HISTORIES	8
 
 /* What one process knows, and what its ancestors knew when they forked it. */
-struct line {
+struct history {
 	struct {
 		pid_t pid;
-		unsigned int from, to;	/* requests that it made as this line */
+		unsigned int from, to;	/* requests that it made as this history */
 	} lineage[MAX_LINEAGE];
-	unsigned int generations;	/* of the lineage */
+	unsigned int nlineage;	/* of the lineage */
 	bool finished, canaries_ok;
 	uint64_t generation;		/* at the end */
-	unsigned int nitems;
-	struct item items[MAX_ITEMS];
-	struct made outer;		/* the interrupted call */
+	unsigned int nentries;
+	struct log_entry entries[MAX_ENTRIES];
+	struct call_record outer;		/* the interrupted call */
 };
 
 /* What is examined. */
@@ -102,15 +102,15 @@ struct subject {
 	size_t state_len;
 	struct vdso_rng_data *rng;	/* NULL: the kernel's, which is not ours to change */
 	struct layout layout;
-	bool ours;			/* its states can be read, and have rules */
+	bool is_hosted;			/* its states can be read, and have rules */
 	/* From a state without anything: this many bytes leave a full batch. */
 	size_t whole, part_left;
 };
 
 struct inject_shared {
 	unsigned long cases, pairs;	/* tried, by all tests */
-	unsigned int nlines, serial;
-	struct line lines[MAX_LINES];	/* [0] is the stepping process, which is not judged */
+	unsigned int nhistories, serial;
+	struct history histories[MAX_HISTORIES];	/* [0] is the stepping process, which is not judged */
 };
 
 extern struct inject {
@@ -121,9 +121,9 @@ extern struct inject {
 	size_t len;
 	struct chain before;		/* what the state has as the call begins */
 	uint8_t out[MAX_LEN];		/* the call's buffer */
-	unsigned long points;		/* of the call, once it is over */
+	unsigned long steps;		/* of the call, once it is over */
 
-	struct line *line;		/* of this process */
+	struct history *history;		/* of this process */
 	bool limited;			/* is it? */
 	bool is_copy;			/* to run on to the end, and to exit then */
 } inject;
@@ -143,10 +143,10 @@ ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg);
  * returns. In the copy, inject.is_copy is set then, and the step function has to return
  * false.
  */
-bool inject_event(const struct event *event, unsigned long point, bool as_child);
+bool inject_event(const struct event *event, unsigned long step, bool as_child);
 
 /* The same in a copy. Returns whether there is something to judge; false in the copy. */
-bool inject_try(const struct event *event, unsigned long point, const char **why);
+bool inject_try(const struct event *event, unsigned long step, const char **why);
 
 /* After inject_try() has been judged: as if nothing had been. */
 void inject_undo(void);
@@ -155,8 +155,8 @@ void inject_undo(void);
 struct verdict {
 	const char *why;		/* NULL: all is well */
 	const char *process;		/* which of them */
-	bool late;			/* an event came after the call's last look */
-	unsigned long late_point;	/* the first that did */
+	bool committed;			/* an event came after the call's last look */
+	unsigned long committed_at;	/* the first that did */
 };
 
 void inject_check(struct verdict *verdict);

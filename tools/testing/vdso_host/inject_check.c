@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The oracle: it knows every key that the kernel gave, to whom and when, and goes
- * through what a process has logged in the order in which it took place. At every
+ * through what a process has logged in the order in which it check_bytes place. At every
  * moment it knows the one chain of bytes that the process' state may hand out from, if
  * any: none once the page was dropped or wiped, and none of an older generation. So
  * bytes are right only if they come from a key that the kernel gave for this state, to
  * this process, and that is new enough; and only once. Then it looks for bytes that two
  * processes, or handlers in them, have been given.
  *
- * One thing is not logged: when the interrupted call took its bytes, if it did so from a
+ * One thing is not logged: when the interrupted call check_bytes its bytes, if it did so from a
  * key that was there before. So that is tried at each place.
  */
 #include <linux/random.h>
@@ -19,26 +19,26 @@
 
 #define NONE (~0U)
 
-struct given {
+struct output {
 	unsigned int serial;		/* of the call; of the interrupted one NONE */
 	struct spans spans;
 };
 
-struct judge {
-	const struct line *line;
-	struct chain m;			/* what the state has to give */
+struct replay {
+	const struct history *history;
+	struct chain chain;			/* what the state has to give */
 	uint64_t generation;
 	bool ready;
-	bool late;			/* for an event, so it had its bytes before */
-	bool wiped_late;		/* in the child, which has the parent's, then */
-	unsigned long late_point;
-	unsigned int ngiven;
-	struct given given[MAX_ITEMS + 1];
+	bool committed;			/* for an event, so it had its bytes before */
+	bool wiped_after_commit;		/* in the child, which has the parent's, then */
+	unsigned long committed_at;
+	unsigned int noutputs;
+	struct output outputs[MAX_ENTRIES + 1];
 };
 
-static struct spans *give(struct judge *j, unsigned int serial)
+static struct spans *add_output(struct replay *replay, unsigned int serial)
 {
-	struct given *g = &j->given[j->ngiven++];
+	struct output *g = &replay->outputs[replay->noutputs++];
 
 	g->serial = serial;
 	g->spans.n = 0;
@@ -46,44 +46,44 @@ static struct spans *give(struct judge *j, unsigned int serial)
 }
 
 /* What one call asked the kernel for. */
-struct asked {
+struct requests {
 	unsigned int nkeys, key;	/* the last one */
 	unsigned int fallback;		/* or NONE */
 	unsigned int others;
 };
 
-static bool is_call(const struct item *item)
+static bool is_call(const struct log_entry *entry)
 {
-	return item->what == CALLS || item->what == NEXT;
+	return entry->what == CALLS || entry->what == NEXT;
 }
 
-static bool belongs(const struct line *line, unsigned int n)
+static bool is_request_of(const struct history *history, unsigned int n)
 {
-	for (unsigned int i = 0; i < line->generations; i++)
-		if (mock_request(n)->pid == line->lineage[i].pid &&
-		    n >= line->lineage[i].from && n < line->lineage[i].to)
+	for (unsigned int i = 0; i < history->nlineage; i++)
+		if (mock_request(n)->pid == history->lineage[i].pid &&
+		    n >= history->lineage[i].from && n < history->lineage[i].to)
 			return true;
 	return false;
 }
 
 /* Inside of one of the calls that have interrupted the outer one? */
-static bool is_inner(const struct line *line, unsigned int n)
+static bool is_inner_request(const struct history *history, unsigned int n)
 {
-	for (unsigned int i = 0; i < line->nitems; i++)
-		if (is_call(&line->items[i]) && n >= line->items[i].made.from &&
-		    n < line->items[i].made.to)
+	for (unsigned int i = 0; i < history->nentries; i++)
+		if (is_call(&history->entries[i]) && n >= history->entries[i].made.from &&
+		    n < history->entries[i].made.to)
 			return true;
 	return false;
 }
 
-static struct asked what_asked(const struct line *line, const struct made *m)
+static struct requests get_requests(const struct history *history, const struct call_record *m)
 {
-	struct asked a = { .fallback = NONE };
+	struct requests a = { .fallback = NONE };
 
 	for (unsigned int n = m->from; n < m->to; n++) {
 		const struct mock_request *r = mock_request(n);
 
-		if (!belongs(line, n) || (m == &line->outer && is_inner(line, n)))
+		if (!is_request_of(history, n) || (m == &history->outer && is_inner_request(history, n)))
 			continue;
 		if (r->is_key && r->len == VGETRANDOM_KEY_SIZE && !r->flags &&
 		    a.fallback == NONE) {
@@ -100,7 +100,7 @@ static struct asked what_asked(const struct line *line, const struct made *m)
 }
 
 /* Of bytes that are wrong: is it the worst that they could be? */
-static const char *wrong_bytes(const struct made *m, const char *otherwise)
+static const char *wrong_bytes(const struct call_record *m, const char *otherwise)
 {
 	static const uint8_t zero[MAX_LEN];
 	struct chain c = { .valid = true };
@@ -118,9 +118,9 @@ static const char *wrong_bytes(const struct made *m, const char *otherwise)
  * The kernel's own goes on counting blocks when it starts over with a new key. That is
  * as good as any other way, and no secret: how many blocks there were is tried.
  */
-static void find_counter(struct chain *chain, const struct made *m)
+static void find_counter(struct chain *chain, const struct call_record *m)
 {
-	unsigned int most = 2 * (m->len / VGETRANDOM_BLOCK_SIZE + inject.subject.layout.kept);
+	unsigned int most = 2 * (m->len / VGETRANDOM_BLOCK_SIZE + inject.subject.layout.refill_blocks);
 	uint8_t want[MAX_LEN];
 
 	if (chain->left || chain->id)
@@ -137,23 +137,23 @@ static void find_counter(struct chain *chain, const struct made *m)
 	}
 }
 
-static const char *took(struct judge *j, const struct made *m, struct spans *spans)
+static const char *check_bytes(struct replay *replay, const struct call_record *m, struct spans *spans)
 {
 	uint8_t want[MAX_LEN];
 
-	if (!j->m.valid)
+	if (!replay->chain.valid)
 		return wrong_bytes(m, "bytes that come from no key: the state was lost");
-	if (j->m.generation != j->generation)
+	if (replay->chain.generation != replay->generation)
 		return wrong_bytes(m, "bytes of an older generation");
-	if (!inject.subject.ours)
-		find_counter(&j->m, m);
-	chain_take(&j->m, &inject.subject.layout, want, m->len, spans);
+	if (!inject.subject.is_hosted)
+		find_counter(&replay->chain, m);
+	chain_take(&replay->chain, &inject.subject.layout, want, m->len, spans);
 	if (memcmp(want, m->out, m->len))
 		return wrong_bytes(m, "bytes that are not those of the key");
 	return NULL;
 }
 
-static const char *fell_back(const struct made *m, unsigned int n, struct spans *spans)
+static const char *check_fallback(const struct call_record *m, unsigned int n, struct spans *spans)
 {
 	const struct mock_request *r = mock_request(n);
 	uint64_t id;
@@ -164,26 +164,26 @@ static const char *fell_back(const struct made *m, unsigned int n, struct spans 
 }
 
 /* The kernel refuses to lock states' memory: then only the system call is right. */
-static bool is_refused(const struct made *m)
+static bool is_locking_refused(const struct call_record *m)
 {
-	return !m->may_keep && m->limited;
+	return !m->may_hold_keys && m->limited;
 }
 
-static const char *draw_key(struct judge *j, unsigned int key)
+static const char *load_key(struct replay *replay, unsigned int key)
 {
 	const struct mock_request *r = mock_request(key);
 
-	chain_rekey(&j->m, r->bytes, r->generation);
-	return r->may_keep ? NULL : "a key in memory that is not locked";
+	chain_rekey(&replay->chain, r->bytes, r->generation);
+	return r->may_hold_keys ? NULL : "a key in memory that is not locked";
 }
 
 /* A handler's call, or one after it all: nothing happens in the course of it. */
-static const char *judge_call(struct judge *j, const struct item *item)
+static const char *check_call(struct replay *replay, const struct log_entry *entry)
 {
-	const struct made *m = &item->made;
-	struct spans *spans = give(j, item->serial);
-	const struct asked a = what_asked(j->line, m);
-	bool may_draw = j->m.valid && j->m.generation == j->generation;
+	const struct call_record *m = &entry->made;
+	struct spans *spans = add_output(replay, entry->serial);
+	const struct requests a = get_requests(replay->history, m);
+	bool has_valid_key = replay->chain.valid && replay->chain.generation == replay->generation;
 	const char *why = NULL;
 
 	if (m->ret != (ssize_t)m->len)
@@ -193,73 +193,73 @@ static const char *judge_call(struct judge *j, const struct item *item)
 	if (a.fallback != NONE) {
 		if (a.nkeys)
 			return "a call asks for a key, and then makes the system call";
-		if (inject.subject.ours && !m->in_use && m->ready && !is_refused(m))
+		if (inject.subject.is_hosted && !m->in_use && m->ready && !is_locking_refused(m))
 			return "a system call without need";
-		return fell_back(m, a.fallback, spans);
+		return check_fallback(m, a.fallback, spans);
 	}
 	if (m->in_use)
 		return "in use, and the call is no system call";
 	if (!m->ready)
 		return "not ready, and the call is no system call";
 	if (a.nkeys) {
-		if (may_draw && !j->m.may_rekey && inject.subject.ours)
+		if (has_valid_key && !replay->chain.may_rekey && inject.subject.is_hosted)
 			return "a new key without need";
-		why = draw_key(j, a.key);
+		why = load_key(replay, a.key);
 	}
-	return why ? why : took(j, m, spans);
+	return why ? why : check_bytes(replay, m, spans);
 }
 
 /* How often has the interrupted call lost its state, or found it stale, before @n? */
-static unsigned int losses_before(const struct line *line, unsigned int n)
+static unsigned int invalidations_before(const struct history *history, unsigned int n)
 {
 	unsigned long last = ~0UL;
-	unsigned int losses = 0;
+	unsigned int invalidations = 0;
 
-	for (unsigned int i = 0; i < line->nitems; i++) {
-		const struct item *item = &line->items[i];
+	for (unsigned int i = 0; i < history->nentries; i++) {
+		const struct log_entry *entry = &history->entries[i];
 
-		if (!memchr("dwr", item->what, 3) || item->at > n || item->point == last)
+		if (!memchr("dwr", entry->what, 3) || entry->at > n || entry->step == last)
 			continue;
-		losses++;
-		last = item->point;
+		invalidations++;
+		last = entry->step;
 	}
-	return losses;
+	return invalidations;
 }
 
-static const char *judge_outer(struct judge *j, const struct asked *a)
+static const char *check_outer(struct replay *replay, const struct requests *a)
 {
-	const struct made *m = &j->line->outer;
-	struct spans *spans = give(j, NONE);
+	const struct call_record *m = &replay->history->outer;
+	struct spans *spans = add_output(replay, NONE);
 	const char *why = NULL;
 
 	if (a->fallback != NONE) {
 		/* It gives up when it has lost two attempts; or it has not begun any. */
-		if (inject.subject.ours && j->ready && !is_refused(m) &&
-		    losses_before(j->line, a->fallback) < 2)
+		if (inject.subject.is_hosted && replay->ready && !is_locking_refused(m) &&
+		    invalidations_before(replay->history, a->fallback) < 2)
 			return "a system call without need";
-		j->m.may_rekey = true;
-		return fell_back(m, a->fallback, spans);
+		replay->chain.may_rekey = true;
+		return check_fallback(m, a->fallback, spans);
 	}
 	if (a->nkeys) {
-		if (inject.subject.ours && inject.before.valid &&
-		    !losses_before(j->line, a->key))
+		if (inject.subject.is_hosted && inject.before.valid &&
+		    !invalidations_before(replay->history, a->key))
 			return "a new key without need";
-		why = draw_key(j, a->key);
+		why = load_key(replay, a->key);
 	}
-	return why ? why : took(j, m, spans);
+	return why ? why : check_bytes(replay, m, spans);
 }
 
 /* What happens after the call has taken its bytes is too late only if it has them all. */
-static const char *judge_late(struct judge *j, const struct item *item)
+static const char *check_committed(struct replay *replay, const struct log_entry *entry)
 {
-	const struct made *m = &j->line->outer;
+	const struct call_record *m = &replay->history->outer;
 
-	if (memcmp(item->out, m->out, m->len))
+	if (memcmp(entry->out, m->out, m->len))
 		return "bytes of a key from before the event";
-	if (!j->late)
-		j->late_point = item->point;
-	j->late = true;
-	j->wiped_late |= item->what == WIPED;
+	if (!replay->committed)
+		replay->committed_at = entry->step;
+	replay->committed = true;
+	replay->wiped_after_commit |= entry->what == WIPED;
 	return NULL;
 }
 
@@ -269,7 +269,7 @@ static bool state_is_right(const struct chain *m, const uint8_t *state)
 	static const uint8_t scratch[VGETRANDOM_SCRATCH_SIZE];
 	const struct vgetrandom_state *is = (const void *)state;
 
-	return !inject.subject.ours ||
+	return !inject.subject.is_hosted ||
 	       (!is->owner && is->available == m->left &&
 		!memcmp(is->key, m->key, sizeof(is->key)) &&
 		!memcmp(is->batch, m->batch, sizeof(is->batch)) &&
@@ -277,83 +277,83 @@ static bool state_is_right(const struct chain *m, const uint8_t *state)
 }
 
 /* When no call is under way, keys are only where they may be. */
-static bool state_is_kept(const struct made *m)
+static bool keys_are_locked(const struct call_record *m)
 {
 	static const struct chain nothing;
 
-	return m->may_keep || state_is_right(&nothing, m->after);
+	return m->may_hold_keys || state_is_right(&nothing, m->after);
 }
 
-/* The interrupted call took its bytes after @slot of the other items. */
-static const char *judge_order(struct judge *j, const struct asked *a, unsigned int slot)
+/* The interrupted call check_bytes its bytes after @slot of the other entries. */
+static const char *check_order(struct replay *replay, const struct requests *a, unsigned int slot)
 {
 	static const struct chain nothing;
-	const struct line *line = j->line;
-	const struct made *last;
+	const struct history *history = replay->history;
+	const struct call_record *last;
 	const char *why = NULL;
 	unsigned int i;
 
-	for (i = 0; i <= line->nitems && !why; i++) {
-		const struct item *item = &line->items[i];
+	for (i = 0; i <= history->nentries && !why; i++) {
+		const struct log_entry *entry = &history->entries[i];
 
 		if (i == slot)
-			why = judge_outer(j, a);
-		if (why || i == line->nitems || item->what == NEXT)
+			why = check_outer(replay, a);
+		if (why || i == history->nentries || entry->what == NEXT)
 			break;
 		/* To the bytes of a system call it is only a fork that matters. */
-		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", item->what))
-			why = judge_late(j, item);
-		switch (item->what) {
+		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", entry->what))
+			why = check_committed(replay, entry);
+		switch (entry->what) {
 		case RESEEDS:
-			j->generation++;
+			replay->generation++;
 			break;
 		case UNREADY:
-			j->ready = false;
+			replay->ready = false;
 			break;
 		case DROPS:
 		case WIPED:
-			memset(&j->m, 0, sizeof(j->m));
+			memset(&replay->chain, 0, sizeof(replay->chain));
 			break;
 		case CALLS:
-			why = why ? why : judge_call(j, item);
+			why = why ? why : check_call(replay, entry);
 			break;
 		}
 	}
 	if (why)
 		return why;
-	if (!state_is_right(&j->m, line->outer.after) &&
-	    !(j->m.may_rekey && state_is_right(&nothing, line->outer.after)))
+	if (!state_is_right(&replay->chain, history->outer.after) &&
+	    !(replay->chain.may_rekey && state_is_right(&nothing, history->outer.after)))
 		return "a wrong state is left";
-	if (!state_is_kept(&line->outer))
+	if (!keys_are_locked(&history->outer))
 		return "keys are left in memory that is not locked";
-	for (; i < line->nitems; i++) {
-		why = judge_call(j, &line->items[i]);
+	for (; i < history->nentries; i++) {
+		why = check_call(replay, &history->entries[i]);
 		if (why)
 			return why;
 	}
-	last = &line->items[i - 1].made;
-	if (!state_is_right(&j->m, last->after))
+	last = &history->entries[i - 1].made;
+	if (!state_is_right(&replay->chain, last->after))
 		return "the next call leaves a wrong state";
-	if (!state_is_kept(last))
+	if (!keys_are_locked(last))
 		return "the next call leaves keys in memory that is not locked";
-	if (inject.subject.ours && last->may_keep &&
-	    ((const struct vgetrandom_state *)last->after)->generation != j->generation)
+	if (inject.subject.is_hosted && last->may_hold_keys &&
+	    ((const struct vgetrandom_state *)last->after)->generation != replay->generation)
 		return "the next call leaves a state of another generation";
 	return NULL;
 }
 
 /* A process, by itself. */
-static const char *judge_line(const struct line *line, struct judge *j)
+static const char *check_history(const struct history *history, struct replay *replay)
 {
-	const struct asked a = what_asked(line, &line->outer);
+	const struct requests a = get_requests(history, &history->outer);
 	const char *why = NULL, *first = NULL;
 	unsigned int slot = 0, last = 0, got = a.fallback;
 
-	if (!line->finished)
+	if (!history->finished)
 		return "the call has not come to its end";
-	if (!line->canaries_ok)
+	if (!history->canaries_ok)
 		return "bytes outside of the state have changed";
-	if (line->outer.ret != (ssize_t)line->outer.len)
+	if (history->outer.ret != (ssize_t)history->outer.len)
 		return "the call has failed";
 	if (a.others)
 		return "the call asks the kernel for something else";
@@ -361,21 +361,21 @@ static const char *judge_line(const struct line *line, struct judge *j)
 		return "more than two keys";
 	if (a.fallback == NONE && a.nkeys)
 		got = a.key;
-	for (unsigned int i = 0; i < line->nitems && line->items[i].what != NEXT; i++) {
+	for (unsigned int i = 0; i < history->nentries && history->entries[i].what != NEXT; i++) {
 		last++;
-		slot += got != NONE && line->items[i].at <= got;
+		slot += got != NONE && history->entries[i].at <= got;
 	}
 	if (got != NONE)
 		last = slot;
 	for (; slot <= last; slot++) {
-		j->line = line;
-		j->late = false;
-		j->wiped_late = false;
-		j->ngiven = 0;
-		j->m = inject.before;
-		j->generation = line->outer.generation;
-		j->ready = line->outer.ready;
-		why = judge_order(j, &a, slot);
+		replay->history = history;
+		replay->committed = false;
+		replay->wiped_after_commit = false;
+		replay->noutputs = 0;
+		replay->chain = inject.before;
+		replay->generation = history->outer.generation;
+		replay->ready = history->outer.ready;
+		why = check_order(replay, &a, slot);
 		if (!why)
 			return NULL;
 		first = first ? first : why;
@@ -385,29 +385,29 @@ static const char *judge_line(const struct line *line, struct judge *j)
 
 /* What everybody was given. */
 static struct {
-	unsigned int serials[MAX_LINES * MAX_ITEMS], nserials;
+	unsigned int serials[MAX_HISTORIES * MAX_ENTRIES], nserials;
 	struct spans spans;
-} all;
+} returned;
 
-static bool is_known(unsigned int serial)
+static bool is_recorded(unsigned int serial)
 {
-	for (unsigned int i = 0; i < all.nserials; i++)
-		if (all.serials[i] == serial)
+	for (unsigned int i = 0; i < returned.nserials; i++)
+		if (returned.serials[i] == serial)
 			return true;
 	return false;
 }
 
-static const char *judge_given(const struct judge *j)
+static const char *check_unique(const struct replay *replay)
 {
-	for (unsigned int i = 0; i < j->ngiven; i++) {
-		const struct given *g = &j->given[i];
+	for (unsigned int i = 0; i < replay->noutputs; i++) {
+		const struct output *g = &replay->outputs[i];
 
 		/* Calls of before a fork, which the child has not made; or not by itself. */
-		if (g->serial == NONE ? j->wiped_late : is_known(g->serial))
+		if (g->serial == NONE ? replay->wiped_after_commit : is_recorded(g->serial))
 			continue;
 		if (g->serial != NONE)
-			all.serials[all.nserials++] = g->serial;
-		if (!spans_add_all(&all.spans, &g->spans))
+			returned.serials[returned.nserials++] = g->serial;
+		if (!spans_add_all(&returned.spans, &g->spans))
 			return "bytes that were handed out twice";
 	}
 	return NULL;
@@ -415,23 +415,23 @@ static const char *judge_given(const struct judge *j)
 
 void inject_check(struct verdict *v)
 {
-	static const char * const names[MAX_LINES] = {
+	static const char * const names[MAX_HISTORIES] = {
 		"", "first process", "second process", "third process",
 		"4th process", "5th process", "6th process", "7th process",
 	};
-	static struct judge j;
+	static struct replay replay;
 
 	memset(v, 0, sizeof(*v));
-	all.nserials = 0;
-	all.spans.n = 0;
-	for (unsigned int i = 1; i < inject.shared->nlines && !v->why; i++) {
+	returned.nserials = 0;
+	returned.spans.n = 0;
+	for (unsigned int i = 1; i < inject.shared->nhistories && !v->why; i++) {
 		v->process = names[i];
-		v->why = judge_line(&inject.shared->lines[i], &j);
+		v->why = check_history(&inject.shared->histories[i], &replay);
 		if (v->why)
 			break;
-		v->why = judge_given(&j);
-		if (j.late && (!v->late || j.late_point < v->late_point))
-			v->late_point = j.late_point;
-		v->late = v->late || j.late;
+		v->why = check_unique(&replay);
+		if (replay.committed && (!v->committed || replay.committed_at < v->committed_at))
+			v->committed_at = replay.committed_at;
+		v->committed = v->committed || replay.committed;
 	}
 }

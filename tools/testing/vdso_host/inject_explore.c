@@ -9,7 +9,7 @@
 
 #include "inject_explore.h"
 
-#define IN_CORES	16	/* thinned out, this much fewer of the points in cores */
+#define CORE_FACTOR	16	/* thinned out, this much fewer of the steps in cores */
 
 const struct event nothing = { "nothing", "" };
 const struct event drop = { "drop", "d" };
@@ -32,9 +32,9 @@ size_t lens[MAX_LENS], nlens;
 
 struct explored explored;
 
-static unsigned long thin = 1;
+static unsigned long sample_every = 1;
 
-void explore_len(size_t len)
+void explore_add_len(size_t len)
 {
 	for (size_t i = 0; i < nlens; i++)
 		if (lens[i] == len)
@@ -50,16 +50,16 @@ void explore_reset(void)
 	memset(&explored, 0, sizeof(explored));
 }
 
-bool explore_thin(const char *every)
+bool explore_set_sampling(const char *every)
 {
 	if (every)
-		thin = strtoul(every, NULL, 10);
-	return thin > 0;
+		sample_every = strtoul(every, NULL, 10);
+	return sample_every > 0;
 }
 
-unsigned long explore_thinned(unsigned long all)
+unsigned long explore_sampled(unsigned long all)
 {
-	return all / thin;
+	return all / sample_every;
 }
 
 static void failed(const char *why, const char *format, ...)
@@ -87,54 +87,54 @@ static void failed(const char *why, const char *format, ...)
 		snprintf(explored.first + at, sizeof(explored.first) - at, ": %s", why);
 }
 
-/* Most of a long call is arithmetic on registers; fewer points of that stand for it. */
-static bool is_left_out(unsigned long point, const void *ip)
+/* Most of a long call is arithmetic on registers; fewer steps of that stand for it. */
+static bool is_skipped(unsigned long step, const void *ip)
 {
-	unsigned long every = thin == 1 || !testbed_in_core(ip) ? thin : thin * IN_CORES;
+	unsigned long every = sample_every == 1 || !testbed_in_core(ip) ? sample_every : sample_every * CORE_FACTOR;
 
-	return (point + inject.len) % every;
+	return (step + inject.len) % every;
 }
 
 /* Events that come too late have to come shortly before the end. */
 static struct {
 	bool seen;
 	unsigned long first;
-} late;
+} commit;
 
-static void note_late(const struct verdict *v)
+static void note_commit(const struct verdict *v)
 {
-	if (v->late && (!late.seen || v->late_point < late.first))
-		late.first = v->late_point;
-	late.seen |= v->late;
+	if (v->committed && (!commit.seen || v->committed_at < commit.first))
+		commit.first = v->committed_at;
+	commit.seen |= v->committed;
 }
 
-static void judge_tail(void)
+static void check_commit(void)
 {
-	if (late.seen && inject.points - late.first > MAX_TAIL)
-		failed("too far from the end for an event to come too late", "point %lu",
-		       late.first);
+	if (commit.seen && inject.steps - commit.first > MAX_TAIL)
+		failed("too far from the end for an event to come too late", "step %lu",
+		       commit.first);
 }
 
-static bool one_event(unsigned long point, const void *ip, void *arg)
+static bool one_event(unsigned long step, const void *ip, void *arg)
 {
 	const struct event *event = arg;
 	struct verdict v;
 	const char *why;
 
-	if (is_left_out(point, ip))
+	if (is_skipped(step, ip))
 		return true;
-	if (!inject_try(event, point, &why)) {
+	if (!inject_try(event, step, &why)) {
 		if (inject.is_copy)
 			return false;
-		failed(why, "%s at point %lu", event->name, point);
+		failed(why, "%s at step %lu", event->name, step);
 	} else {
 		inject_check(&v);
 		if (v.why)
-			failed(v.why, "%s at point %lu, %s", event->name, point, v.process);
-		else if (late.seen && !v.late)
+			failed(v.why, "%s at step %lu, %s", event->name, step, v.process);
+		else if (commit.seen && !v.committed)
 			failed("made again, though an earlier event came too late",
-			       "%s at point %lu", event->name, point);
-		note_late(&v);
+			       "%s at step %lu", event->name, step);
+		note_commit(&v);
 	}
 	inject.shared->cases++;
 	explored.tried++;
@@ -146,14 +146,14 @@ bool explore(const struct event *event, enum start start, size_t len)
 {
 	unsigned long before = explored.nfailed;
 
-	late.seen = false;
+	commit.seen = false;
 	explored.calls++;
 	if (inject_step(start, len, one_event, (void *)event) != (ssize_t)len)
 		failed("the call itself has failed", "%s", event->name);
 	/* Every instruction from the call's first to its return has been seen. */
-	if (inject.points < 30)
-		failed("a call of so few instructions?", "%lu points", inject.points);
-	judge_tail();
+	if (inject.steps < 30)
+		failed("a call of so few instructions?", "%lu steps", inject.steps);
+	check_commit();
 	return explored.nfailed == before;
 }
 
@@ -165,7 +165,7 @@ void explore_seed(uint64_t seed)
 }
 
 /* SplitMix64: one seed tells all that follows. */
-uint64_t explore_draw(uint64_t below)
+uint64_t explore_random(uint64_t below)
 {
 	uint64_t z = random_state += 0x9e3779b97f4a7c15;
 
@@ -177,11 +177,11 @@ uint64_t explore_draw(uint64_t below)
 /*
  * The known exception: the page is lost, one handler makes a new state in it, and another
  * calls on that, all within one of the places where the interrupted call writes. That
- * takes a first event that is two of these, and not more points between them than this.
+ * takes a first event that is two of these, and not more steps between them than this.
  */
-#define MAX_PLACE 216
+#define MAX_WRITE_SECTION 216
 
-static bool is_loss_and_call(const struct event *event, bool as_child)
+static bool is_drop_and_call(const struct event *event, bool as_child)
 {
 	return event == &drop_handler || (event == &handler_forks && as_child);
 }
@@ -193,58 +193,58 @@ static struct {
 	const struct event *first;
 	const struct event * const *second;
 	size_t nsecond;
-	unsigned long point;		/* of the first event */
+	unsigned long step;		/* of the first event */
 	bool as_child;			/* where it forks */
-	unsigned long after[SECOND_POINTS];	/* so many points after it */
-	unsigned long last;		/* the largest of these, or ULONG_MAX: count all points */
-	unsigned long outside[MAX_POINTS], noutside;	/* points that are not in a core */
+	unsigned long after[SECOND_POINTS];	/* so many steps after it */
+	unsigned long last;		/* the largest of these, or ULONG_MAX: count all steps */
+	unsigned long outside[MAX_POINTS], noutside;	/* steps that are not in a core */
 } pair;
 
-static bool weigh(unsigned long point, const void *ip, void *arg)
+static bool note_step(unsigned long step, const void *ip, void *arg)
 {
 	(void)arg;
 	if (!testbed_in_core(ip) && pair.noutside < MAX_POINTS)
-		pair.outside[pair.noutside++] = point;
+		pair.outside[pair.noutside++] = step;
 	return true;
 }
 
-/* What its points are, before any events. */
+/* What its steps are, before any events. */
 static bool begin_pairs(enum start start, size_t len)
 {
-	late.seen = false;
+	commit.seen = false;
 	explored.calls++;
 	pair.noutside = 0;
-	if (inject_step(start, len, weigh, NULL) == (ssize_t)len && pair.noutside)
+	if (inject_step(start, len, note_step, NULL) == (ssize_t)len && pair.noutside)
 		return true;
 	failed("the undisturbed call has failed", "no event");
 	return false;
 }
 
-static bool is_exception(const struct event *second, unsigned long point)
+static bool is_known_exception(const struct event *second, unsigned long step)
 {
-	return is_loss_and_call(pair.first, pair.as_child) && strchr(second->what, CALLS) &&
-	       point - pair.point <= MAX_PLACE;
+	return is_drop_and_call(pair.first, pair.as_child) && strchr(second->what, CALLS) &&
+	       step - pair.step <= MAX_WRITE_SECTION;
 }
 
-static bool try_second(const struct event *second, unsigned long point)
+static bool try_second(const struct event *second, unsigned long step)
 {
 	struct verdict v;
 	const char *why;
 
-	if (!inject_try(second, point, &why)) {
+	if (!inject_try(second, step, &why)) {
 		if (inject.is_copy)
 			return false;
-		failed(why, "%s at point %lu, %s at point %lu", pair.first->name, pair.point,
-		       second->name, point);
+		failed(why, "%s at step %lu, %s at step %lu", pair.first->name, pair.step,
+		       second->name, step);
 	} else {
 		inject_check(&v);
-		if (v.why && is_exception(second, point))
+		if (v.why && is_known_exception(second, step))
 			explored.exceptions++;
 		else if (v.why)
-			failed(v.why, "%s at point %lu%s, %s at point %lu, %s",
-			       pair.first->name, pair.point, pair.as_child ? " (child)" : "",
-			       second->name, point, v.process);
-		note_late(&v);
+			failed(v.why, "%s at step %lu%s, %s at step %lu, %s",
+			       pair.first->name, pair.step, pair.as_child ? " (child)" : "",
+			       second->name, step, v.process);
+		note_commit(&v);
 	}
 	inject.shared->pairs++;
 	explored.tried++;
@@ -252,22 +252,22 @@ static bool try_second(const struct event *second, unsigned long point)
 	return true;
 }
 
-static bool two_events(unsigned long point, const void *ip, void *arg)
+static bool two_events(unsigned long step, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
-	if (point == pair.point) {
-		if (!inject_event(pair.first, point, pair.as_child))
-			failed("a process that it has forked failed", "%s at point %lu",
-			       pair.first->name, point);
+	if (step == pair.step) {
+		if (!inject_event(pair.first, step, pair.as_child))
+			failed("a process that it has forked failed", "%s at step %lu",
+			       pair.first->name, step);
 		return !inject.is_copy;
 	}
-	for (size_t i = 0; point > pair.point && i < SECOND_POINTS; i++)
-		if (point == pair.point + pair.after[i] &&
-		    !try_second(pair.second[explore_draw(pair.nsecond)], point))
+	for (size_t i = 0; step > pair.step && i < SECOND_POINTS; i++)
+		if (step == pair.step + pair.after[i] &&
+		    !try_second(pair.second[explore_random(pair.nsecond)], step))
 			return false;
 	/* Each step is a signal. */
-	return point < pair.point || point - pair.point < pair.last;
+	return step < pair.step || step - pair.step < pair.last;
 }
 
 bool explore_handler_after(const struct event *first, enum start start, size_t len)
@@ -285,12 +285,12 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 		pair.after[i] = 1UL << i;
 	pair.last = pair.after[SECOND_POINTS - 1];
 	for (unsigned long i = 0; i < pair.noutside; i++) {
-		pair.point = pair.outside[i];
-		if (is_left_out(pair.point, NULL))
+		pair.step = pair.outside[i];
+		if (is_skipped(pair.step, NULL))
 			continue;
 		if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
-			failed("the call itself has failed", "%s at point %lu",
-			       pair.first->name, pair.point);
+			failed("the call itself has failed", "%s at step %lu",
+			       pair.first->name, pair.step);
 	}
 	return explored.nfailed == before;
 }
@@ -299,18 +299,18 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 static struct watch {
 	const void *last;		/* the instruction before */
 	bool wrote_outside;		/* of cores */
-	unsigned long wrote;		/* so many points after it has lost its own, at last */
+	unsigned long wrote;		/* so many steps after it has lost its own, at last */
 	uint8_t state[VGETRANDOM_SCRATCH];
 } *watch;
 
-static bool watch_until_locked(unsigned long point, const void *ip)
+static bool watch_until_locked(unsigned long step, const void *ip)
 {
 	const struct vgetrandom_state *state = inject.subject.state;
 
 	if (state->owner)
 		return false;
 	if (memcmp(watch->state, state, sizeof(watch->state))) {
-		watch->wrote = point - pair.point;
+		watch->wrote = step - pair.step;
 		watch->wrote_outside |= !testbed_in_core(watch->last);
 		memcpy(watch->state, state, sizeof(watch->state));
 	}
@@ -320,35 +320,35 @@ static bool watch_until_locked(unsigned long point, const void *ip)
 
 /* Requests of no more bytes than this write in places that are shorter, but for a core's. */
 #define SHORT		128
-#define SHORT_PLACE	96
+#define SHORT_WRITE_SECTION	96
 
-static bool watch_from_here(unsigned long point, const void *ip, void *arg)
+static bool watch_from_here(unsigned long step, const void *ip, void *arg)
 {
 	unsigned long place = *(unsigned long *)arg;
 	bool in_core = testbed_in_core(ip);
 	const char *why;
 
 	if (inject.is_copy)
-		return watch_until_locked(point, ip);
-	if (is_left_out(point, ip))
+		return watch_until_locked(step, ip);
+	if (is_skipped(step, ip))
 		return true;
-	pair.point = point;
+	pair.step = step;
 	memset(watch, 0, sizeof(*watch));
-	if (!inject_try(&drop_handler, point, &why)) {
+	if (!inject_try(&drop_handler, step, &why)) {
 		if (inject.is_copy) {
 			memcpy(watch->state, inject.subject.state, sizeof(watch->state));
 			watch->last = ip;
 			return true;
 		}
-		failed(why, "drop and handler at point %lu", point);
+		failed(why, "drop and handler at step %lu", step);
 	} else {
 		if (in_core && watch->wrote_outside)
 			failed("lost in a core, and written to after it without a lock",
-			       "drop and handler at point %lu", point);
-		if (watch->wrote > (in_core ? MAX_PLACE : place))
+			       "drop and handler at step %lu", step);
+		if (watch->wrote > (in_core ? MAX_WRITE_SECTION : place))
 			failed("written to for too long without a lock",
-			       "drop and handler at point %lu, until %lu", point,
-			       point + watch->wrote);
+			       "drop and handler at step %lu, until %lu", step,
+			       step + watch->wrote);
 	}
 	inject.shared->cases++;
 	explored.tried++;
@@ -358,7 +358,7 @@ static bool watch_from_here(unsigned long point, const void *ip, void *arg)
 
 bool explore_unlocked_writes(enum start start, size_t len)
 {
-	static unsigned long places[] = { SHORT_PLACE, MAX_PLACE };
+	static unsigned long places[] = { SHORT_WRITE_SECTION, MAX_WRITE_SECTION };
 	unsigned long before = explored.nfailed;
 
 	if (!watch)
@@ -376,25 +376,25 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 		   const struct event * const *second, size_t nsecond,
 		   enum start start, size_t len)
 {
-	unsigned long points, before = explored.nfailed;
+	unsigned long steps, before = explored.nfailed;
 
 	if (!begin_pairs(start, len))
 		return false;
-	points = inject.points;
-	pair.first = first[explore_draw(nfirst)];
+	steps = inject.steps;
+	pair.first = first[explore_random(nfirst)];
 	pair.second = second;
 	pair.nsecond = nsecond;
-	pair.point = explore_draw(2) ? explore_draw(points) :
-				       pair.outside[explore_draw(pair.noutside)];
-	pair.as_child = explore_draw(2) && strchr(pair.first->what, FORKS);
+	pair.step = explore_random(2) ? explore_random(steps) :
+				       pair.outside[explore_random(pair.noutside)];
+	pair.as_child = explore_random(2) && strchr(pair.first->what, FORKS);
 	/* Near; where the call would be undisturbed; and after it has started again. */
 	for (size_t i = 0; i < SECOND_POINTS; i++)
-		pair.after[i] = 1 + explore_draw(i % 3 == 0 ? 64 :
-						 i % 3 == 1 ? points : 2 * points);
+		pair.after[i] = 1 + explore_random(i % 3 == 0 ? 64 :
+						 i % 3 == 1 ? steps : 2 * steps);
 	pair.last = ULONG_MAX;
 	if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
-		failed("the call itself has failed", "%s at point %lu", pair.first->name,
-		       pair.point);
-	judge_tail();
+		failed("the call itself has failed", "%s at step %lu", pair.first->name,
+		       pair.step);
+	check_commit();
 	return explored.nfailed == before;
 }

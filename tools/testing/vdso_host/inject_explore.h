@@ -18,7 +18,7 @@ extern const char * const start_names[];
 
 /* The lengths of requests that are tried; and one more, if it is not among them. */
 extern size_t lens[MAX_LENS], nlens;
-void explore_len(size_t len);
+void explore_add_len(size_t len);
 
 #define MAX_REASONS	16
 #define MAX_WHY		96
@@ -38,19 +38,19 @@ extern struct explored {
 void explore_reset(void);
 
 /*
- * Thin the points out: to every so manieth outside of a core, and fewer inside. NULL: all
+ * Thin the steps out: to every so manieth outside of a core, and fewer inside. NULL: all
  * of them. Returns whether it is a number.
  */
-bool explore_thin(const char *every);
+bool explore_set_sampling(const char *every);
 
 /* How many calls of a sample are left, where @all is for one that is not thinned out. */
-unsigned long explore_thinned(unsigned long all);
+unsigned long explore_sampled(unsigned long all);
 
 /* @event at each instruction. Returns whether all went well. */
 bool explore(const struct event *event, enum start start, size_t len);
 
 void explore_seed(uint64_t seed);
-uint64_t explore_draw(uint64_t below);
+uint64_t explore_random(uint64_t below);
 
 /* An event of @first at some instruction, and one of @second at several others. */
 bool explore_pairs(const struct event * const *first, size_t nfirst,

@@ -3,7 +3,7 @@
  * What can happen to a state between any two instructions of a call: rules (f),
  * (g) and (i), at every instruction, and at two of them.
  *
- * Of locked states, drop means that this is a child of a fork from here on: testbed_lose().
+ * Of locked states, drop means that this is a child of a fork from here on: testbed_drop().
  *
  * VDSO_CORE names the core. STEP_EVERY thins the instructions out: to every so manieth
  * of those outside of a core, and fewer inside; without it, it is every single one.
@@ -48,21 +48,21 @@ FIXTURE_SETUP(inject)
 		.state = testbed.state,
 		.state_len = STATE_SIZE,
 		.rng = testbed.rng,
-		.layout = { .pass = PASS },
-		.ours = true,
-		.whole = PASS_SIZE,
+		.layout = { .iteration_blocks = ITERATION_BLOCKS },
+		.is_hosted = true,
+		.whole = ITERATION_SIZE,
 		.part_left = PART_LEFT,
 	};
 	ASSERT_GE(MAX_STATE, STATE_SIZE);
 
 	const size_t all[] = {
 		1, 4, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1, SECOND_KEY,
-		3 * PASS_SIZE + 17,
+		3 * ITERATION_SIZE + 17,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		explore_len(all[i]);
-	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY")));
+		explore_add_len(all[i]);
+	ASSERT_TRUE(explore_set_sampling(getenv("STEP_EVERY")));
 }
 
 FIXTURE_TEARDOWN(inject)
@@ -178,7 +178,7 @@ TEST_F_TIMEOUT(inject, dropped_at_page_edges, LIMIT)
 TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 {
 	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
-	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
+	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_sampled(ALL_CALLS);
 	/* The last one is of locked states. */
 	const size_t nevents = ARRAY_SIZE(events) - !testbed.pool;
 	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
@@ -187,8 +187,8 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 	explore_reset();
 	explore_seed(random);
 	for (unsigned long i = 0; i < n; i++) {
-		enum start start = explore_draw(3);
-		size_t len = lens[explore_draw(nlens)];
+		enum start start = explore_random(3);
+		size_t len = lens[explore_random(nlens)];
 
 		explore_pairs(events, nevents, events, nevents, start, len);
 	}

@@ -51,7 +51,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 	r->len = len;
 	r->flags = flags;
 	r->generation = mock->rng ? mock->rng->generation : 0;
-	r->may_keep = !mock->may_keep || mock->may_keep();
+	r->may_hold_keys = !mock->may_hold_keys || mock->may_hold_keys();
 	r->is_key = buffer >= mock->states &&
 		    buffer < mock->states + mock->states_len;
 	memcpy(key + 8, &n, sizeof(n));
@@ -72,7 +72,7 @@ static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 
 	(void)sig;
 	(void)info;
-	machine_return(ucontext, answer((void *)machine_argument(ucontext, 0),
+	machine_return_from_syscall(ucontext, answer((void *)machine_argument(ucontext, 0),
 					machine_argument(ucontext, 1),
 					machine_argument(ucontext, 2)));
 	if (mock->hook)
@@ -91,7 +91,7 @@ bool mock_open_text(const void *text, size_t text_len, const void *states,
 
 	mock = mmap(NULL, sizeof(*mock), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (mock == MAP_FAILED || sigaction(MACHINE_CAUGHT, &sa, NULL)) {
+	if (mock == MAP_FAILED || sigaction(MACHINE_SYSCALL_SIGNAL, &sa, NULL)) {
 		fprintf(stderr, "mock: %s\n", strerror(errno));
 		return false;
 	}

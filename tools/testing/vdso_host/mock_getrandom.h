@@ -29,7 +29,7 @@ struct mock_request {
 	size_t len;
 	unsigned int flags;
 	uint64_t generation;	/* that was published then; 0 where that is not known */
-	bool may_keep;		/* the states' memory is as it has to be for keys */
+	bool may_hold_keys;		/* the states' memory is as it has to be for keys */
 	uint8_t bytes[4096];	/* the first of those that were the answer */
 };
 
@@ -47,7 +47,7 @@ struct mock {
 	const void *states;	/* where states are */
 	size_t states_len;
 	const struct vdso_rng_data *rng;	/* NULL: the kernel's, wherever it is */
-	bool (*may_keep)(void);	/* NULL: it always is */
+	bool (*may_hold_keys)(void);	/* NULL: it always is */
 	struct mock_request requests[MOCK_REQUESTS];
 };
 

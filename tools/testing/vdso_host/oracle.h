@@ -21,7 +21,7 @@ struct oracle {
 };
 
 /* From now on the generators' core makes a multiple of @blocks with a key. */
-void oracle_set_pass(size_t blocks);
+void oracle_set_iteration(size_t blocks);
 
 /* Go on from where @state is. */
 void oracle_load(struct oracle *o, const struct vgetrandom_state *state);

@@ -80,21 +80,21 @@ FIXTURE_SETUP(own)
 		.state = testbed.state,
 		.state_len = own.state_size,
 	};
-	ASSERT_TRUE(explore_thin("64"));
+	ASSERT_TRUE(explore_set_sampling("64"));
 	/* The running kernel may reseed in the middle: not twice in a row. */
 	ASSERT_TRUE(find_layout() || find_layout()) {
 		TH_LOG("not a generator that is known, with states of %zu bytes: %s",
 		       own.state_size, explored.first);
 	}
 	inject.shared->cases = cases;
-	batch = layout_batch(&inject.subject.layout);
+	batch = layout_batch_size(&inject.subject.layout);
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
-		explore_len(some[i]);
-	explore_len(batch - 1);
-	explore_len(batch);
-	explore_len(batch + 1);
-	explore_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
-	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY") ?: "1"));
+		explore_add_len(some[i]);
+	explore_add_len(batch - 1);
+	explore_add_len(batch);
+	explore_add_len(batch + 1);
+	explore_add_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
+	ASSERT_TRUE(explore_set_sampling(getenv("STEP_EVERY") ?: "1"));
 }
 
 FIXTURE_TEARDOWN(own)
@@ -142,15 +142,15 @@ TEST_F_TIMEOUT(own, two_events_at_sampled_instructions, LIMIT)
 		&drop, &forks, &handler, &handler_forks,
 	};
 	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
-	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
+	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_sampled(ALL_CALLS);
 	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
 
 	TH_LOG("SEED=%llu, %lu calls", random, n);
 	explore_seed(random);
 	explore_reset();
 	for (unsigned long i = 0; i < n; i++) {
-		enum start start = explore_draw(3);
-		size_t len = lens[explore_draw(nlens)];
+		enum start start = explore_random(3);
+		size_t len = lens[explore_random(nlens)];
 
 		explore_pairs(events, ARRAY_SIZE(events), events, ARRAY_SIZE(events),
 			      start, len);
@@ -162,8 +162,8 @@ TEST_F_TIMEOUT(own, two_events_at_sampled_instructions, LIMIT)
 	explore_seed(random);
 	explore_reset();
 	for (unsigned long i = 0; i < n; i++)
-		explore_pairs(events, 1, events + 2, 1, explore_draw(3),
-			      lens[explore_draw(nlens)]);
+		explore_pairs(events, 1, events + 2, 1, explore_random(3),
+			      lens[explore_random(nlens)]);
 	report(_metadata, "drop, and later a handler");
 	EXPECT_LT(0, explored.tried);
 }

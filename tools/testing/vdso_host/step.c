@@ -17,18 +17,18 @@ static struct {
 	uintptr_t text, text_end;
 	step_fn fn;
 	void *arg;
-	unsigned long points;
+	unsigned long steps;
 	bool active;		/* stepping, and not inside of fn */
 	uintptr_t entered;	/* with this stack pointer */
 } run;
 
-void step_point(const void *ip)
+void step_here(const void *ip)
 {
 	if (!run.active)
 		return;
 	/* What fn calls of the vDSO is not part of the call that is stepped. */
 	run.active = false;
-	run.active = run.fn(run.points++, ip, run.arg);
+	run.active = run.fn(run.steps++, ip, run.arg);
 }
 
 static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
@@ -42,7 +42,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	if (ip >= run.text && ip < run.text_end) {
 		if (!run.entered)
 			run.entered = regs[REG_RSP];
-		step_point((void *)ip);
+		step_here((void *)ip);
 	} else if (run.entered && (uintptr_t)regs[REG_RSP] > run.entered) {
 		/* Not in a function of libc's, that it has called. */
 		run.active = false;
@@ -83,18 +83,18 @@ bool step_open(const struct vdso_host *host)
 
 ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 		  void *state, size_t state_len, step_fn step, void *arg,
-		  unsigned long *points)
+		  unsigned long *steps)
 {
 	ssize_t ret;
 
 	run.fn = step;
 	run.arg = arg;
-	run.points = 0;
+	run.steps = 0;
 	run.entered = 0;
 	run.active = true;
 	set_trap_flag(TRAP_FLAG);
 	ret = fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
-	*points = run.points;
+	*steps = run.steps;
 	return ret;
 }

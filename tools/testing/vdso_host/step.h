@@ -19,11 +19,11 @@ typedef ssize_t (*vgetrandom_fn)(void *buffer, size_t len, unsigned int flags,
 				 void *state, size_t state_len);
 
 /*
- * @point: how many points the call had before this one; @ip: the instruction that
+ * @step: how many steps the call had before this one; @ip: the instruction that
  * comes next. Runs in the signal handler. Returns false to let the call run on to
  * its end without stepping.
  */
-typedef bool (*step_fn)(unsigned long point, const void *ip, void *arg);
+typedef bool (*step_fn)(unsigned long step, const void *ip, void *arg);
 
 /* Once in a process: the handler, and the alternate stack that it runs on. */
 bool step_open(const struct vdso_host *host);
@@ -32,14 +32,14 @@ bool step_open(const struct vdso_host *host);
 bool step_open_text(const void *text, size_t len);
 
 /*
- * Call @fn with @step called at each point. Returns what @fn returns; in @points
- * how many points there were, unless @step has returned false.
+ * Call @fn with @step called at each step. Returns what @fn returns; in @steps
+ * how many steps there were, unless @step has returned false.
  */
 ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 		  void *state, size_t state_len, step_fn step, void *arg,
-		  unsigned long *points);
+		  unsigned long *steps);
 
-/* For the handler of another signal: this is a point too. */
-void step_point(const void *ip);
+/* For the handler of another signal: this is a step too. */
+void step_here(const void *ip);
 
 #endif /* _STEP_H */

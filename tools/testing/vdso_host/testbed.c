@@ -21,8 +21,8 @@ bool testbed_set_core(const char *name)
 {
 	if (vdso_host_set_core(testbed.host, name))
 		return false;
-	testbed.pass = vdso_host_cores[vdso_host_rng(testbed.host)->core].blocks;
-	oracle_set_pass(testbed.pass);
+	testbed.iteration_blocks = vdso_host_cores[vdso_host_rng(testbed.host)->core].blocks;
+	oracle_set_iteration(testbed.iteration_blocks);
 	return true;
 }
 
@@ -97,7 +97,7 @@ bool testbed_open(void)
 	if (!testbed_open_library() || !(testbed.pool || testbed_open_page(STATE_SIZE)) ||
 	    !mock_open(testbed.host, testbed.page, PAGE))
 		return false;
-	mock->may_keep = testbed.pool ? testbed_may_hold_keys : NULL;
+	mock->may_hold_keys = testbed.pool ? testbed_may_hold_keys : NULL;
 	return true;
 }
 
@@ -140,12 +140,12 @@ void testbed_start(enum start start)
 	uint8_t buffer[VGETRANDOM_KEYSTREAM_SIZE];
 
 	testbed_restore();
-	testbed_lose();
+	testbed_drop();
 	if (start == EMPTY)
 		return;
 	testbed_restore();
 	/* A whole pass leaves the one that is made for the batch untouched. */
-	testbed_call(buffer, PASS_SIZE, 0);
+	testbed_call(buffer, ITERATION_SIZE, 0);
 	if (start == PARTLY_USED)
 		testbed_call(buffer, BATCH - PART_LEFT, 0);
 }

@@ -25,12 +25,12 @@
 
 #define PAGE		4096
 #define STATE_SIZE	sizeof(struct vgetrandom_state)
-#define PASS		testbed.pass	/* the core makes a multiple of that many blocks */
-#define PASS_SIZE	(PASS * VGETRANDOM_BLOCK_SIZE)
-#define BATCH		(PASS_SIZE - VGETRANDOM_KEY_SIZE)	/* the most that is in one */
+#define ITERATION_BLOCKS		testbed.iteration_blocks	/* the core makes a multiple of that many blocks */
+#define ITERATION_SIZE	(ITERATION_BLOCKS * VGETRANDOM_BLOCK_SIZE)
+#define BATCH		(ITERATION_SIZE - VGETRANDOM_KEY_SIZE)	/* the most that is in one */
 
 /* From a state without a batch: what is left of the last block needs another key. */
-#define SECOND_KEY	(PASS_SIZE - 10)
+#define SECOND_KEY	(ITERATION_SIZE - 10)
 
 #define MAX_REPLAY	4096	/* the longest request that is compared with the oracle */
 #define CANARY		0x5a
@@ -38,7 +38,7 @@
 extern struct testbed {
 	struct vdso_host *host;
 	vgetrandom_fn fn;
-	size_t pass;
+	size_t iteration_blocks;
 	size_t state_size;
 	struct vdso_rng_data *rng;
 	uint8_t *page;			/* where states are */
@@ -80,7 +80,7 @@ void testbed_place(enum place place);
  * The states are lost. Droppable ones have been dropped. Locked ones never are: this is the
  * child of a fork from here on, whose states are zeros, and not locked.
  */
-void testbed_lose(void);
+void testbed_drop(void);
 
 /* As the library has left it at its start. */
 void testbed_restore(void);
@@ -92,7 +92,7 @@ pid_t testbed_fork(void);
 bool testbed_may_hold_keys(void);
 
 /* From now on this process may lock no more memory; or it may again. */
-void testbed_limit(bool limited);
+void testbed_limit_locking(bool limited);
 
 /* Are all bytes of the page but the state's as testbed_place() left them? */
 bool testbed_canaries_ok(void);

@@ -6,15 +6,15 @@
  *	MACHINE_ELF		what ELF files call it
  *	MACHINE_BASELINE	a feature that all of them have, for tables of cores
  *	MACHINE_STATE_ALIGN	states may be at multiples of this
- *	MACHINE_CAUGHT		the signal of machine_catch_getrandom()
+ *	MACHINE_SYSCALL_SIGNAL		the signal of machine_catch_getrandom()
  *	machine_has(feature)	has this one a feature of such a table?
  *	machine_breakpoint	an instruction that raises SIGTRAP
  *
  * And of a signal's context:
  *
  *	machine_argument(c, n)	argument 0, 1 or 2 of the function or system call that begins
- *	machine_return(c, v)	the system call has been made, and returns this
- *	machine_leave(c)	the function that begins returns to its caller at once
+ *	machine_return_from_syscall(c, v)	the system call has been made, and returns this
+ *	machine_return_early(c)	the function that begins returns to its caller at once
  *	machine_ip(c)		the instruction that comes next
  */
 #ifndef _MACHINE_H
@@ -31,7 +31,7 @@
 #endif
 
 /*
- * From now on MACHINE_CAUGHT is raised by each getrandom system call of @text instead. Once
+ * From now on MACHINE_SYSCALL_SIGNAL is raised by each getrandom system call of @text instead. Once
  * in a process. Says why on stderr if it returns false.
  */
 bool machine_catch_getrandom(const void *text, size_t len);
