@@ -123,6 +123,16 @@ step()
 	printf '  %s: done (%d s)\n' "$title" $((SECONDS - begin))
 }
 
+# project_files: the files that git has or would add; in a tarball, all but build/.
+project_files()
+{
+	if [[ -e $ROOT/.git ]]; then
+		git -C "$ROOT" ls-files --cached --others --exclude-standard
+	else
+		(cd "$ROOT" && find . -path ./build -prune -o -type f -printf '%P\n')
+	fi
+}
+
 # repo_files: every file of the repository that goes into a kernel tree, sorted, by the
 # names that they have for Linux 6.1; FILE.patch for an edit of FILE. Not from git: a
 # tarball of the project works.
