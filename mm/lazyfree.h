@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * MADV_FREE of large folios, whole: mm/lazyfree.c.
+ * MADV_FREE of large folios without splitting them: see mm/lazyfree.c.
  */
 #ifndef _MM_LAZYFREE_H
 #define _MM_LAZYFREE_H
@@ -11,14 +11,15 @@
 struct mmu_gather;
 
 /**
- * lazyfree_is_others - does this small folio belong to somebody else too?
- * @folio: mapped here; the lock of its page table is held, so that a fork waits
+ * lazyfree_is_shared - does another process map this small folio too?
+ * @folio: the folio; the caller holds the lock of the page table that maps it, so that no
+ *	   fork() can add a mapping
  *
- * A page that was read from swap may be clean, in no swap cache, and the only copy:
- * its place on swap is given back at once if the device is fast. A child that frees
- * it would free its parent's.
+ * MADV_FREE must not free a shared folio, even if it is clean and not in the swap cache. It
+ * may be the only copy: a read from a fast swap device frees the swap slot at once. A child
+ * that frees the folio would free its parent's data.
  */
-static inline bool lazyfree_is_others(struct folio *folio)
+static inline bool lazyfree_is_shared(struct folio *folio)
 {
 	return folio_mapcount(folio) != 1;
 }
@@ -26,9 +27,9 @@ static inline bool lazyfree_is_others(struct folio *folio)
 #ifdef CONFIG_LAZYFREE_LARGE_FOLIO
 
 /**
- * struct lazyfree_walk - what madvise() hands to its walk of the page tables
- * @tlb: collects what is to be flushed
- * @end: where the range of the advice ends, in this mapping
+ * struct lazyfree_walk - private data of the page table walk of MADV_FREE
+ * @tlb: collects the TLB entries to flush
+ * @end: the end of the range in this VMA
  */
 struct lazyfree_walk {
 	struct mmu_gather *tlb;
