@@ -296,6 +296,17 @@ mirror()
 		awk -F'|' -v label="$1" '$1 == "Debian" && $2 == label { print $3; exit }'
 }
 
+# private_apt DIR PROGRAM ARG...: apt-get or apt-cache with the sources in DIR/sources.list, and
+# with lists and a cache below DIR, so that those of the machine stay as they are.
+private_apt()
+{
+	mkdir -p "$1/lists/partial" "$1/archives/partial"
+	"$2" -o Dir::Etc::sourcelist="$1/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::State::lists="$1/lists" -o Dir::Cache="$1" \
+		-o APT::Sandbox::User="$(id -un)" -o APT::Update::Error-Mode=any \
+		-o Acquire::Languages=none "${@:3}"
+}
+
 # linux_source: the plain kernel to start from.
 linux_source()
 {
