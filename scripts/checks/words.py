@@ -254,7 +254,7 @@ def main():
     allowed = [[*fields, False] for fields in table(os.path.join(HERE, "words.allowed"), 3)]
     bad = False
     for name in names[whole:]:
-        # Not one that is removed and not yet committed.
+        # A file may be removed but not yet committed.
         if not os.path.isfile(name):
             if whole:
                 continue
@@ -271,7 +271,7 @@ def main():
             bad = True
     for exception in allowed:
         if whole and not exception[3]:
-            print(f"words.allowed: nothing needs '{exception[0]} {exception[1]}'")
+            print(f"words.allowed: unused exception '{exception[0]} {exception[1]}'; remove it")
             bad = True
     return bad
 
