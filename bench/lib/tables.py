@@ -310,8 +310,8 @@ def lib(found):
         least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
                  if how == "least"}
         parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU: without the module, "
-                  "with it, and without\nit again, to show the noise. In brackets: time relative to the "
-                  "first column.",
+                  "with it, and without\nit again, to show the noise. In brackets: time relative "
+                  "to the first column.",
                   markdown(["bytes", "no module", "module loaded", "no module"],
                            [[str(size), f"{without:.0f} ns",
                              *(f"{ns:.0f} ns ({ns / without:.3f}x)" for ns in others)]
