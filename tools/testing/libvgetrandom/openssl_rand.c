@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * libcrypto with our provider: what its functions for random bytes do. OPENSSL_CONF names a
- * configuration that is "on".
+ * libcrypto's functions for random bytes with the provider "vgetrandom". OPENSSL_CONF names a
+ * configuration in which `vgetrandom openssl on` has enabled it.
  *
- * The program does not know of the library: libcrypto loads it with the module. But it has a
- * vgetrandom() of its own, which the module finds first, counts, and calls the library's.
+ * The program is not linked with the library: libcrypto loads it with the provider's module. The
+ * module calls this program's vgetrandom(), which counts and then calls the library's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -55,13 +55,13 @@ static const char *provider_of(EVP_RAND_CTX *ctx)
 	return OSSL_PROVIDER_get0_name(EVP_RAND_get0_provider(EVP_RAND_CTX_get0_rand(ctx)));
 }
 
-/* @len bytes by the function @ask: they are new, and all were requested from the library. */
-static void draw_from_library(int (*ask)(unsigned char *buf, int len), int len)
+/* Draw @len bytes with @fill: they must be new, and all come from the library. */
+static void draw_from_library(int (*fill)(unsigned char *buf, int len), int len)
 {
 	unsigned char buf[1000] = { 0 };
 	unsigned long before = atomic_load(&bytes);
 
-	check(ask(buf, len) == 1);
+	check(fill(buf, len) == 1);
 	check(atomic_load(&bytes) - before == (unsigned long)len);
 	test_unseen(buf, (size_t)len);
 }
@@ -117,7 +117,7 @@ TEST(added_entropy_and_reseeds_succeed_and_change_nothing)
 	check(EVP_RAND_reseed(ctx, 1, buf, sizeof(buf), NULL, 0) == 1);
 	check(atomic_load(&requests) == before && RAND_status() == 1);
 	draw_from_library(RAND_bytes, 32);
-	/* Nor does additional input. */
+	/* Additional input changes nothing either. */
 	for (int i = 0; i < 2; i++) {
 		check(EVP_RAND_generate(ctx, buf, sizeof(buf), 256, 0, input, sizeof(input)) == 1);
 		test_unseen(buf, sizeof(buf));
@@ -142,7 +142,7 @@ TEST(prediction_resistance_uses_the_system_call)
 		test_unseen(buf, sizeof(buf));
 	}
 	check(atomic_load(&requests) == before);
-	/* A failure of the system call is reported. */
+	/* If the system call fails, an error is queued. */
 	test_filter(getrandom_only, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 	check(EVP_RAND_generate(ctx, buf, sizeof(buf), 256, 1, NULL, 0) == 0);
 	check(ERR_get_error_all(NULL, NULL, NULL, &data, &flags));
@@ -214,7 +214,7 @@ TEST(a_private_context_uses_the_provider_if_it_loads_the_configuration)
 	OSSL_LIB_CTX_free(ctx);
 }
 
-/* A DRBG of the program's own is seeded from ours, again after a fork. */
+/* A DRBG that the program creates is seeded by the provider, and again when it reseeds. */
 TEST(the_provider_may_seed_a_generator_of_openssl)
 {
 	EVP_RAND *rand = EVP_RAND_fetch(NULL, "HMAC-DRBG", NULL);
@@ -272,13 +272,13 @@ TEST(threads_get_different_bytes)
 	check(atomic_load(&bytes) == 8 * 1000 * 32);
 }
 
-/* With the module missing: as if there had never been one. */
+/* The provider's module is missing: the configuration must have no effect. */
 PART(openssl_uses_its_default_generator)
 {
 	draw_from_default(NULL);
 }
 
-/* With a FIPS provider, and fips=yes for all that the program does, or for this context. */
+/* OpenSSL's FIPS provider, with fips=yes in the configuration or set by the program. */
 PART(fips_stays_openssl_s)
 {
 	unsigned char buf[16];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Without a vDSO, or with one whose function is not usable, and without a page of the module
- * that is: all requests are answered, by the kernel itself.
+ * No usable vDSO function, and no usable page of the module: all requests succeed as system
+ * calls.
  */
 #define _GNU_SOURCE
 #include <errno.h>
