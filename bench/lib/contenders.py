@@ -63,30 +63,26 @@ def openssl(directory):
     """The environment of programs that use OpenSSL without the provider, and with it; the latter is
     {} if the provider is not built. The files are made in a directory."""
     def command(word, config):
-        return subprocess.run([os.path.join(places.BUILD, "lib/vgetrandom"), "openssl", word,
-                               config], check=False, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, env={**os.environ, **env}).returncode
+        return subprocess.run([os.path.join(directory, "vgetrandom"), "openssl", word, config],
+                              check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env={**os.environ, **env}).returncode
 
-    built, copy = (os.path.join(where, PROVIDER)
-                   for where in (os.path.join(places.BUILD, "lib"), directory))
-    os.makedirs(os.path.dirname(copy), exist_ok=True)
+    built = os.path.join(places.BUILD, "lib")
+    os.makedirs(os.path.join(directory, os.path.dirname(PROVIDER)), exist_ok=True)
     env = {"LD_LIBRARY_PATH": directory}
     off, on = (shutil.copy("/etc/ssl/openssl.cnf", os.path.join(directory, f"{word}.cnf"))
                for word in ("off", "on"))
-    if not os.path.exists(built):
+    if not os.path.exists(os.path.join(built, PROVIDER)):
         return {"OPENSSL_CONF": off}, {}
-    shutil.copy(built, copy)
+    # The command writes the path of the provider beside itself.
+    for name in ("vgetrandom", PROVIDER):
+        shutil.copy(os.path.join(built, name), os.path.join(directory, name))
     shutil.copy(places.LIBRARY, os.path.join(directory, "libvgetrandom.so.0"))
     # The system's configuration may have the provider on or off.
     for config in (off, on):
         command("off", config)
     if command("on", on):
         places.die("the OpenSSL provider cannot be turned on")
-    with open(on, "r+", encoding="utf-8") as file:
-        text = file.read().replace(built, copy)
-        file.seek(0)
-        file.write(text)
-        file.truncate()
     return {"OPENSSL_CONF": off}, {"OPENSSL_CONF": on, **env}
 
 

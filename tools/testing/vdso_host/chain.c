@@ -23,7 +23,7 @@ bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len)
 		if (s->id == id && from < s->to && s->from < from + len)
 			return false;
 	}
-	/* Not to be forgotten: a test that does so has to be changed. */
+	/* Raise the limit for a test that gets here. */
 	if (spans->n == MAX_SPANS)
 		abort();
 	spans->span[spans->n++] = (struct span){ id, from, from + len };
@@ -57,7 +57,7 @@ void chain_rekey(struct chain *c, const uint8_t *key, uint64_t generation)
 	c->valid = true;
 }
 
-/* Ours hands out the batch from its end, the other from its start. */
+/* This project's generator takes bytes from the end of the batch, Linux 6.11's from its start. */
 static void take_from_batch(struct chain *c, const struct layout *layout, uint8_t *out,
 			    size_t len, struct spans *spans)
 {

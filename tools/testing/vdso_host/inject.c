@@ -24,19 +24,19 @@ static struct {
 static struct {
 	pid_t pid;
 	const char *name, *what;
-} count;
+} report;
 
 static void print_cases(void)
 {
 	const struct inject_shared *shared = inject.shared;
 
-	if (getpid() != count.pid)
+	if (getpid() != report.pid)
 		return;
 	fflush(NULL);
 	if (shared->cases)
-		printf("# %s: %lu (%s)\n", count.name, shared->cases, count.what);
+		printf("# %s: %lu (%s)\n", report.name, shared->cases, report.what);
 	if (shared->pairs)
-		printf("# %s with two events: %lu\n", count.name, shared->pairs);
+		printf("# %s with two events: %lu\n", report.name, shared->pairs);
 }
 
 void inject_count_cases(const char *name, const char *what)
@@ -50,9 +50,9 @@ void inject_count_cases(const char *name, const char *what)
 		exit(1);
 	}
 	inject.shared = shared;
-	count.pid = getpid();
-	count.name = name;
-	count.what = what;
+	report.pid = getpid();
+	report.name = name;
+	report.what = what;
 	atexit(print_cases);
 }
 
@@ -66,27 +66,28 @@ static uint64_t generation(void)
 	return inject.subject.rng ? inject.subject.rng->generation : 0;
 }
 
-static void begin_call(struct call_record *m, uint8_t *buffer, size_t len, unsigned int flags)
+static void begin_call(struct call_record *record, uint8_t *buffer, size_t len,
+		       unsigned int flags)
 {
 	const struct vgetrandom_state *state = inject.subject.state;
 
-	m->buffer = buffer;
-	m->len = len;
-	m->flags = flags;
-	m->from = mock_count();
-	m->in_use = inject.subject.is_hosted && (state->owner || testbed_thread_in_use());
-	m->ready = is_ready();
-	m->generation = generation();
+	record->buffer = buffer;
+	record->len = len;
+	record->flags = flags;
+	record->from = mock_count();
+	record->in_use = inject.subject.is_hosted && (state->owner || testbed_thread_in_use());
+	record->ready = is_ready();
+	record->generation = generation();
 }
 
-static void end_call(struct call_record *m, ssize_t ret)
+static void end_call(struct call_record *record, ssize_t ret)
 {
-	m->ret = ret;
-	m->to = mock_count();
-	m->may_hold_keys = testbed_may_hold_keys();
-	m->limited = inject.limited;
-	memcpy(m->out, m->buffer, m->len);
-	memcpy(m->after, inject.subject.state, inject.subject.state_len);
+	record->ret = ret;
+	record->to = mock_count();
+	record->may_hold_keys = testbed_may_hold_keys();
+	record->limited = inject.limited;
+	memcpy(record->out, record->buffer, record->len);
+	memcpy(record->after, inject.subject.state, inject.subject.state_len);
 }
 
 static struct log_entry *add_entry(char what, unsigned long step)
@@ -108,14 +109,14 @@ static struct log_entry *add_entry(char what, unsigned long step)
 static void call(char what, unsigned long step, size_t len, unsigned int flags)
 {
 	uint8_t buffer[INNER_CALL > NEXT_CALL ? INNER_CALL : NEXT_CALL];
-	struct call_record *m = &add_entry(what, step)->made;
+	struct call_record *record = &add_entry(what, step)->call;
 	const struct subject *s = &inject.subject;
 
-	begin_call(m, buffer, len, flags);
-	end_call(m, s->fn(buffer, len, flags, s->state, s->state_len));
+	begin_call(record, buffer, len, flags);
+	end_call(record, s->fn(buffer, len, flags, s->state, s->state_len));
 }
 
-/* A process that has just been forked goes on with what the one before it knew. */
+/* A process that has just been forked continues its parent's log. */
 static void new_history(void)
 {
 	static const struct itimerval limit = { .it_value.tv_sec = CPU_LIMIT };
@@ -132,7 +133,7 @@ static void new_history(void)
 	history->nlineage = n + 1;
 	inject.history = history;
 	inject.is_copy = true;
-	/* A call without an end is a failure, not a hang. */
+	/* A call that does not return fails the test and does not hang it. */
 	setitimer(ITIMER_PROF, &limit, NULL);
 }
 
@@ -146,11 +147,11 @@ static bool wait_for(pid_t pid, const char **why)
 	else if (WIFSIGNALED(status))
 		*why = strsignal(WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		*why = "a process that it has forked failed";
+		*why = "a forked process exited with an error";
 	return !*why;
 }
 
-/* Returns whether this is the child: not necessarily the process that fork() made. */
+/* Returns true in the process that acts as the child, which may be fork()'s parent. */
 static bool fork_here(unsigned long step, bool as_child, bool *ok)
 {
 	const struct vdso_rng_data rng = inject.subject.rng ? *inject.subject.rng : saved.rng;
@@ -163,7 +164,7 @@ static bool fork_here(unsigned long step, bool as_child, bool *ok)
 		new_history();
 		child = !as_child;
 	} else {
-		/* One after the other: what they do to the RNG is seen by both. */
+		/* One process at a time, because both share the RNG's data. */
 		*ok = wait_for(pid, &why);
 		if (inject.subject.rng)
 			*inject.subject.rng = rng;
@@ -232,14 +233,14 @@ bool inject_try(const struct event *event, unsigned long step, const char **why)
 void inject_undo(void)
 {
 	inject.shared->nhistories = saved.nhistories;
-	/* The record is a ring: what the copies have asked for is no longer needed. */
+	/* The record is a ring: make room by dropping the copies' requests. */
 	mock->count = saved.count;
 	if (inject.subject.rng)
 		*inject.subject.rng = saved.rng;
 }
 
-/* In a copy: the call has returned. */
-static void finish(ssize_t ret)
+/* In a copy, when the call has returned: call once more, and until the RNG is ready again. */
+static void finish_copy(ssize_t ret)
 {
 	struct history *history = inject.history;
 
@@ -255,8 +256,8 @@ static void finish(ssize_t ret)
 	_exit(0);
 }
 
-/* The state as it is to be before the call, made by calls whose keys are known. */
-static bool prepare(enum start start)
+/* Bring the state to @start by calls whose keys the mock knows. */
+static bool prepare_state(enum start start)
 {
 	const struct subject *s = &inject.subject;
 	size_t lens[] = { s->whole, layout_batch_size(&s->layout) - s->part_left };
@@ -303,15 +304,15 @@ ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
 	history->lineage[0].pid = getpid();
 	history->lineage[0].to = ~0U;
 	history->nlineage = 1;
-	/* A second time: the running kernel may have been reseeded in the middle. */
-	if (!prepare(start) && !prepare(start))
+	/* Try twice: the running kernel may have been reseeded in the middle. */
+	if (!prepare_state(start) && !prepare_state(start))
 		return -1;
 	begin_call(&history->outer, inject.out, len, 0);
 	mock->hook = step_here;
 	ret = step_call(s->fn, inject.out, len, 0, s->state, s->state_len, step, arg,
 			&inject.steps);
 	if (inject.is_copy)
-		finish(ret);
+		finish_copy(ret);
 	mock->hook = NULL;
 	return ret;
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The oracle: it knows every key that the kernel gave, to whom and when, and goes
- * through what a process has logged in the order in which it check_bytes place. At every
- * moment it knows the one chain of bytes that the process' state may hand out from, if
- * any: none once the page was dropped or wiped, and none of an older generation. So
- * bytes are right only if they come from a key that the kernel gave for this state, to
- * this process, and that is new enough; and only once. Then it looks for bytes that two
- * processes, or handlers in them, have been given.
+ * Checks the logs of inject.c against the keys that the mock kernel has returned.
  *
- * One thing is not logged: when the interrupted call check_bytes its bytes, if it did so from a
- * key that was there before. So that is tried at each place.
+ * A process' log is replayed in order. The replay knows at every entry which chain of bytes
+ * the state may return: none once the page was dropped or wiped, and none of an older
+ * generation. So bytes pass only if they come from a key that the kernel returned to this
+ * process, for this state, in the current generation. Afterwards the check looks for bytes
+ * that were returned twice, in one process or in two.
+ *
+ * The log does not say when the interrupted call took bytes from a key that was there
+ * before the call. So the replay tries each place between two entries.
  */
 #include <linux/random.h>
 #include <stdio.h>
@@ -20,17 +20,17 @@
 #define NONE (~0U)
 
 struct output {
-	unsigned int serial;		/* of the call; of the interrupted one NONE */
+	unsigned int serial;		/* of the call's entry; NONE for the interrupted call */
 	struct spans spans;
 };
 
 struct replay {
 	const struct history *history;
-	struct chain chain;			/* what the state has to give */
+	struct chain chain;		/* the bytes that the state may return */
 	uint64_t generation;
 	bool ready;
-	bool committed;			/* for an event, so it had its bytes before */
-	bool wiped_after_commit;		/* in the child, which has the parent's, then */
+	bool committed;			/* an event came after the call had all its bytes */
+	bool wiped_after_commit;	/* that was a fork: parent and child return the same */
 	unsigned long committed_at;
 	unsigned int noutputs;
 	struct output outputs[MAX_ENTRIES + 1];
@@ -38,17 +38,17 @@ struct replay {
 
 static struct spans *add_output(struct replay *replay, unsigned int serial)
 {
-	struct output *g = &replay->outputs[replay->noutputs++];
+	struct output *output = &replay->outputs[replay->noutputs++];
 
-	g->serial = serial;
-	g->spans.n = 0;
-	return &g->spans;
+	output->serial = serial;
+	output->spans.n = 0;
+	return &output->spans;
 }
 
-/* What one call asked the kernel for. */
+/* The requests that one call made to the kernel. */
 struct requests {
-	unsigned int nkeys, key;	/* the last one */
-	unsigned int fallback;		/* or NONE */
+	unsigned int nkeys, key;	/* number of the last request for a key */
+	unsigned int fallback;		/* number of the fallback system call, or NONE */
 	unsigned int others;
 };
 
@@ -66,31 +66,33 @@ static bool is_request_of(const struct history *history, unsigned int n)
 	return false;
 }
 
-/* Inside of one of the calls that have interrupted the outer one? */
+/* Was request @n made by one of the calls that interrupted the outer one? */
 static bool is_inner_request(const struct history *history, unsigned int n)
 {
 	for (unsigned int i = 0; i < history->nentries; i++)
-		if (is_call(&history->entries[i]) && n >= history->entries[i].made.from &&
-		    n < history->entries[i].made.to)
+		if (is_call(&history->entries[i]) && n >= history->entries[i].call.from &&
+		    n < history->entries[i].call.to)
 			return true;
 	return false;
 }
 
-static struct requests get_requests(const struct history *history, const struct call_record *m)
+static struct requests get_requests(const struct history *history,
+				    const struct call_record *call)
 {
 	struct requests a = { .fallback = NONE };
 
-	for (unsigned int n = m->from; n < m->to; n++) {
+	for (unsigned int n = call->from; n < call->to; n++) {
 		const struct mock_request *r = mock_request(n);
 
-		if (!is_request_of(history, n) || (m == &history->outer && is_inner_request(history, n)))
+		if (!is_request_of(history, n) ||
+		    (call == &history->outer && is_inner_request(history, n)))
 			continue;
 		if (r->is_key && r->len == VGETRANDOM_KEY_SIZE && !r->flags &&
 		    a.fallback == NONE) {
 			a.nkeys++;
 			a.key = n;
-		} else if (r->buffer == m->buffer && r->len == m->len &&
-			   r->flags == m->flags && a.fallback == NONE) {
+		} else if (r->buffer == call->buffer && r->len == call->len &&
+			   r->flags == call->flags && a.fallback == NONE) {
 			a.fallback = n;
 		} else {
 			a.others++;
@@ -99,28 +101,29 @@ static struct requests get_requests(const struct history *history, const struct 
 	return a;
 }
 
-/* Of bytes that are wrong: is it the worst that they could be? */
-static const char *wrong_bytes(const struct call_record *m, const char *otherwise)
+/* Say so if wrong bytes are the worst possible ones: known to an attacker. */
+static const char *wrong_bytes(const struct call_record *call, const char *otherwise)
 {
 	static const uint8_t zero[MAX_LEN];
-	struct chain c = { .valid = true };
+	struct chain zero_key = { .valid = true };
 	uint8_t out[MAX_LEN];
 
-	if (m->len >= 4 && !memcmp(m->out, zero, m->len))
-		return "zeros: those of a batch that was dropped";
-	chain_take(&c, &inject.subject.layout, out, m->len, NULL);
-	if (!memcmp(m->out, out, m->len < 32 ? m->len : 32))
-		return "bytes of a key of zeros";
+	if (call->len >= 4 && !memcmp(call->out, zero, call->len))
+		return "the call returned zeros: bytes of a dropped batch";
+	chain_take(&zero_key, &inject.subject.layout, out, call->len, NULL);
+	if (!memcmp(call->out, out, call->len < 32 ? call->len : 32))
+		return "the call returned bytes of an all-zero key";
 	return otherwise;
 }
 
 /*
- * The kernel's own goes on counting blocks when it starts over with a new key. That is
- * as good as any other way, and no secret: how many blocks there were is tried.
+ * Linux 6.11's generator keeps its block counter when it starts over with a new key, which
+ * is safe. So find the counter that explains the bytes.
  */
-static void find_counter(struct chain *chain, const struct call_record *m)
+static void find_counter(struct chain *chain, const struct call_record *call)
 {
-	unsigned int most = 2 * (m->len / VGETRANDOM_BLOCK_SIZE + inject.subject.layout.refill_blocks);
+	const size_t refill = inject.subject.layout.refill_blocks;
+	unsigned int most = 2 * (call->len / VGETRANDOM_BLOCK_SIZE + refill);
 	uint8_t want[MAX_LEN];
 
 	if (chain->left || chain->id)
@@ -129,44 +132,47 @@ static void find_counter(struct chain *chain, const struct call_record *m)
 		struct chain c = *chain;
 
 		c.counter = n;
-		chain_take(&c, &inject.subject.layout, want, m->len, NULL);
-		if (!memcmp(want, m->out, m->len)) {
+		chain_take(&c, &inject.subject.layout, want, call->len, NULL);
+		if (!memcmp(want, call->out, call->len)) {
 			chain->counter = n;
 			return;
 		}
 	}
 }
 
-static const char *check_bytes(struct replay *replay, const struct call_record *m, struct spans *spans)
+static const char *check_bytes(struct replay *replay, const struct call_record *call,
+			       struct spans *spans)
 {
 	uint8_t want[MAX_LEN];
 
 	if (!replay->chain.valid)
-		return wrong_bytes(m, "bytes that come from no key: the state was lost");
+		return wrong_bytes(call, "the call returned bytes of no key: the state was dropped");
 	if (replay->chain.generation != replay->generation)
-		return wrong_bytes(m, "bytes of an older generation");
+		return wrong_bytes(call, "the call returned bytes of an older generation");
 	if (!inject.subject.is_hosted)
-		find_counter(&replay->chain, m);
-	chain_take(&replay->chain, &inject.subject.layout, want, m->len, spans);
-	if (memcmp(want, m->out, m->len))
-		return wrong_bytes(m, "bytes that are not those of the key");
+		find_counter(&replay->chain, call);
+	chain_take(&replay->chain, &inject.subject.layout, want, call->len, spans);
+	if (memcmp(want, call->out, call->len))
+		return wrong_bytes(call, "the call returned other bytes than its key's");
 	return NULL;
 }
 
-static const char *check_fallback(const struct call_record *m, unsigned int n, struct spans *spans)
+static const char *check_fallback(const struct call_record *call, unsigned int n,
+				  struct spans *spans)
 {
 	const struct mock_request *r = mock_request(n);
 	uint64_t id;
 
 	memcpy(&id, r->bytes, sizeof(id));
-	spans_add(spans, id, 0, m->len);
-	return memcmp(m->out, r->bytes, m->len) ? "other bytes than the system call's" : NULL;
+	spans_add(spans, id, 0, call->len);
+	return memcmp(call->out, r->bytes, call->len) ?
+	       "the call returned other bytes than the system call" : NULL;
 }
 
-/* The kernel refuses to lock states' memory: then only the system call is right. */
-static bool is_locking_refused(const struct call_record *m)
+/* If the kernel refuses to lock the states' memory, the call must use the system call. */
+static bool is_locking_refused(const struct call_record *call)
 {
-	return !m->may_hold_keys && m->limited;
+	return !call->may_hold_keys && call->limited;
 }
 
 static const char *load_key(struct replay *replay, unsigned int key)
@@ -174,42 +180,42 @@ static const char *load_key(struct replay *replay, unsigned int key)
 	const struct mock_request *r = mock_request(key);
 
 	chain_rekey(&replay->chain, r->bytes, r->generation);
-	return r->may_hold_keys ? NULL : "a key in memory that is not locked";
+	return r->may_hold_keys ? NULL : "the call stored a key in memory that is not locked";
 }
 
-/* A handler's call, or one after it all: nothing happens in the course of it. */
+/* A handler's call, or one after the interrupted call: no event happens during it. */
 static const char *check_call(struct replay *replay, const struct log_entry *entry)
 {
-	const struct call_record *m = &entry->made;
+	const struct call_record *call = &entry->call;
 	struct spans *spans = add_output(replay, entry->serial);
-	const struct requests a = get_requests(replay->history, m);
+	const struct requests a = get_requests(replay->history, call);
 	bool has_valid_key = replay->chain.valid && replay->chain.generation == replay->generation;
 	const char *why = NULL;
 
-	if (m->ret != (ssize_t)m->len)
-		return "a call has failed";
+	if (call->ret != (ssize_t)call->len)
+		return "a call failed";
 	if (a.others || a.nkeys > 1)
-		return "a call asks the kernel for something else, or too often";
+		return "a call made more requests than one key or one system call";
 	if (a.fallback != NONE) {
 		if (a.nkeys)
-			return "a call asks for a key, and then makes the system call";
-		if (inject.subject.is_hosted && !m->in_use && m->ready && !is_locking_refused(m))
-			return "a system call without need";
-		return check_fallback(m, a.fallback, spans);
+			return "an undisturbed call asked for a key and fell back";
+		if (inject.subject.is_hosted && !call->in_use && call->ready && !is_locking_refused(call))
+			return "a call fell back to the system call without need";
+		return check_fallback(call, a.fallback, spans);
 	}
-	if (m->in_use)
-		return "in use, and the call is no system call";
-	if (!m->ready)
-		return "not ready, and the call is no system call";
+	if (call->in_use)
+		return "the state was in use, and the call did not fall back";
+	if (!call->ready)
+		return "the RNG was not ready, and the call did not fall back";
 	if (a.nkeys) {
 		if (has_valid_key && !replay->chain.may_rekey && inject.subject.is_hosted)
-			return "a new key without need";
+			return "a call asked for a new key without need";
 		why = load_key(replay, a.key);
 	}
-	return why ? why : check_bytes(replay, m, spans);
+	return why ? why : check_bytes(replay, call, spans);
 }
 
-/* How often has the interrupted call lost its state, or found it stale, before @n? */
+/* How often was the interrupted call's state dropped or made stale before request @n? */
 static unsigned int invalidations_before(const struct history *history, unsigned int n)
 {
 	unsigned long last = ~0UL;
@@ -228,34 +234,34 @@ static unsigned int invalidations_before(const struct history *history, unsigned
 
 static const char *check_outer(struct replay *replay, const struct requests *a)
 {
-	const struct call_record *m = &replay->history->outer;
+	const struct call_record *call = &replay->history->outer;
 	struct spans *spans = add_output(replay, NONE);
 	const char *why = NULL;
 
 	if (a->fallback != NONE) {
-		/* It gives up when it has lost two attempts; or it has not begun any. */
-		if (inject.subject.is_hosted && replay->ready && !is_locking_refused(m) &&
+		/* It may fall back after two invalidated attempts, or without any attempt. */
+		if (inject.subject.is_hosted && replay->ready && !is_locking_refused(call) &&
 		    invalidations_before(replay->history, a->fallback) < 2)
-			return "a system call without need";
+			return "the call fell back to the system call without need";
 		replay->chain.may_rekey = true;
-		return check_fallback(m, a->fallback, spans);
+		return check_fallback(call, a->fallback, spans);
 	}
 	if (a->nkeys) {
 		if (inject.subject.is_hosted && inject.before.valid &&
 		    !invalidations_before(replay->history, a->key))
-			return "a new key without need";
+			return "the call asked for a new key without need";
 		why = load_key(replay, a->key);
 	}
-	return why ? why : check_bytes(replay, m, spans);
+	return why ? why : check_bytes(replay, call, spans);
 }
 
-/* What happens after the call has taken its bytes is too late only if it has them all. */
+/* An event after the call took its bytes is harmless only if the buffer has them all. */
 static const char *check_committed(struct replay *replay, const struct log_entry *entry)
 {
-	const struct call_record *m = &replay->history->outer;
+	const struct call_record *call = &replay->history->outer;
 
-	if (memcmp(entry->out, m->out, m->len))
-		return "bytes of a key from before the event";
+	if (memcmp(entry->out, call->out, call->len))
+		return "the call returned bytes of a key from before the event";
 	if (!replay->committed)
 		replay->committed_at = entry->step;
 	replay->committed = true;
@@ -263,29 +269,30 @@ static const char *check_committed(struct replay *replay, const struct log_entry
 	return NULL;
 }
 
-/* Is the state what it has to be: the rest of the batch, the next key, and zeros? */
-static bool state_is_right(const struct chain *m, const uint8_t *state)
+/* Does the state hold the rest of the batch, the next key, and zeros elsewhere? */
+static bool state_is_right(const struct chain *chain, const uint8_t *state)
 {
 	static const uint8_t scratch[VGETRANDOM_SCRATCH_SIZE];
 	const struct vgetrandom_state *is = (const void *)state;
 
 	return !inject.subject.is_hosted ||
-	       (!is->owner && is->available == m->left &&
-		!memcmp(is->key, m->key, sizeof(is->key)) &&
-		!memcmp(is->batch, m->batch, sizeof(is->batch)) &&
+	       (!is->owner && is->available == chain->left &&
+		!memcmp(is->key, chain->key, sizeof(is->key)) &&
+		!memcmp(is->batch, chain->batch, sizeof(is->batch)) &&
 		!memcmp(is->scratch, scratch, sizeof(is->scratch)));
 }
 
-/* When no call is under way, keys are only where they may be. */
-static bool keys_are_locked(const struct call_record *m)
+/* While no call is active, a state in memory that is not locked must be all zeros. */
+static bool keys_are_locked(const struct call_record *call)
 {
 	static const struct chain nothing;
 
-	return m->may_hold_keys || state_is_right(&nothing, m->after);
+	return call->may_hold_keys || state_is_right(&nothing, call->after);
 }
 
-/* The interrupted call check_bytes its bytes after @slot of the other entries. */
-static const char *check_order(struct replay *replay, const struct requests *a, unsigned int slot)
+/* Replay the log, if the interrupted call took its bytes after @slot of the entries. */
+static const char *check_order(struct replay *replay, const struct requests *a,
+			       unsigned int slot)
 {
 	static const struct chain nothing;
 	const struct history *history = replay->history;
@@ -300,7 +307,7 @@ static const char *check_order(struct replay *replay, const struct requests *a, 
 			why = check_outer(replay, a);
 		if (why || i == history->nentries || entry->what == NEXT)
 			break;
-		/* To the bytes of a system call it is only a fork that matters. */
+		/* If the call fell back, only a fork can make its bytes wrong. */
 		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", entry->what))
 			why = check_committed(replay, entry);
 		switch (entry->what) {
@@ -323,26 +330,26 @@ static const char *check_order(struct replay *replay, const struct requests *a, 
 		return why;
 	if (!state_is_right(&replay->chain, history->outer.after) &&
 	    !(replay->chain.may_rekey && state_is_right(&nothing, history->outer.after)))
-		return "a wrong state is left";
+		return "the call left a wrong state";
 	if (!keys_are_locked(&history->outer))
-		return "keys are left in memory that is not locked";
+		return "the call left keys in memory that is not locked";
 	for (; i < history->nentries; i++) {
 		why = check_call(replay, &history->entries[i]);
 		if (why)
 			return why;
 	}
-	last = &history->entries[i - 1].made;
+	last = &history->entries[i - 1].call;
 	if (!state_is_right(&replay->chain, last->after))
-		return "the next call leaves a wrong state";
+		return "the next call left a wrong state";
 	if (!keys_are_locked(last))
-		return "the next call leaves keys in memory that is not locked";
+		return "the next call left keys in memory that is not locked";
 	if (inject.subject.is_hosted && last->may_hold_keys &&
 	    ((const struct vgetrandom_state *)last->after)->generation != replay->generation)
-		return "the next call leaves a state of another generation";
+		return "the next call left a state of another generation";
 	return NULL;
 }
 
-/* A process, by itself. */
+/* Check one process by itself. */
 static const char *check_history(const struct history *history, struct replay *replay)
 {
 	const struct requests a = get_requests(history, &history->outer);
@@ -350,15 +357,15 @@ static const char *check_history(const struct history *history, struct replay *r
 	unsigned int slot = 0, last = 0, got = a.fallback;
 
 	if (!history->finished)
-		return "the call has not come to its end";
+		return "the call did not return";
 	if (!history->canaries_ok)
-		return "bytes outside of the state have changed";
+		return "bytes of the page outside of the state changed";
 	if (history->outer.ret != (ssize_t)history->outer.len)
-		return "the call has failed";
+		return "the call failed";
 	if (a.others)
-		return "the call asks the kernel for something else";
+		return "the call requested something else than keys and one fallback";
 	if (a.nkeys > 2)
-		return "more than two keys";
+		return "the call asked for more than two keys";
 	if (a.fallback == NONE && a.nkeys)
 		got = a.key;
 	for (unsigned int i = 0; i < history->nentries && history->entries[i].what != NEXT; i++) {
@@ -383,7 +390,7 @@ static const char *check_history(const struct history *history, struct replay *r
 	return first;
 }
 
-/* What everybody was given. */
+/* All bytes that calls have returned, in all processes. */
 static struct {
 	unsigned int serials[MAX_HISTORIES * MAX_ENTRIES], nserials;
 	struct spans spans;
@@ -400,15 +407,15 @@ static bool is_recorded(unsigned int serial)
 static const char *check_unique(const struct replay *replay)
 {
 	for (unsigned int i = 0; i < replay->noutputs; i++) {
-		const struct output *g = &replay->outputs[i];
+		const struct output *output = &replay->outputs[i];
 
-		/* Calls of before a fork, which the child has not made; or not by itself. */
-		if (g->serial == NONE ? replay->wiped_after_commit : is_recorded(g->serial))
+		/* The child's copy of what its parent did before the fork counts once. */
+		if (output->serial == NONE ? replay->wiped_after_commit : is_recorded(output->serial))
 			continue;
-		if (g->serial != NONE)
-			returned.serials[returned.nserials++] = g->serial;
-		if (!spans_add_all(&returned.spans, &g->spans))
-			return "bytes that were handed out twice";
+		if (output->serial != NONE)
+			returned.serials[returned.nserials++] = output->serial;
+		if (!spans_add_all(&returned.spans, &output->spans))
+			return "two calls returned the same bytes";
 	}
 	return NULL;
 }

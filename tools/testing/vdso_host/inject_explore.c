@@ -9,7 +9,7 @@
 
 #include "inject_explore.h"
 
-#define CORE_FACTOR	16	/* thinned out, this much fewer of the steps in cores */
+#define CORE_FACTOR	16	/* a sample has this many times fewer steps in cores */
 
 const struct event nothing = { "nothing", "" };
 const struct event drop = { "drop", "d" };
@@ -39,7 +39,7 @@ void explore_add_len(size_t len)
 	for (size_t i = 0; i < nlens; i++)
 		if (lens[i] == len)
 			return;
-	/* Not to be forgotten: a test that does so has to be changed. */
+	/* Raise the limit for a test that gets here. */
 	if (nlens == MAX_LENS || len > MAX_LEN)
 		abort();
 	lens[nlens++] = len;
@@ -87,15 +87,17 @@ static void failed(const char *why, const char *format, ...)
 		snprintf(explored.first + at, sizeof(explored.first) - at, ": %s", why);
 }
 
-/* Most of a long call is arithmetic on registers; fewer steps of that stand for it. */
+/* Most of a long call is arithmetic on registers: a sample takes fewer steps of that. */
 static bool is_skipped(unsigned long step, const void *ip)
 {
-	unsigned long every = sample_every == 1 || !testbed_in_core(ip) ? sample_every : sample_every * CORE_FACTOR;
+	unsigned long every = sample_every;
 
+	if (every > 1 && testbed_in_core(ip))
+		every *= CORE_FACTOR;
 	return (step + inject.len) % every;
 }
 
-/* Events that come too late have to come shortly before the end. */
+/* The first event that came after the call was committed: see MAX_TAIL. */
 static struct {
 	bool seen;
 	unsigned long first;
@@ -111,8 +113,7 @@ static void note_commit(const struct verdict *v)
 static void check_commit(void)
 {
 	if (commit.seen && inject.steps - commit.first > MAX_TAIL)
-		failed("too far from the end for an event to come too late", "step %lu",
-		       commit.first);
+		failed("an event was ignored too long before the return", "step %lu", commit.first);
 }
 
 static bool one_event(unsigned long step, const void *ip, void *arg)
@@ -132,7 +133,7 @@ static bool one_event(unsigned long step, const void *ip, void *arg)
 		if (v.why)
 			failed(v.why, "%s at step %lu, %s", event->name, step, v.process);
 		else if (commit.seen && !v.committed)
-			failed("made again, though an earlier event came too late",
+			failed("the call retried, though it ignored an earlier event",
 			       "%s at step %lu", event->name, step);
 		note_commit(&v);
 	}
@@ -149,10 +150,10 @@ bool explore(const struct event *event, enum start start, size_t len)
 	commit.seen = false;
 	explored.calls++;
 	if (inject_step(start, len, one_event, (void *)event) != (ssize_t)len)
-		failed("the call itself has failed", "%s", event->name);
-	/* Every instruction from the call's first to its return has been seen. */
+		failed("the stepped call failed", "%s", event->name);
+	/* The call was stepped from its first instruction to its return. */
 	if (inject.steps < 30)
-		failed("a call of so few instructions?", "%lu steps", inject.steps);
+		failed("a call has at least 30 instructions", "%lu steps", inject.steps);
 	check_commit();
 	return explored.nfailed == before;
 }
@@ -164,7 +165,7 @@ void explore_seed(uint64_t seed)
 	random_state = seed;
 }
 
-/* SplitMix64: one seed tells all that follows. */
+/* SplitMix64: the seed determines all numbers. */
 uint64_t explore_random(uint64_t below)
 {
 	uint64_t z = random_state += 0x9e3779b97f4a7c15;
@@ -175,9 +176,11 @@ uint64_t explore_random(uint64_t below)
 }
 
 /*
- * The known exception: the page is lost, one handler makes a new state in it, and another
- * calls on that, all within one of the places where the interrupted call writes. That
- * takes a first event that is two of these, and not more steps between them than this.
+ * A write section is a stretch of instructions in which a call writes to its state without
+ * checking that the state is still its own. The known exception: the page is dropped, one
+ * handler makes a new state in it, and another handler calls with that state, all within
+ * one write section of the interrupted call. That takes a first event that is a drop and a
+ * call, and at most this many steps to the second event.
  */
 #define MAX_WRITE_SECTION 216
 
@@ -186,29 +189,29 @@ static bool is_drop_and_call(const struct event *event, bool as_child)
 	return event == &drop_handler || (event == &handler_forks && as_child);
 }
 
-#define MAX_POINTS	65536
-#define SECOND_POINTS	12	/* after one first event, in copies */
+#define MAX_STEPS	65536
+#define SECOND_STEPS	12	/* after one first event, in copies */
 
 static struct {
 	const struct event *first;
 	const struct event * const *second;
 	size_t nsecond;
 	unsigned long step;		/* of the first event */
-	bool as_child;			/* where it forks */
-	unsigned long after[SECOND_POINTS];	/* so many steps after it */
-	unsigned long last;		/* the largest of these, or ULONG_MAX: count all steps */
-	unsigned long outside[MAX_POINTS], noutside;	/* steps that are not in a core */
+	bool as_child;			/* go on as the child if it forks */
+	unsigned long after[SECOND_STEPS];	/* steps from the first event to second ones */
+	unsigned long last;		/* the largest of these; ULONG_MAX: step to the end */
+	unsigned long outside[MAX_STEPS], noutside;	/* steps that are not in a core */
 } pair;
 
 static bool note_step(unsigned long step, const void *ip, void *arg)
 {
 	(void)arg;
-	if (!testbed_in_core(ip) && pair.noutside < MAX_POINTS)
+	if (!testbed_in_core(ip) && pair.noutside < MAX_STEPS)
 		pair.outside[pair.noutside++] = step;
 	return true;
 }
 
-/* What its steps are, before any events. */
+/* Step through the call without events and note which steps are outside of cores. */
 static bool begin_pairs(enum start start, size_t len)
 {
 	commit.seen = false;
@@ -216,7 +219,7 @@ static bool begin_pairs(enum start start, size_t len)
 	pair.noutside = 0;
 	if (inject_step(start, len, note_step, NULL) == (ssize_t)len && pair.noutside)
 		return true;
-	failed("the undisturbed call has failed", "no event");
+	failed("the undisturbed call failed", "no event");
 	return false;
 }
 
@@ -258,15 +261,15 @@ static bool two_events(unsigned long step, const void *ip, void *arg)
 	(void)arg;
 	if (step == pair.step) {
 		if (!inject_event(pair.first, step, pair.as_child))
-			failed("a process that it has forked failed", "%s at step %lu",
+			failed("a forked process exited with an error", "%s at step %lu",
 			       pair.first->name, step);
 		return !inject.is_copy;
 	}
-	for (size_t i = 0; step > pair.step && i < SECOND_POINTS; i++)
+	for (size_t i = 0; step > pair.step && i < SECOND_STEPS; i++)
 		if (step == pair.step + pair.after[i] &&
 		    !try_second(pair.second[explore_random(pair.nsecond)], step))
 			return false;
-	/* Each step is a signal. */
+	/* Stop stepping after the last one: each step costs a signal. */
 	return step < pair.step || step - pair.step < pair.last;
 }
 
@@ -281,25 +284,28 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 	pair.second = second;
 	pair.nsecond = ARRAY_SIZE(second);
 	pair.as_child = false;
-	for (size_t i = 0; i < SECOND_POINTS; i++)
+	for (size_t i = 0; i < SECOND_STEPS; i++)
 		pair.after[i] = 1UL << i;
-	pair.last = pair.after[SECOND_POINTS - 1];
+	pair.last = pair.after[SECOND_STEPS - 1];
 	for (unsigned long i = 0; i < pair.noutside; i++) {
 		pair.step = pair.outside[i];
 		if (is_skipped(pair.step, NULL))
 			continue;
 		if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
-			failed("the call itself has failed", "%s at step %lu",
-			       pair.first->name, pair.step);
+			failed("the stepped call failed", "%s at step %lu", pair.first->name,
+			       pair.step);
 	}
 	return explored.nfailed == before;
 }
 
-/* What a call does to a state that is another's, before it locks it. Shared: the copy's. */
+/*
+ * Watches the copy, in shared memory: after a drop a handler owns the state, and the
+ * interrupted call writes to it before it locks it.
+ */
 static struct watch {
 	const void *last;		/* the instruction before */
-	bool wrote_outside;		/* of cores */
-	unsigned long wrote;		/* so many steps after it has lost its own, at last */
+	bool wrote_outside;		/* an instruction outside of the cores wrote */
+	unsigned long wrote;		/* steps from the drop to the last such write */
 	uint8_t state[VGETRANDOM_SCRATCH];
 } *watch;
 
@@ -318,13 +324,13 @@ static bool watch_until_locked(unsigned long step, const void *ip)
 	return true;
 }
 
-/* Requests of no more bytes than this write in places that are shorter, but for a core's. */
+/* Outside of the cores, requests of at most SHORT bytes have shorter write sections. */
 #define SHORT		128
 #define SHORT_WRITE_SECTION	96
 
 static bool watch_from_here(unsigned long step, const void *ip, void *arg)
 {
-	unsigned long place = *(unsigned long *)arg;
+	unsigned long max_section = *(unsigned long *)arg;
 	bool in_core = testbed_in_core(ip);
 	const char *why;
 
@@ -343,10 +349,10 @@ static bool watch_from_here(unsigned long step, const void *ip, void *arg)
 		failed(why, "drop and handler at step %lu", step);
 	} else {
 		if (in_core && watch->wrote_outside)
-			failed("lost in a core, and written to after it without a lock",
+			failed("dropped in a core, and code after the core wrote without the lock",
 			       "drop and handler at step %lu", step);
-		if (watch->wrote > (in_core ? MAX_WRITE_SECTION : place))
-			failed("written to for too long without a lock",
+		if (watch->wrote > (in_core ? MAX_WRITE_SECTION : max_section))
+			failed("the call wrote for too long without the lock",
 			       "drop and handler at step %lu, until %lu", step,
 			       step + watch->wrote);
 	}
@@ -358,7 +364,7 @@ static bool watch_from_here(unsigned long step, const void *ip, void *arg)
 
 bool explore_unlocked_writes(enum start start, size_t len)
 {
-	static unsigned long places[] = { SHORT_WRITE_SECTION, MAX_WRITE_SECTION };
+	static unsigned long sections[] = { SHORT_WRITE_SECTION, MAX_WRITE_SECTION };
 	unsigned long before = explored.nfailed;
 
 	if (!watch)
@@ -367,8 +373,8 @@ bool explore_unlocked_writes(enum start start, size_t len)
 	if (watch == MAP_FAILED)
 		return false;
 	explored.calls++;
-	if (inject_step(start, len, watch_from_here, &places[len > SHORT]) != (ssize_t)len)
-		failed("the call itself has failed", "no event");
+	if (inject_step(start, len, watch_from_here, &sections[len > SHORT]) != (ssize_t)len)
+		failed("the stepped call failed", "no event");
 	return explored.nfailed == before;
 }
 
@@ -387,14 +393,13 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 	pair.step = explore_random(2) ? explore_random(steps) :
 				       pair.outside[explore_random(pair.noutside)];
 	pair.as_child = explore_random(2) && strchr(pair.first->what, FORKS);
-	/* Near; where the call would be undisturbed; and after it has started again. */
-	for (size_t i = 0; i < SECOND_POINTS; i++)
+	/* Near the first event, anywhere in an undisturbed call, and after a retry. */
+	for (size_t i = 0; i < SECOND_STEPS; i++)
 		pair.after[i] = 1 + explore_random(i % 3 == 0 ? 64 :
 						 i % 3 == 1 ? steps : 2 * steps);
 	pair.last = ULONG_MAX;
 	if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
-		failed("the call itself has failed", "%s at step %lu", pair.first->name,
-		       pair.step);
+		failed("the stepped call failed", "%s at step %lu", pair.first->name, pair.step);
 	check_commit();
 	return explored.nfailed == before;
 }

@@ -23,8 +23,8 @@ struct mock_request *mock_request(unsigned int n)
 }
 
 /*
- * As the kernel copies to user space: a bad pointer is no crash, but EFAULT. And not
- * process_vm_writev(), which emulators do not have.
+ * Copy as the kernel does: a bad pointer makes EFAULT and no crash. Emulators have no
+ * process_vm_writev(), so use a pipe.
  */
 static bool put_user(void *dst, const void *src, size_t len)
 {
@@ -83,7 +83,7 @@ static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 bool mock_open_text(const void *text, size_t text_len, const void *states,
 		    size_t states_len)
 {
-	/* The hook may make calls that end up here again: not to be blocked. */
+	/* The hook may make calls that raise the signal again: do not block it. */
 	struct sigaction sa = {
 		.sa_sigaction = on_getrandom,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,

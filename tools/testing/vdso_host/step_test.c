@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Several things that happen to a state in one call, between two instructions each:
- * rules (f) and (g). What one event does, and two of them that are drawn by lot, is in
- * inject_test.c.
+ * Tests calls during which several events happen, each between two instructions: drops,
+ * handlers' calls, longjmp() out of a handler. inject_test.c tests single events at every
+ * instruction, and random pairs.
  *
- * A call is single-stepped once. At every step of it the process forks; in the
- * child, which has the state as it is, the event of the test happens, and the
- * call goes on to its end. Then the child makes one more call. Both results are
- * compared with what the oracle makes of the keys that were asked for.
+ * The test single-steps a call. At each step it forks; in the child, which has a copy of
+ * the state, the event happens and the call runs to its end. Then the child makes one more
+ * call. The test compares the results with the oracle's bytes of the keys that the mock
+ * kernel returned.
  *
- * STEP_EVERY in the environment thins the steps out: to every so manieth of those that
- * are to be examined. VDSO_CORE names the core, ONLY the only test to at.
+ * In the environment: STEP_EVERY tries only every Nth step, VDSO_CORE names the core, ONLY
+ * the only test to run.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,11 +28,11 @@
 
 #define MAX_CALL	2304	/* longest request */
 #define INNER_CALL	40	/* length of a call in a signal handler */
-#define NEXT_CALL	50	/* length of the call after it all */
+#define NEXT_CALL	50	/* length of the call after the interrupted one */
 
 enum event {
-	DROP,			/* reclaim: the page is zeros */
-	HANDLER,		/* a signal handler calls on the same state */
+	DROP,			/* reclaim zeroes the page */
+	HANDLER,		/* a signal handler makes a call with the same state */
 	DROP_THEN_HANDLER,
 };
 
@@ -40,31 +40,31 @@ enum event {
 struct call_record {
 	bool done;
 	ssize_t ret;
-	unsigned int from, to;		/* the requests made meanwhile */
+	unsigned int from, to;		/* requests [from, to) were made during the call */
 	uint8_t out[MAX_CALL];
 	struct vgetrandom_state after;
 };
 
-/* All that one process knows at its end. */
+/* A child's report. */
 struct report {
 	pid_t pid;
 	bool finished, canaries_ok;
-	unsigned int requests_at_event;		/* requests before the event */
+	unsigned int requests_at_event;	/* number of requests before the event */
 	struct call_record outer, inner, next;
 };
 
 static struct {
-	/* What is being examined. */
+	/* The scenario. */
 	enum event event;
 	enum start start;
 	size_t len;
 	unsigned int flags;
-	unsigned long every;		/* of the steps exceptions of a core */
+	unsigned long every;		/* inside of a core, try every Nth step */
 
 	/* The call. */
 	struct vgetrandom_state before;
 	unsigned int from, seen;
-	bool has_key;			/* that it asked for, before the event */
+	bool has_key;			/* it has asked for a key before the event */
 	uint8_t key[VGETRANDOM_KEY_SIZE];
 	uint8_t out[MAX_CALL];
 
@@ -119,7 +119,7 @@ static void finish(ssize_t ret)
 	_exit(0);
 }
 
-/* What the call has to draw on at the time of the event. */
+/* Set the oracle to the key and batch that the call had at the time of the event. */
 static void load_oracle_at_event(struct oracle *o)
 {
 	oracle_load(o, &trial.before);
@@ -128,11 +128,11 @@ static void load_oracle_at_event(struct oracle *o)
 }
 
 /*
- * Is the result that of a call that the event came too late for? Only if at the
- * event all the bytes were there, and erased from the state.
+ * Did the event come after the call was committed? The call may then return bytes of a key
+ * from before the event, if the buffer had all of them when the event came.
  */
 static bool is_committed(const struct report *r, const uint8_t *out_at_event,
-		    struct oracle *o)
+			 struct oracle *o)
 {
 	load_oracle_at_event(o);
 	return r->outer.ret == (ssize_t)trial.len &&
@@ -149,7 +149,7 @@ static unsigned int requests_of(pid_t pid, unsigned int from, unsigned int to)
 	return n;
 }
 
-/* 1, or STEP_EVERY; not the same steps for each length. */
+/* STEP_EVERY; which steps are sampled differs from one length to the next. */
 static unsigned long sample_every = 1;
 
 static bool is_sampled_out(unsigned long step, unsigned long every)
@@ -157,16 +157,13 @@ static bool is_sampled_out(unsigned long step, unsigned long every)
 	return (step + trial.len) % (every * sample_every);
 }
 
-/*
- * Most of a long call is arithmetic on registers; of that, every trial.every-th step
- * stands for the others.
- */
+/* Most of a long call is arithmetic on registers: try only every trial.every-th step of it. */
 static bool is_skipped(unsigned long step, const void *ip)
 {
 	return is_sampled_out(step, testbed_in_core(ip) ? trial.every : 1);
 }
 
-/* The record of requests is a ring, in which children soon leave no trace of it. */
+/* Copy the call's key: the record of requests is a ring, and children overwrite it. */
 static void remember_key(void)
 {
 	for (; trial.seen < mock_count(); trial.seen++) {
@@ -177,10 +174,7 @@ static void remember_key(void)
 	}
 }
 
-/*
- * The event, here, in a child, and the rest of the call. Returns whether the child
- * has left a report to be judged.
- */
+/* Let a child trigger the event here and finish the call. Returns true if it left a report. */
 static bool try_in_child(unsigned long step)
 {
 	struct vdso_rng_data rng = *testbed.rng;
@@ -262,8 +256,8 @@ FIXTURE_TEARDOWN(step)
 }
 
 /*
- * The call loses its state at one step, and then again at each of the steps
- * after it. What it returns is a new key's, or the system call's.
+ * The state is dropped at one step and again at a later one, each in turn. The call must
+ * return bytes of a new key or of the system call.
  */
 static struct {
 	unsigned long first, fallbacks;
@@ -276,12 +270,12 @@ static void check_second_drop(unsigned long step)
 	struct oracle o = { .available = 0 };
 
 	if (!r->finished || !r->canaries_ok) {
-		failed(step, "the call has not come to its end");
+		failed(step, "the call did not return, or wrote outside of the state");
 	} else if (!n) {
-		struct oracle late;
+		struct oracle before_event;
 
-		if (!is_committed(r, trial.out, &late))
-			failed(step, "bytes of a key from before the event");
+		if (!is_committed(r, trial.out, &before_event))
+			failed(step, "the call returned bytes of a key from before the event");
 	} else if (!mock_request(r->outer.to - 1)->is_key) {
 		const struct mock_request *fallback = mock_request(r->outer.to - 1);
 
@@ -289,11 +283,12 @@ static void check_second_drop(unsigned long step)
 		if (fallback->len != trial.len || fallback->flags != trial.flags ||
 		    r->outer.ret != (ssize_t)trial.len ||
 		    memcmp(r->outer.out, fallback->bytes, trial.len))
-			failed(step, "what it falls back to is not the same call");
+			failed(step, "the fallback got other arguments, or the call other bytes");
 		else if (r->outer.after.owner || r->outer.after.generation)
-			failed(step, "a state is left that seems good, or in use");
-	} else if (!testbed_replay(&o, r->outer.out, trial.len, r->requests_at_event, r->outer.to, r->pid)) {
-		failed(step, "bytes that are not the new key's");
+			failed(step, "the fallback left a state that seems valid or locked");
+	} else if (!testbed_replay(&o, r->outer.out, trial.len, r->requests_at_event,
+				   r->outer.to, r->pid)) {
+		failed(step, "the call returned other bytes than the new key's");
 	}
 }
 
@@ -335,35 +330,32 @@ TEST_F_TIMEOUT(step, dropped_twice, 300)
 }
 
 /*
- * Two events in one call. At one step the page is dropped, perhaps with a signal
- * handler that then makes a new state there; at each of the steps after it, a
- * signal handler calls on the state, of which the call may not know yet that it
- * has lost it. All bytes that anybody gets have to be some key's, and nobody else's.
+ * Two events in one call. At one step the page is dropped, and in some tests a signal
+ * handler then makes a new state there. At each later step a signal handler calls with
+ * that state; the interrupted call may not have noticed the drop yet. All bytes must come
+ * from new keys, and no two calls may return the same ones.
  */
 static struct {
 	unsigned long first;		/* step of the first event */
-	enum event event;		/* what it is */
-	struct call_record handler;		/* that event's call */
-	unsigned int keys_from;		/* requests before it */
+	enum event event;		/* the first event */
+	struct call_record handler;	/* that event's call */
+	unsigned int keys_from;		/* older requests than this one are invalid */
 	uint8_t out[MAX_CALL];		/* the call's buffer at that time */
-	unsigned long exceptions;		/* steps with the one known exception */
-	unsigned long fallbacks;		/* steps of calls that ended as system calls */
+	unsigned long exceptions;	/* pairs that the known exception explains */
+	unsigned long fallbacks;	/* calls that ended as system calls */
 } pair;
 
 /*
- * The known exception: the first event comes within one of the places where a
- * call writes to its state, and so does the second. No more steps than this, for
- * which a long piece of the batch that is taken at once makes the measure.
+ * The known exception: both events come within one write section, in which a call writes to
+ * its state without checking that the state is still its own. This is the length of the
+ * longest one, in which a call copies many bytes of the batch.
  */
 #define MAX_WRITE_SECTION 216
 
-/*
- * Of all pairs of steps, one in so many is tried: for each first step other second
- * ones, so that each has its turn as either.
- */
+/* Of all pairs of steps try every Nth. Which second steps they are depends on the first. */
 #define PAIR_EVERY 3
 
-/* Does @out consist of pieces of @stream? Returns how much of it does. */
+/* Returns how many bytes at the start of @out are in @stream in one piece. */
 static size_t match_stream(const uint8_t *out, size_t len, const uint8_t *stream,
 		       size_t stream_len)
 {
@@ -377,9 +369,9 @@ static size_t match_stream(const uint8_t *out, size_t len, const uint8_t *stream
 	return n;
 }
 
-/* The same, of what @key makes, and the keys that it is replaced with. */
+/* The same for the keystream of @key, and of up to @replacements keys that follow from it. */
 static size_t match_key(const uint8_t *out, size_t len, const uint8_t *key,
-			   unsigned int replacements)
+			unsigned int replacements)
 {
 	uint8_t stream[MAX_CALL + VGETRANDOM_KEYSTREAM_SIZE];
 	size_t n, best, stream_len = trial.len + ITERATION_SIZE;
@@ -395,10 +387,10 @@ static size_t match_key(const uint8_t *out, size_t len, const uint8_t *key,
 	return best;
 }
 
-/* Every byte comes from what the mock has given in requests [@from, now). */
+/* Does every byte come from requests [@from, now): from their keys, or from a fallback? */
 static bool comes_from_keys(const uint8_t *out, size_t len, unsigned int from)
 {
-	/* A small batch is used up by the calls of handlers, too. */
+	/* The handlers' calls use up a small batch, too. */
 	const unsigned int keys = 2 + (INNER_CALL + NEXT_CALL) / BATCH;
 	size_t n, best;
 
@@ -406,7 +398,7 @@ static bool comes_from_keys(const uint8_t *out, size_t len, unsigned int from)
 		best = 0;
 		for (unsigned int i = from; best < len && i < mock_count(); i++) {
 			const struct mock_request *r = mock_request(i);
-			/* What is behind these is not from anybody, and may be zeros. */
+			/* Only these bytes of the record are valid. */
 			size_t filled = r->len < sizeof(r->bytes) ? r->len : sizeof(r->bytes);
 
 			n = r->is_key ? match_key(out, len, r->bytes, keys) :
@@ -430,28 +422,29 @@ static bool share_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t
 static const char *check_pair(const struct report *r)
 {
 	const struct call_record *h = &pair.handler;
-	struct oracle late;
+	struct oracle o;
 
 	if (!r->finished || !r->canaries_ok)
-		return "the call has not come to its end";
+		return "the call did not return, or wrote outside of the state";
 	if (r->inner.ret != INNER_CALL || r->outer.ret != (ssize_t)trial.len ||
 	    r->next.ret != NEXT_CALL)
-		return "a call has failed";
-	/* Of no older key: if this were a fork, that would be the parent's too. */
+		return "a call failed";
+	/* After a fork, which wipes the page like a drop, the parent has the older keys too. */
 	if (!comes_from_keys(r->inner.out, INNER_CALL, pair.keys_from))
-		return "the handler's bytes are no new key's";
+		return "the handler's bytes are not from a new key";
 	if (!comes_from_keys(r->next.out, NEXT_CALL, pair.keys_from))
-		return "the next call's bytes are no new key's";
-	if (!comes_from_keys(r->outer.out, trial.len, pair.keys_from) && !is_committed(r, pair.out, &late))
-		return "the interrupted call's bytes are no new key's";
+		return "the next call's bytes are not from a new key";
+	if (!comes_from_keys(r->outer.out, trial.len, pair.keys_from) &&
+	    !is_committed(r, pair.out, &o))
+		return "the interrupted call's bytes are not from a new key";
 	if (share_bytes(r->inner.out, INNER_CALL, r->outer.out, trial.len) ||
 	    share_bytes(r->next.out, NEXT_CALL, r->outer.out, trial.len) ||
 	    share_bytes(r->next.out, NEXT_CALL, r->inner.out, INNER_CALL))
-		return "two calls get the same bytes";
+		return "two calls returned the same bytes";
 	if (h->done && (share_bytes(h->out, INNER_CALL, r->inner.out, INNER_CALL) ||
 			share_bytes(h->out, INNER_CALL, r->outer.out, trial.len) ||
 			share_bytes(h->out, INNER_CALL, r->next.out, NEXT_CALL)))
-		return "two calls get the same bytes, one of them the first handler";
+		return "two calls returned the same bytes, one of them the first handler's";
 	return NULL;
 }
 
@@ -480,12 +473,12 @@ static bool pair_of_events(unsigned long step, const void *ip, void *arg)
 		pair.exceptions++;
 	else if (why)
 		failed(step, why);
-	/* The record is a ring: what this child has asked for is no longer needed. */
+	/* The record is a ring: make room by dropping this child's requests. */
 	mock->count = requests;
 	return true;
 }
 
-/* Before it all: which steps are worth a first event. */
+/* The steps that get a first event. */
 static bool gets_first_event[8192];
 
 static bool choose_first_steps(unsigned long step, const void *ip, void *arg)
@@ -498,7 +491,7 @@ static bool choose_first_steps(unsigned long step, const void *ip, void *arg)
 	return true;
 }
 
-/* The first event at every @every-th step; none of the calls may be harmed. */
+/* Try the first event at every @every-th step outside of the cores. */
 static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 			  enum start start, size_t len, unsigned long every)
 {
@@ -532,7 +525,7 @@ TEST_F_TIMEOUT(step, handler_at_any_time_after_drop, 300)
 	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
 }
 
-/* There the data that a call looks at first says what a dropped page says: zero. */
+/* There the data page that a call reads first holds zeros, as a dropped page does. */
 TEST_F_TIMEOUT(step, handler_at_any_time_after_drop_in_a_time_namespace, 300)
 {
 	vdso_host_set_timens(testbed.host, true);
@@ -548,13 +541,13 @@ TEST_F_TIMEOUT(step, two_handlers_after_drop, 300)
 	explore_pairs(_metadata, DROP_THEN_HANDLER, EMPTY, 16, 1);
 	explore_pairs(_metadata, DROP_THEN_HANDLER, FULL_BATCH, 33, 2);
 	explore_pairs(_metadata, DROP_THEN_HANDLER, PARTLY_USED, 200, 13);
-	TH_LOG("%lu steps of the known exception: both within one place that writes",
+	TH_LOG("%lu pairs failed by the known exception: both events in one write section",
 	       pair.exceptions);
 }
 
 /*
- * The call loses its state at each step, until at one of them a signal handler makes
- * a new one there. That is the last event, and perhaps the call is giving up by then.
+ * The state is dropped at each step, until at one of them a signal handler makes a new one
+ * there. That is the last event; the call may be falling back by then.
  */
 static bool handler_after_drops(unsigned long step, const void *ip, void *arg)
 {
@@ -598,19 +591,19 @@ TEST_F_TIMEOUT(step, handler_after_drops_at_every_instruction, 300)
 }
 
 /*
- * The call loses its state as soon as a core begins, and once more when a signal handler
- * makes a new one there. If that is in its second attempt it gives up, and forgets the
- * handler's. Then, at each step after that, another handler calls.
+ * The state is dropped as soon as a core begins, and once more when a signal handler makes
+ * a new one there. If that is in the call's second attempt, the call falls back and
+ * invalidates the state. At each later step another handler calls.
  */
 static bool handlers_after_drops_in_core(unsigned long step, const void *ip, void *arg)
 {
-	bool *lost = arg;
+	bool *dropped = arg;
 	unsigned int requests;
 	const char *why;
 
-	if (testbed_in_core(ip) && !*lost) {
+	if (testbed_in_core(ip) && !*dropped) {
 		testbed_drop();
-		*lost = true;
+		*dropped = true;
 	}
 	if (step == pair.first) {
 		memcpy(pair.out, trial.out, sizeof(trial.out));
@@ -637,27 +630,27 @@ TEST_F_TIMEOUT(step, handlers_during_fallback, 300)
 {
 	const typeof(trial) blank = { .event = HANDLER, .len = 200 };
 	unsigned long steps;
-	bool lost = false;
+	bool dropped = false;
 
 	memset(&pair, 0, sizeof(pair));
-	/* How long is it without handlers? */
+	/* Count the steps of a call without handlers. */
 	trial = blank;
 	pair.first = ~0UL;
-	step_testbed(handlers_after_drops_in_core, &lost);
+	step_testbed(handlers_after_drops_in_core, &dropped);
 	steps = trial.steps;
 	for (unsigned long first = 0; first < steps; first += 61 * sample_every) {
 		trial = blank;
-		lost = false;
+		dropped = false;
 		memset(&pair.handler, 0, sizeof(pair.handler));
 		pair.first = first;
-		step_testbed(handlers_after_drops_in_core, &lost);
+		step_testbed(handlers_after_drops_in_core, &dropped);
 		EXPECT_EQ(0, trial.nfailed) {
 			TH_LOG("first handler at step %lu: %lu of the second fail, first %s",
 			       first, trial.nfailed, trial.why);
 		}
 	}
 	EXPECT_LT(0, pair.fallbacks);
-	TH_LOG("%lu calls gave up", pair.fallbacks);
+	TH_LOG("%lu calls fell back", pair.fallbacks);
 }
 
 static bool drop_always(unsigned long step, const void *ip, void *arg)
@@ -665,7 +658,7 @@ static bool drop_always(unsigned long step, const void *ip, void *arg)
 	(void)ip;
 	(void)arg;
 	testbed_drop();
-	/* So that a call without an end is a failure of the test, not a hang. */
+	/* A call that does not return fails the test and does not hang it. */
 	return step < 200000;
 }
 
@@ -677,7 +670,7 @@ static bool reseed_always(unsigned long step, const void *ip, void *arg)
 	return step < 200000;
 }
 
-/* Whatever happens, however often, the call ends: with the system call. */
+/* A call that is disturbed at every step returns, with the system call's bytes. */
 TEST_F_TIMEOUT(step, every_call_ends, 300)
 {
 	static const step_fn always[] = { drop_always, reseed_always };
@@ -709,7 +702,7 @@ TEST_F_TIMEOUT(step, every_call_ends, 300)
 				EXPECT_EQ(0, memcmp(trial.out, last->bytes, lens[i]));
 				EXPECT_GE(4, mock_count() - from);
 
-				/* And the state holds nothing, and is none that could be used. */
+				/* The state is invalid and holds no secrets. */
 				EXPECT_EQ(0, testbed.state->owner);
 				EXPECT_TRUE(oracle_agrees(&nothing, testbed.state));
 				oracle_load(&o, testbed.state);
@@ -725,7 +718,7 @@ TEST_F_TIMEOUT(step, every_call_ends, 300)
 
 static sigjmp_buf out_of_handler;
 
-/* In a child: leave the call for good, and see what later calls are worth. */
+/* In a child: leave the call by longjmp(); explore_jumps() then tests later calls. */
 static void jump_out(void)
 {
 	trial.report->pid = getpid();
@@ -747,7 +740,7 @@ static bool jump_step(unsigned long step, const void *ip, void *arg)
 		jump_out();
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
-		failed(step, "the calls after it fail, or repeat bytes");
+		failed(step, "calls after the longjmp() failed or repeated bytes");
 	return true;
 }
 

@@ -34,8 +34,8 @@ const char *testbed_image(void)
 }
 
 /*
- * Before main(), because the harness has no other way to skip a whole program. What is
- * wrong with the image, or with the name, is for testbed_open() to say.
+ * Before main(), because the harness cannot skip a whole program. testbed_open() reports
+ * errors of the image or the name.
  */
 __attribute__((constructor))
 static void skip_without_core(void)
@@ -45,7 +45,7 @@ static void skip_without_core(void)
 	for (size_t i = 0; name && vdso_host_cores[i].name; i++) {
 		if (strcmp(name, vdso_host_cores[i].name) || vdso_host_runs_here(i))
 			continue;
-		printf("1..0 # SKIP %s: not on this processor, or not with its kernel\n", name);
+		printf("1..0 # SKIP this processor, or its kernel, cannot run core %s\n", name);
 		exit(SKIP);
 	}
 }
@@ -63,7 +63,7 @@ bool testbed_open_page(size_t state_size)
 
 	p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE)) {
-		fprintf(stderr, "mapping a page for states: %s\n", strerror(errno));
+		fprintf(stderr, "cannot map a page for states: %s\n", strerror(errno));
 		return false;
 	}
 	testbed.page = p + PAGE;
@@ -144,7 +144,7 @@ void testbed_start(enum start start)
 	if (start == EMPTY)
 		return;
 	testbed_restore();
-	/* A whole pass leaves the one that is made for the batch untouched. */
+	/* A whole iteration for the caller: the next one fills the batch. */
 	testbed_call(buffer, ITERATION_SIZE, 0);
 	if (start == PARTLY_USED)
 		testbed_call(buffer, BATCH - PART_LEFT, 0);

@@ -7,7 +7,7 @@
 #define MACHINE_STATE_ALIGN	1
 #define MACHINE_SYSCALL_SIGNAL		SIGSYS
 
-/* The compiler's runtime asks the processor, and XGETBV for what the kernel lets programs use. */
+/* The compiler's runtime uses CPUID, and XGETBV for the features that the kernel enables. */
 #define machine_has(feature)	__builtin_cpu_supports(feature)
 
 static const uint8_t machine_breakpoint[] = { 0xcc };
@@ -24,7 +24,7 @@ static inline void machine_return_from_syscall(ucontext_t *context, long value)
 	context->uc_mcontext.gregs[REG_RAX] = value;
 }
 
-/* From its breakpoint. */
+/* Called at the function's first instruction: the return address is on top of the stack. */
 static inline void machine_return_early(ucontext_t *context)
 {
 	greg_t *registers = context->uc_mcontext.gregs;
