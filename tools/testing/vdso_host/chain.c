@@ -10,7 +10,9 @@
 
 size_t layout_batch_size(const struct layout *layout)
 {
-	return (layout->refill_blocks ? layout->refill_blocks : layout->iteration_blocks) * BLOCK - KEY;
+	const size_t blocks = layout->refill_blocks ?: layout->iteration_blocks;
+
+	return blocks * BLOCK - KEY;
 }
 
 bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len)

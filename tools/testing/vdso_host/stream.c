@@ -119,7 +119,8 @@ int main(int argc, char **argv)
 	for (unsigned int n = 0; left; n++) {
 		size_t len = request_len(n);
 
-		if (fn(buffer + have, len, 0, state, sizeof(struct vgetrandom_state)) != (ssize_t)len)
+		if (fn(buffer + have, len, 0, state, sizeof(struct vgetrandom_state)) !=
+		    (ssize_t)len)
 			die("%s", "__vdso_getrandom failed");
 		have += len;
 		since_reseed += len;

@@ -324,7 +324,8 @@ ssize_t tracee_call(struct tracee *t, vgetrandom_fn fn, size_t len, enum tracee_
 	if (event != NOTHING && !set_breakpoint(t, ip))
 		return TRACEE_ERROR;
 	for (unsigned long i = 0; i < MAX_STOPS; i++) {
-		if (!resume(t, stepping_over || sig ? PTRACE_SINGLESTEP : PTRACE_CONT, sig, &status))
+		if (!resume(t, stepping_over || sig ? PTRACE_SINGLESTEP : PTRACE_CONT, sig,
+			    &status))
 			return TRACEE_ERROR;
 		/* The signal frame is complete, and the handler has not started yet. */
 		if (sig)

@@ -529,12 +529,13 @@ static bool open_vdso(void)
 static bool open_library(void)
 {
 	int fd = open(getenv("TEST_PAGE") ?: "", O_RDWR | O_CLOEXEC);
-	struct vgetrandom_page *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct vgetrandom_page *mapped = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+					      0);
 
 	pool = walk_data("thread_states");
-	if (shared == MAP_FAILED || !pool || !pool->lock || !drop_capability())
+	if (mapped == MAP_FAILED || !pool || !pool->lock || !drop_capability())
 		return false;
-	rng = &shared->rng;
+	rng = &mapped->rng;
 	page = (void *)pool->chunks[0];
 	state = (void *)page;
 	/* The first call of a thread also sets up its state. */
