@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What droppable memory needs of its own. What it is, and why: linux/droppable.h.
+ * Droppable memory (MAP_DROPPABLE): the functions that linux/droppable.h does not inline.
  */
 #include <linux/droppable.h>
 #include <linux/errno.h>
@@ -8,20 +8,17 @@
 #include <linux/rmap.h>
 
 /**
- * droppable_mmap_flags - check a mmap() with MAP_DROPPABLE, and make it so
- * @file: must be NULL
+ * droppable_mmap_flags - check the flags of mmap(MAP_DROPPABLE) and set those of the VMA
+ * @file: the file to map; must be NULL
  * @flags: the MAP_* flags of the call
- * @vm_flags: those of the mapping to be, from its protection and the process's
- *	      defaults
+ * @vm_flags: the VM_* flags of the new mapping; updated on success
  *
- * No swap and no memory is reserved for what may be dropped when memory is
- * short, whatever the overcommit policy. A child gets zeros, a core dump gets
- * nothing. What mlockall(MCL_FUTURE) asks of all new mappings does not go
- * together with being dropped, and does not fail the mmap() either, because
- * it is not the caller's doing: most callers are libraries.
+ * The mapping reserves neither memory nor swap, whatever the overcommit policy. A child of
+ * fork() sees zeros, and core dumps omit it. mlockall(MCL_FUTURE) does not lock it, and does
+ * not make the mmap() fail either: most callers are libraries, which have no say in it.
  *
- * Return: 0, -EINVAL for what contradicts itself, or -EOPNOTSUPP where the
- * kernel is configured without droppable memory.
+ * Return: 0; -EINVAL if @file or a flag contradicts MAP_DROPPABLE; -EOPNOTSUPP if the kernel
+ * is configured without droppable memory.
  */
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags)
 {
@@ -35,10 +32,10 @@ int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_
 }
 
 /**
- * mm_lockable_pages - how much mlockall() would have to lock
- * @mm: whose memory, which its caller has locked
+ * mm_lockable_pages - count the pages that mlockall() would lock
+ * @mm: the address space; the caller holds its mmap lock
  *
- * Return: pages of address space, as mm->total_vm, but for droppable ones.
+ * Return: mm->total_vm without the pages of droppable mappings.
  */
 unsigned long mm_lockable_pages(struct mm_struct *mm)
 {
@@ -54,13 +51,13 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 }
 
 /*
- * Without memory a fault of user space is over, having done nothing, and whoever
- * touched the page does it again. Others get a jiffy to free some memory in.
+ * If no memory is available, a fault of user space returns without mapping a page, and user
+ * space retries the access. The delay of one jiffy lets other tasks free memory.
  *
- * The kernel itself learns the truth. It may hold any lock while it copies, and keeps
- * that of the mappings while it looks a page up; the page may be another's whose
- * memory is short as long as the kernel has it; and a task that exits, or a kernel
- * thread, could not be killed while it waits.
+ * A fault of the kernel gets VM_FAULT_OOM. The kernel must not wait here: it may hold any lock
+ * while it copies to user space, and it holds the mmap lock in get_user_pages(). The page
+ * may belong to another process, whose memory the kernel's reference keeps from being freed.
+ * And an exiting task or a kernel thread could not be killed while it waits.
  */
 vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags)
 {
@@ -72,10 +69,10 @@ vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags)
 }
 
 /**
- * droppable_drop_folio - drop a page whose contents are lost anyway
- * @folio: any folio of one page, locked, with a reference held
+ * droppable_drop_folio - unmap a droppable page whose contents the hardware has lost
+ * @folio: any folio of one page; the caller holds its lock and a reference
  *
- * Return: was it droppable, and is it now mapped by nobody?
+ * Return: true if the folio is droppable and is not mapped any more.
  */
 bool droppable_drop_folio(struct folio *folio)
 {
@@ -86,13 +83,12 @@ bool droppable_drop_folio(struct folio *folio)
 }
 
 /**
- * droppable_reset_device_page - forget whether a page of a device was droppable
- * @page: being freed
+ * droppable_reset_device_page - clear the flags that say whether a device page is droppable
+ * @page: the device page; it is being freed
  *
- * Unlike memory of the kernel's own, which starts without flags each time, a page
- * of a device keeps them. What moves there next brings some, and takes back what
- * it finds: a droppable page would become swap backed, and one that is swap backed
- * would be taken to be in the swap cache.
+ * The page allocator clears all flags of a freed page. A freed device page keeps them, and
+ * the next page that migrates there takes them over: a droppable page would become swap
+ * backed, and a swap backed page would look as if it were in the swap cache.
  */
 void droppable_reset_device_page(struct page *page)
 {

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MADV_FREE of large folios, whole.
+ * MADV_FREE of large folios without splitting them.
  *
- * A large folio is one thing to reclaim: it is lazily free as a whole or not at
- * all. Whoever frees part of it must split it first. But a folio that is mapped
- * by page table entries of its pages, as after an mprotect() of one of them and back
- * or an mremap() to another alignment, and that lies in the range with all of them, can
- * stay what it is. (A mapping of other rights in the middle of it ends the range:
- * madvise() goes mapping by mapping.)
+ * Reclaim treats a large folio as a unit: it is lazily free as a whole or not at all. To free
+ * a part of it, madvise() must split it. A folio that lies in the range with all of its pages
+ * need not be split, even if it is mapped by PTEs, as after an mprotect() of one page and
+ * back, or after an mremap() to another alignment. (The range ends where the VMA ends, so a
+ * folio that two VMAs map is split.)
  *
- * The folio is then marked free and clean, so it must be certain that nobody has
- * a reason to keep any page of it. Checked under its lock and that of the page
- * table: all its pages are mapped here, one after the other, and nowhere else.
- * Only a fork could map them once more, and that waits for the mmap lock.
+ * The whole folio becomes clean and lazily free, so no other mapping may need any of its
+ * pages. Under the folio lock and the page table lock, this file checks that all pages are
+ * mapped here, in order, and nowhere else. Only a fork() could add a mapping, and it waits
+ * for the mmap lock.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -22,14 +21,14 @@
 #include "internal.h"
 #include "lazyfree.h"
 
-/* Marked by an earlier part of this walk, or an earlier call, and not written since. */
+/* Is the folio lazily free already, by this walk or an earlier call, and not written since? */
 static bool is_lazily_free(struct folio *folio, pte_t pte)
 {
 	return folio_test_anon(folio) && !folio_test_swapbacked(folio) &&
 	       !folio_test_dirty(folio) && !pte_dirty(pte);
 }
 
-/* Do @nr entries from @pte on map the pages of @folio from number @first on? */
+/* Do the @nr entries from @pte on map the pages of @folio from @first on, in order? */
 static bool maps_pages(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
 		       struct folio *folio, unsigned int first, unsigned int nr)
 {
@@ -40,7 +39,7 @@ static bool maps_pages(struct vm_area_struct *vma, unsigned long addr, pte_t *pt
 	return true;
 }
 
-/* Forget that they were used and written. The flush comes before madvise() ends. */
+/* Clear the accessed and dirty bits of @nr entries. madvise() flushes the TLB at its end. */
 static void make_clean(struct mmu_gather *tlb, unsigned long addr, pte_t *pte,
 		       unsigned int nr)
 {
@@ -49,7 +48,7 @@ static void make_clean(struct mmu_gather *tlb, unsigned long addr, pte_t *pte,
 
 		if (!pte_young(ptent) && !pte_dirty(ptent))
 			continue;
-		/* Not every architecture takes a change of a valid entry. */
+		/* Some architectures cannot change a valid entry in place. */
 		ptent = ptep_get_and_clear_full(tlb->mm, addr, pte, tlb->fullmm);
 		set_pte_at(tlb->mm, addr, pte, pte_mkclean(pte_mkold(ptent)));
 		tlb_remove_tlb_entry(tlb, pte, addr);
@@ -57,8 +56,8 @@ static void make_clean(struct mmu_gather *tlb, unsigned long addr, pte_t *pte,
 }
 
 /*
- * The page table that @addr starts, locked while the one before it is. Nobody
- * says in which order such locks are taken, so this does not wait for one.
+ * Map and lock the page table that begins at @addr, while the lock of the table before it is
+ * held. The order of two page table locks is not defined, so this only tries to lock.
  */
 static pte_t *trylock_next_table(struct mm_struct *mm, unsigned long addr, spinlock_t *locked,
 				 spinlock_t **ptl)
@@ -68,20 +67,20 @@ static pte_t *trylock_next_table(struct mm_struct *mm, unsigned long addr, spinl
 	if (!pmd || pmd_trans_unstable(pmd))
 		return NULL;
 	*ptl = pte_lockptr(mm, pmd);
-	/* One lock for all, if the kernel is for few processors. */
+	/* A kernel for few CPUs has one lock for all page tables of an mm. */
 	if (*ptl != locked && !spin_trylock(*ptl))
 		return NULL;
 	flush_tlb_batched_pending(mm);
 	return pte_offset_map(pmd, addr);
 }
 
-/* The rest of a folio, in the next page table. */
-static bool free_rest(const struct mm_walk *walk, unsigned long addr, spinlock_t *locked,
-		      struct folio *folio, unsigned int first)
+/* Check and clean the entries of a folio that continues in the next page table. */
+static bool clean_in_next_table(const struct mm_walk *walk, unsigned long addr,
+				spinlock_t *locked, struct folio *folio, unsigned int first)
 {
 	struct lazyfree_walk *lazyfree = walk->private;
 	unsigned int nr = folio_nr_pages(folio) - first;
-	spinlock_t *ptl; /* of the next table */
+	spinlock_t *ptl;
 	pte_t *pte = trylock_next_table(walk->mm, addr, locked, &ptl);
 	bool mapped;
 
@@ -90,7 +89,7 @@ static bool free_rest(const struct mm_walk *walk, unsigned long addr, spinlock_t
 	mapped = maps_pages(walk->vma, addr, pte, folio, first, nr);
 	if (mapped)
 		make_clean(lazyfree->tlb, addr, pte, nr);
-	/* Xen queues changes of entries until its caller leaves the lazy mode. */
+	/* In lazy MMU mode, Xen queues changes of entries: apply them before the unlock. */
 	arch_flush_lazy_mmu_mode();
 	pte_unmap(pte);
 	if (ptl != locked)
@@ -99,19 +98,19 @@ static bool free_rest(const struct mm_walk *walk, unsigned long addr, spinlock_t
 }
 
 /**
- * lazyfree_large_folio - mark a large folio lazily free without splitting it
- * @walk: madvise()'s, with a struct lazyfree_walk
- * @page: of a large folio, the one that is mapped at @addr
- * @addr: where the walk is
- * @end: where its part of the range ends, in this page table at the latest
- * @pte: the entry for @addr
+ * lazyfree_large_folio - make a large folio lazily free without splitting it
+ * @walk: the page table walk of madvise(); its private data is a struct lazyfree_walk
+ * @page: the page of the large folio that is mapped at @addr
+ * @addr: the current address of the walk
+ * @end: the end of the range within the page table of @addr
+ * @pte: the entry of @addr
  * @ptl: the lock of its page table
  *
- * The folio may reach into the next page table, where the walk will come by later
- * and find it done.
+ * A folio may continue in the next page table. Its entries there are cleaned too; the walk
+ * skips them when it gets there, because the folio is lazily free by then.
  *
- * Context: @ptl is held. Does not sleep.
- * Return: how many entries are done, from @pte on; 0 if the folio has to be split.
+ * Context: The caller holds @ptl. Does not sleep.
+ * Return: the number of entries from @pte on that are done; 0 if the caller must split.
  */
 unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
 				  unsigned long addr, unsigned long end, pte_t *pte,
@@ -131,7 +130,7 @@ unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
 	here = min_t(unsigned long, nr, (end - addr) >> PAGE_SHIFT);
 	whole = !folio_test_swapcache(folio) && folio_mapcount(folio) == nr &&
 		maps_pages(walk->vma, addr, pte, folio, 0, here) &&
-		(here == nr || free_rest(walk, end, ptl, folio, here));
+		(here == nr || clean_in_next_table(walk, end, ptl, folio, here));
 	if (whole) {
 		make_clean(lazyfree->tlb, addr, pte, here);
 		folio_clear_dirty(folio);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * MADV_FREE of large folios, whole: mm/lazyfree.c.
+ * MADV_FREE of large folios without splitting them: see mm/lazyfree.c.
  */
 #ifndef _MM_LAZYFREE_H
 #define _MM_LAZYFREE_H
@@ -11,47 +11,52 @@
 struct mmu_gather;
 
 /**
- * lazyfree_is_others - does this small folio belong to somebody else too?
- * @folio: mapped here; the lock of its page table is held, so that a fork waits
+ * lazyfree_is_shared - does another process map this small folio too?
+ * @folio: the folio; the caller holds the lock of the page table that maps it, so that no
+ *	   fork() can add a mapping
  *
- * A page that was read from swap may be clean, in no swap cache, and the only copy:
- * its place on swap is given back at once if the device is fast. A child that frees
- * it would free its parent's.
+ * MADV_FREE must not free a shared folio, even if it is clean and not in the swap cache. It
+ * may be the only copy: a read from a fast swap device frees the swap slot at once. A child
+ * that frees the folio would free its parent's data.
  */
-static inline bool lazyfree_is_others(struct folio *folio)
+static inline bool lazyfree_is_shared(struct folio *folio)
 {
 	return folio_mapcount(folio) != 1;
 }
 
-#ifdef CONFIG_LAZYFREE_LARGE_FOLIO
-
 /**
- * struct lazyfree_walk - what madvise() hands to its walk of the page tables
- * @tlb: collects what is to be flushed
- * @end: where the range of the advice ends, in this mapping
+ * struct lazyfree_walk - private data of the page table walk of MADV_FREE
+ * @tlb: collects the TLB entries to flush
+ * @end: the end of the range in this VMA
  */
 struct lazyfree_walk {
 	struct mmu_gather *tlb;
 	unsigned long end;
 };
 
-/* Lives as long as the block that it is in. */
-#define lazyfree_walk_private(tlb, end)	(&(struct lazyfree_walk){ tlb, end })
+/*
+ * Walk a range for MADV_FREE. Without CONFIG_LAZYFREE_LARGE_FOLIO, the private data is @tlb
+ * itself, so that madvise.c compiles to the machine code of plain Linux.
+ */
+static inline void lazyfree_walk_range(struct vm_area_struct *vma, unsigned long start,
+				       unsigned long end, const struct mm_walk_ops *ops,
+				       struct mmu_gather *tlb)
+{
+	struct lazyfree_walk lazyfree = { tlb, end };
+
+	walk_page_range(vma->vm_mm, start, end, ops,
+			IS_ENABLED(CONFIG_LAZYFREE_LARGE_FOLIO) ? (void *)&lazyfree : tlb);
+}
 
 static inline struct mmu_gather *lazyfree_walk_tlb(const struct mm_walk *walk)
 {
-	return ((struct lazyfree_walk *)walk->private)->tlb;
+	struct lazyfree_walk *lazyfree = walk->private;
+
+	return IS_ENABLED(CONFIG_LAZYFREE_LARGE_FOLIO) ? lazyfree->tlb : walk->private;
 }
 
 unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
 				  unsigned long addr, unsigned long end,
 				  pte_t *pte, spinlock_t *ptl);
-
-#else /* !CONFIG_LAZYFREE_LARGE_FOLIO */
-
-#define lazyfree_walk_private(tlb, end)	(tlb)
-#define lazyfree_walk_tlb(walk)		((walk)->private)
-
-#endif /* !CONFIG_LAZYFREE_LARGE_FOLIO */
 
 #endif /* _MM_LAZYFREE_H */

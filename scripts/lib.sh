@@ -10,7 +10,7 @@ BUILD=${VGETRANDOM_BUILD:-$ROOT/build}
 # shellcheck disable=SC2034
 JOBS=${JOBS:-$(nproc)}
 
-# What is the architecture's: see there.
+# The variables of the architecture.
 ARCH_FILE=$ROOT/scripts/arch/${VGETRANDOM_ARCH:-x86}
 # shellcheck source=scripts/arch/x86
 . "$ARCH_FILE"
@@ -23,7 +23,7 @@ PROJECT_DIRS=(tools/testing/vdso_host tools/testing/guest
 
 PROG=${0##*/}
 
-# `make LINUX=x test` would hand its LINUX to every make that a script calls.
+# `make LINUX=x test` would pass its LINUX to every make that a script calls.
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS MAKELEVEL
 
 say()
@@ -42,25 +42,25 @@ die()
 	exit 1
 }
 
-# show_help: the script's own head comment, which is its manual.
+# show_help: prints the script's head comment, which is its manual.
 show_help()
 {
 	awk 'NR < 4 { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"
 }
 
-# core_names: the ChaCha20 cores; see scripts/cores.
+# core_names: prints the names of the ChaCha20 cores; see scripts/cores.
 core_names()
 {
 	"$ROOT/scripts/cores" | cut -f 1
 }
 
-# rel PATH: PATH for messages, without the repository's own location.
+# rel PATH: prints PATH relative to the repository, for messages.
 rel()
 {
 	printf '%s' "${1#"$ROOT"/}"
 }
 
-# log_tail FILE [LINES]: the end of a log, indented, on stderr.
+# log_tail FILE [LINES]: prints the end of a log to stderr, indented.
 log_tail()
 {
 	local lines=${2:-30}
@@ -73,7 +73,7 @@ log_tail()
 	fi
 }
 
-# disk_full LOG: does a step that has failed look as if there were no room?
+# disk_full LOG: did a step probably fail because the disk is full?
 disk_full()
 {
 	local free
@@ -82,10 +82,9 @@ disk_full()
 	((${free:-9999} < 1024)) || grep -qsF 'No space left on device' "$1"
 }
 
-# step TITLE LOG COMMAND...: run a long command with its output in LOG. Says what
-# is running, keeps saying how long so far (with the log's last line on a terminal, every
-# 30 s elsewhere), and how long it took. On failure the end of LOG, and the command's exit
-# status.
+# step TITLE LOG COMMAND...: runs a long command with its output in LOG. Prints the title and the
+# time so far (on a terminal with the log's last line, elsewhere every 30 s), and at the end
+# the total. On failure it prints the end of LOG and returns the command's exit status.
 step()
 {
 	local title=$1 log=$2 pid begin=$SECONDS told=$SECONDS rc=0 last
@@ -94,7 +93,7 @@ step()
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
-	# A command in the background does not hear of Ctrl-C by itself.
+	# A command in the background ignores Ctrl-C.
 	trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
 	[[ -t 1 ]] || printf '  %s ... (log: %s)\n' "$title" "$(rel "$log")"
 	while kill -0 "$pid" 2>/dev/null; do
@@ -123,9 +122,19 @@ step()
 	printf '  %s: done (%d s)\n' "$title" $((SECONDS - begin))
 }
 
-# repo_files: every file of the repository that goes into a kernel tree, sorted, by the
-# names that they have for Linux 6.1; FILE.patch for an edit of FILE. Not from git: a
-# tarball of the project works.
+# project_files: the files that git has or would add; in a tarball, all but build/.
+project_files()
+{
+	if [[ -e $ROOT/.git ]]; then
+		git -C "$ROOT" ls-files --cached --others --exclude-standard
+	else
+		(cd "$ROOT" && find . -path ./build -prune -o -type f -printf '%P\n')
+	fi
+}
+
+# repo_files: prints the files of the repository that go into a kernel tree, sorted, under their
+# names for Linux 6.1; FILE.patch is an edit of FILE. It does not need git, so a tarball of the
+# project works.
 repo_files()
 {
 	local top dir tops=() skip=()
@@ -226,8 +235,8 @@ our_sources()
 	return "${PIPESTATUS[1]}"
 }
 
-# touched_files: the paths of all that we touch in build/linux, or in a Linux 6.1 if there
-# is none.
+# touched_files: prints the paths that this project adds or changes in build/linux, or in
+# Linux 6.1 if build/linux does not exist.
 touched_files()
 {
 	local version
@@ -245,8 +254,8 @@ kernel_version()
 		/^SUBLEVEL =/ { s = $2; print v "." p "." s; exit }' "$1/Makefile"
 }
 
-# begin_out TREE OUT: OUT is to be built from TREE. Objects of another source may be newer
-# than this one's files: then it starts again.
+# begin_out TREE OUT: prepares OUT for a build of TREE. Empties it if it was built from another
+# source: objects of that may be newer than the files of this one.
 begin_out()
 {
 	if [[ -f $2/.source ]] && ! cmp -s "$2/.source" "$1.orig/.source"; then
@@ -257,8 +266,8 @@ begin_out()
 	cp "$1.orig/.source" "$2/.source"
 }
 
-# check_markers NAME FILE [SHOWN]: FILE, called SHOWN in messages, has a place for what is
-# put between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
+# check_markers NAME FILE [SHOWN]: fails unless FILE, called SHOWN in messages, has the lines
+# <!-- NAME:begin --> and <!-- NAME:end -->.
 check_markers()
 {
 	local markers
@@ -269,7 +278,7 @@ check_markers()
 			"<!-- $1:end -->, once each and in this order; it has: ${markers:-none}"
 }
 
-# put_between NAME TEXT: the standard input, with TEXT between the lines of this name.
+# put_between NAME TEXT: copies the standard input, with TEXT between these two lines.
 put_between()
 {
 	awk -v text="$2" -v name="$1" '
@@ -278,12 +287,24 @@ put_between()
 		$0 == "<!-- " name ":begin -->" { print text; skip = 1 }'
 }
 
-# mirror LABEL: what this machine's apt uses for "Debian" or "Debian-Security".
+# mirror LABEL: prints the mirror from which this machine's apt gets "Debian" or
+# "Debian-Security".
 mirror()
 {
 	# shellcheck disable=SC2016 # the variables are apt's
 	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
 		awk -F'|' -v label="$1" '$1 == "Debian" && $2 == label { print $3; exit }'
+}
+
+# private_apt DIR PROGRAM ARG...: apt-get or apt-cache with the sources in DIR/sources.list, and
+# with lists and a cache below DIR, so that those of the machine stay as they are.
+private_apt()
+{
+	mkdir -p "$1/lists/partial" "$1/archives/partial"
+	"$2" -o Dir::Etc::sourcelist="$1/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::State::lists="$1/lists" -o Dir::Cache="$1" \
+		-o APT::Sandbox::User="$(id -un)" -o APT::Update::Error-Mode=any \
+		-o Acquire::Languages=none "${@:3}"
 }
 
 # linux_source: the plain kernel to start from.

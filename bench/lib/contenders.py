@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The contenders: what is compared, and in which surroundings each makes its calls."""
+"""The contenders: the generators to compare, and the environment of each."""
 
 import os
 import shutil
@@ -14,18 +14,17 @@ GLIBC = os.path.join(places.OUT, "glibc-2.41")
 OPENSSL = os.path.join(places.OUT, "openssl-3.5")
 PROVIDER = "ossl-modules/vgetrandom.so"
 
-# libc and the loader are not to use wide registers themselves: then there would be no process
-# that has not.
+# Keeps libc and the loader from using wide registers, so that a process without them exists.
 NARROW = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,"
                             "-XSAVEC,-AVX_Fast_Unaligned_Load", "LD_BIND_NOW": "1"}
 
 
 class Contender(NamedTuple):
-    """One of them.
+    """A contender.
 
-    name: for people, if it is absent; command: a worker, see worker.h; env: what is in its
-    environment besides; where: the row's; call: the function; needs: a file, and why it is
-    not there; core: what libvgetrandom is made to use.
+    name: for messages if it is absent; command: a worker, see worker.h; env: additional environment
+    variables; where: a field of the row; call: the function; needs: a file, and why it may be
+    missing; core: the core that libvgetrandom must use.
     """
     name: str
     command: list
@@ -37,17 +36,17 @@ class Contender(NamedTuple):
 
 
 def hosted(image, core, name="vdso"):
-    """Our vDSO from an image, with one core."""
+    """This project's vDSO from an image, with one core."""
     return Contender(f"{name} {core}", [WORKER, "vdso", f"{core}:{image}"],
-                     needs=(image, "there is no image of our vDSO (make vdso)"))
+                     needs=(image, "the vDSO image is missing (make vdso)"))
 
 
 def plain(*words, env=None):
-    """One that needs nothing else."""
+    """A contender that needs nothing but the worker."""
     return Contender(" ".join(words), [WORKER, *words], env or {})
 
 
-# What a worker runs on. A worker is given as its words; see the CONTENDER() lines in C.
+# The environments of a worker. A worker is a list of words: see the CONTENDER() lines in C.
 
 def _here(words):
     return Contender("", [WORKER, *words])
@@ -57,48 +56,44 @@ def _newer(words):
     loader = os.path.join(GLIBC, "loader")
     return Contender(", glibc 2.41", [loader, "--library-path", os.path.join(GLIBC, "libraries"),
                                       WORKER, *words],
-                     needs=(loader, "there is no glibc 2.41 (bench/get-debian13 glibc says why)"))
+                     needs=(loader, "glibc 2.41 is missing (bench/get-debian13 glibc says why)"))
 
 
 def openssl(directory):
-    """What has to be in the environment of programs that use OpenSSL without the provider, and
-    with it; {} for the latter: it is not built. The files are made in a directory."""
+    """The environment of programs that use OpenSSL without the provider, and with it; the latter is
+    {} if the provider is not built. The files are made in a directory."""
     def command(word, config):
-        return subprocess.run([os.path.join(places.BUILD, "lib/vgetrandom"), "openssl", word,
-                               config], check=False, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, env={**os.environ, **env}).returncode
+        return subprocess.run([os.path.join(directory, "vgetrandom"), "openssl", word, config],
+                              check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env={**os.environ, **env}).returncode
 
-    built, copy = (os.path.join(where, PROVIDER)
-                   for where in (os.path.join(places.BUILD, "lib"), directory))
-    os.makedirs(os.path.dirname(copy), exist_ok=True)
+    built = os.path.join(places.BUILD, "lib")
+    os.makedirs(os.path.join(directory, os.path.dirname(PROVIDER)), exist_ok=True)
     env = {"LD_LIBRARY_PATH": directory}
     off, on = (shutil.copy("/etc/ssl/openssl.cnf", os.path.join(directory, f"{word}.cnf"))
                for word in ("off", "on"))
-    if not os.path.exists(built):
+    if not os.path.exists(os.path.join(built, PROVIDER)):
         return {"OPENSSL_CONF": off}, {}
-    shutil.copy(built, copy)
+    # The command writes the path of the provider beside itself.
+    for name in ("vgetrandom", PROVIDER):
+        shutil.copy(os.path.join(built, name), os.path.join(directory, name))
     shutil.copy(places.LIBRARY, os.path.join(directory, "libvgetrandom.so.0"))
-    # The system's may have either.
+    # The system's configuration may have the provider on or off.
     for config in (off, on):
         command("off", config)
     if command("on", on):
         places.die("the OpenSSL provider cannot be turned on")
-    with open(on, "r+", encoding="utf-8") as file:
-        text = file.read().replace(built, copy)
-        file.seek(0)
-        file.write(text)
-        file.truncate()
     return {"OPENSSL_CONF": off}, {"OPENSSL_CONF": on, **env}
 
 
 def _openssl(words):
-    """3.5, on the glibc that it needs."""
+    """OpenSSL 3.5, with the glibc that it needs."""
     made = _newer(words)
     libraries_of = os.path.join(OPENSSL, "libraries")
     path = f"{libraries_of}:{os.path.join(places.OUT, 'provider')}:{made.command[2]}"
     return made._replace(
         name=", OpenSSL 3.5", command=[*made.command[:2], path, *made.command[3:]],
-        needs=(libraries_of, "there is no OpenSSL 3.5 (bench/get-debian13 openssl says why)"))
+        needs=(libraries_of, "OpenSSL 3.5 is missing (bench/get-debian13 openssl says why)"))
 
 
 def _musl(words):
@@ -113,7 +108,7 @@ def _no_vdso(words):
 def _our_vdso(words):
     return Contender(", our vDSO", [WITH_VDSO, "--image", places.IMAGE, WORKER, *words],
                      where="our-vdso",
-                     needs=(places.IMAGE, "there is no image of our vDSO (make vdso)"))
+                     needs=(places.IMAGE, "the vDSO image is missing (make vdso)"))
 
 
 def _module(words):
@@ -126,7 +121,7 @@ def _module_locked(words):
 
 
 def _made(setting, words, call=None, preload=False, core="", large=""):
-    """A worker's words in a setting; with libvgetrandom preloaded, or without."""
+    """A worker in an environment, with or without libvgetrandom preloaded."""
     made = setting(words)
     env = {}
     if preload:
@@ -144,8 +139,8 @@ def _made(setting, words, call=None, preload=False, core="", large=""):
 
 
 def _rand_bytes():
-    """OpenSSL's RAND_bytes(), this system's and that of 3.5: without our provider, with it, and
-    with it and the module's page."""
+    """RAND_bytes() of the system's OpenSSL and of 3.5: without the provider, with it, and with it
+    and the module's page."""
     without, provider = openssl(os.path.join(places.OUT, "provider"))
     made = []
     for setting, where in ((_here, "native"), (_openssl, "openssl-3.5")):
@@ -164,9 +159,9 @@ def _rand_bytes():
 
 
 def libraries():
-    """What programs call, and libvgetrandom in place of it.
+    """The functions that programs call, and libvgetrandom in place of each.
 
-    The first two, with libvgetrandom's own choice of core, say which that is.
+    The first two use the core that libvgetrandom chooses, and report its name.
     """
     cores = [core.name for core in places.cores()]
     return [
@@ -201,13 +196,13 @@ def libraries():
 
 
 def module():
-    """libvgetrandom with the module's page, and its own choice of core."""
+    """libvgetrandom with the module's page and the core it chooses."""
     return _made(_module, ["module"], call="getrandom", preload=True)
 
 
 def starts():
-    """What may be preloaded into a process that starts. With the module, libvgetrandom is a build
-    that takes the module's page from a file."""
+    """Libraries to preload into a starting process. For the module, a build of libvgetrandom reads
+    the module's page from a file."""
     missing = "libvgetrandom is not built (make lib)"
     return [Contender(name, [WORKER, "start", f"{name}:{os.path.join(places.OUT, 'started')}"],
                       {"LD_PRELOAD": library} if library else {},
@@ -219,7 +214,7 @@ def starts():
 
 
 def crossover():
-    """libvgetrandom, told always to expand a key, with each core, or never to."""
+    """libvgetrandom set to always expand a key, with each core, or never."""
     return [_made(setting, ["vgetrandom"], preload=True, core=core, large=large)
             for setting in (_here, _no_vdso)
             for core, large in [(core.name, "1") for core in places.cores()] + [("", "off")]]

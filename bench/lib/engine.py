@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is to be measured, for the program bench, and what it says."""
+"""Plans for the program bench, and its results."""
 
 import json
 import os
@@ -10,9 +10,10 @@ from places import OUT, TOP, die
 
 
 class Plan:
-    """Workers, and what is to be asked of them; see bench.c.
+    """Workers, and the questions to ask them; see bench.c.
 
-    hellos: after a run, what each worker says of itself; others: the lines that are not bench's.
+    hellos: after a run, what each worker reports about itself; others: output lines that are not
+    from bench.
     """
 
     def __init__(self):
@@ -22,13 +23,13 @@ class Plan:
         self.others = []
 
     def worker(self, command, env=None):
-        """Add a worker: a command, and variables of its environment. Return its number."""
+        """Add a worker: a command and its environment variables. Return its number."""
         self._workers.append([f"{name}={value}" for name, value in (env or {}).items()] +
                              list(command))
         return len(self._workers) - 1
 
     def time(self, worker, size, threads=1, **row):
-        """Add the time of a call. row: what else is to be in the results."""
+        """Add a measurement of the time of a call. row: additional fields of the result."""
         self._figures.append((f"time\t{worker}\t{size}\t{threads}", worker, "ns",
                               {**row, "bytes": size, "threads": threads}))
 
@@ -43,8 +44,8 @@ class Plan:
                        [line for line, *_ in self._figures])
 
     def run(self, rounds, slice_ms, command=None):
-        """Measure. command: what takes the plan's place, and prints what bench does, among
-        other lines. Return the rows, in the order of the plan; those of absent workers lack.
+        """Measure. command: a program that reads the plan in place of bench, and prints bench's
+        output among other lines. Return the rows in the order of the plan, without absent workers.
         """
         print(f"bench: {len(self._figures)} figures, each the best of {rounds} times {slice_ms} "
               f"ms: {len(self._figures) * rounds * slice_ms / 1000:.0f} s or more",
@@ -59,17 +60,17 @@ class Plan:
             for line in bench.stdout:
                 self._note(line, values)
         if bench.returncode:
-            die(f"{os.path.basename(command[0])} has failed with status {bench.returncode}")
+            die(f"{os.path.basename(command[0])} failed with status {bench.returncode}")
         if None in self.hellos:
-            die("the engine did not say what it has started")
+            die("bench did not report all workers; see its output above")
         return [{**{key: hello.get(key, "") for key in ("impl", "core", "libc")}, **row,
                  name: values[number]}
                 for number, (_, worker, name, row) in enumerate(self._figures)
                 for hello in [self.hellos[worker]] if number in values]
 
     def run_in_guest(self, rounds, slice_ms, programs, then, *options):
-        """Likewise, in a kernel that is booted for that. programs: for the guest; then: a command
-        for its shell; options: of scripts/vm."""
+        """Boot a kernel and measure in the guest. programs: files for the guest; then: a command
+        for its shell afterwards; options: for scripts/vm."""
         path = os.path.join(OUT, "plan")
         with open(path, "w", encoding="ascii") as file:
             file.write(str(self))
@@ -91,10 +92,10 @@ class Plan:
             values[said["figure"]] = said["value"]
 
     def print_absent(self, names):
-        """Say which workers could not be measured, and why. names: of each worker."""
+        """Print which workers could not be measured, and why. names: the name of each worker."""
         reasons = {}
         for hello, name in zip(self.hellos, names, strict=True):
             if "absent" in hello:
                 reasons.setdefault(hello["absent"], []).append(name)
         for reason, absent in reasons.items():
-            print(f"left out, because {reason}: {', '.join(dict.fromkeys(absent))}")
+            print(f"left out because {reason}: {', '.join(dict.fromkeys(absent))}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One page with the pictures, the tables of bench/README.md, and how they came to be."""
+"""A page with the pictures, the tables of bench/README.md, and how they were measured."""
 
 import base64
 import os
@@ -12,13 +12,13 @@ from results import Missing
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# The sections of bench/README.md that have figures: see tables.py.
-SECTIONS = (("bench", "Our vDSO"), ("lib", "libvgetrandom"),
-            ("programs", "Programs, with libvgetrandom and without"))
+# The sections of bench/README.md with figures: see tables.py.
+SECTIONS = (("bench", "The vDSO"), ("lib", "libvgetrandom"),
+            ("programs", "Programs with and without libvgetrandom"))
 
 
 def _inline(text):
-    """Markdown in a line: code and bold letters are all that our tables have."""
+    """Convert Markdown in a line: the tables use only code and bold."""
     text = re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
 
@@ -81,10 +81,10 @@ def write(found, figures, readme, out):
     warning = absent = ""
     if found["quick"]:
         warning = ('<p class="warn">Measured with QUICK=1: enough to see that all works, too '
-                   "little for the figures to mean much.</p>")
+                   "short for reliable figures.</p>")
     if figures.absent:
         names = ", ".join(series.label for series in figures.absent)
-        absent = f"<p>Not to be had on this machine: {escape(names)}.</p>"
+        absent = f"<p>Not available on this machine: {escape(names)}.</p>"
     with open(os.path.join(HERE, "page.html"), encoding="utf-8") as file:
         page = Template(file.read()).substitute(
             warning=warning, absent=absent, machine=_machine(found["host"], figures.threads),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The pictures: what is in each, and their drawing, as SVG that stands alone.
+"""The pictures: the contents of each, and how they are drawn as standalone SVG.
 
-One file serves light and dark: a style sheet in it asks which is wanted. Drawn narrow and with
-large letters, so that a phone, which shows it smaller, still shows it legibly.
+One file serves light and dark themes through its style sheet. The pictures are narrow, with large
+letters, so that they stay legible on a phone.
 """
 
 import math
@@ -18,8 +18,8 @@ from tables import by_threads
 class Series(NamedTuple):
     """A line of the pictures.
 
-    name: for programs; label: for people; array: where its time by size is; match: what its rows
-    have besides; style: how it looks.
+    name: for programs; label: for readers; array: the array with its times by size; match: fields
+    that select its rows; style: its look.
     """
     name: str
     label: str
@@ -29,7 +29,7 @@ class Series(NamedTuple):
 
 
 class Style(NamedTuple):
-    """Colours, dashes, the path of a point and whether it is filled, the width of the line."""
+    """Colours, dashes, the path of a point and whether to fill it, and the line width."""
     light: str
     dark: str
     dash: str
@@ -38,7 +38,8 @@ class Style(NamedTuple):
     width: float
 
 
-# Told apart without colours too: no two have the same points. Ours are solid, and filled.
+# Readable without colours too: each series has its own point. This project's cores have solid
+# lines and filled points.
 OURS = (
     Style("#08306b", "#cfe5ff", "", "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", True, 3),
     Style("#0072b2", "#56b4e9", "", "M-4.5-4.5h9v9h-9z", True, 3),
@@ -47,7 +48,7 @@ OURS = (
     Style("#5b6a00", "#b5c800", "", "M0 5.5L5-4h-10z", True, 3),
 )
 OTHERS = (
-    ("kernel-vdso", "kernel's own vDSO", "native", {"impl": "kernel-vdso"},
+    ("kernel-vdso", "stock vDSO", "native", {"impl": "kernel-vdso"},
      Style("#d55e00", "#ff8a3d", "16 4", "M0 6L5.5-4h-11z", False, 2)),
     ("syscall", "system call", "native", {"impl": "syscall"},
      Style("#333333", "#f0f0f0", "5 4", "M-4-4L4 4M-4 4L4-4", False, 2)),
@@ -61,7 +62,7 @@ OTHERS = (
      Style("#6f7680", "#a5adb8", "4 2", "M0-6L6 0L0 6L-6 0z", False, 2)),
 )
 
-# Paper, ink, and lines that are not to be looked at.
+# Background, text and lines, and the grid.
 THEMES = {
     "light": ("#ffffff", "#1f2328", "#d8dee4"),
     "dark": ("#0d1117", "#e6edf3", "#30363d"),
@@ -73,18 +74,18 @@ ROWS_OF_NAMES = 5
 
 
 def all_series():
-    """In this order they are drawn and named."""
-    ours = [Series(f"ours-{core.name}", f"ours, {core.log}", "native",
+    """All series, in drawing and legend order."""
+    ours = [Series(f"vgetrandom-{core.name}", f"vgetrandom, {core.log}", "native",
                    {"impl": "vdso", "core": core.name}, OURS[number % len(OURS)])
             for number, core in enumerate(places.cores())]
     return ours + [Series(*other) for other in OTHERS]
 
 
 class Figures:
-    """What is drawn of results.
+    """The results to draw.
 
-    present: the series that took part; absent: those that did not; bytes: of each call of the
-    figures by threads; threads: how many there were.
+    present: the series that were measured; absent: those that were not; bytes: the size of a call
+    in the figures by threads; threads: the numbers of threads.
     """
 
     def __init__(self, found):
@@ -92,7 +93,7 @@ class Figures:
         for array in ("native", "libraries", "scaling"):
             if not found[array]:
                 raise Missing(f'there are no rows in "{array}"')
-        # A ratio to the system call uses the time that the same run measured.
+        # Ratios use the system call's time from the same run.
         sizes = {array: set(by_size(found[array], where="native", impl="syscall"))
                  for array in ("native", "libraries")}
         for array, known in sizes.items():
@@ -107,7 +108,7 @@ class Figures:
                               "bytes")
             (self.present if got else self.absent).append(series)
         if not any(series.match["impl"] == "vdso" for series in self.present):
-            raise Missing('"native" has none of ours: "impl": "vdso"')
+            raise Missing('"native" has no row with "impl": "vdso"')
         self._check_threads()
 
     def _check_threads(self):
@@ -128,21 +129,21 @@ class Figures:
         return by_threads(self._found[array], self.bytes, **series.match)
 
     def time(self, series):
-        """Nanoseconds of a call by bytes, of one thread."""
+        """Nanoseconds per call by size, for one thread."""
         return by_size(self._found[series.array], where="native", **series.match)
 
     def throughput(self, series):
-        """Megabytes a second by bytes of a call, of one thread."""
+        """Megabytes per second by size, for one thread."""
         return {size: size * 1e3 / ns for size, ns in self.time(series).items()}
 
     def ratio(self, series):
-        """How many times as fast as the system call, by bytes, of one thread."""
+        """Speedup over the system call by size, for one thread."""
         syscall = by_size(self._found[series.array], where="native", impl="syscall")
         return {size: syscall[size] / ns for size, ns in self.time(series).items()
                 if size in syscall}
 
     def calls(self, series):
-        """Millions of calls a second of all threads together, by threads."""
+        """Millions of calls per second by threads, for all threads together."""
         return {threads: threads * 1e3 / ns
                 for threads, ns in self._time_by_threads(series).items()}
 
@@ -150,8 +151,8 @@ class Figures:
 class Picture(NamedTuple):
     """A picture.
 
-    name: of its file; title: above it; axis: below it; note: what it shows, in a sentence;
-    figures: those of a series, y by x; x_ticks, y_ticks: labels by value.
+    name: of its file; title: above it; axis: below it; note: a sentence about it; figures: the
+    values of a series, y by x; x_ticks, y_ticks: labels by value.
     """
     name: str
     title: str
@@ -174,7 +175,7 @@ def _bytes_label(size):
 
 
 def _scaled(units):
-    """Labels of powers of ten, by the units that there are for each third one."""
+    """Labels of powers of ten, with a unit for every third power."""
     return lambda n: f"{10 ** (n % 3)} {units[n // 3]}"
 
 
@@ -188,10 +189,10 @@ CALLS = _powers(10, -3, 6, lambda n: f"{10 ** n:g} M/s" if n < 3 else f"{10 ** (
 
 
 def pictures(figures):
-    """All of them, of these figures."""
+    """All pictures of these figures."""
     return (
         Picture("time", "Time per call, one thread", "bytes per call",
-                "How long a call takes, by how many bytes it asks for. Lower is better.",
+                "Time of a call by the number of bytes it requests. Lower is better.",
                 figures.time, SIZES, TIMES),
         Picture("throughput", "Throughput, one thread", "bytes per call",
                 "How many bytes come in a second, by how many a call asks for; "
@@ -211,9 +212,9 @@ def pictures(figures):
 
 
 class Axis:
-    """A logarithmic axis, from first to last on the paper, for all of these values.
+    """A logarithmic axis from coordinate first to last, for these values.
 
-    ticks: labels by value, of those that are shown: one beyond the values on either side.
+    ticks: labels by value; those in range are shown, and one more on either side.
     """
 
     def __init__(self, ticks, values, first, last):
@@ -226,12 +227,12 @@ class Axis:
         self._scale = (last - first) / (math.log(high) - self._low or 1)
 
     def place(self, value):
-        """Where a value is."""
+        """The coordinate of a value."""
         return self._first + self._scale * (math.log(value) - self._low)
 
 
 def _style_sheet(present):
-    """Classes ink, faint and paper, and s0, s1 ... of the series; of either theme."""
+    """The style sheet: classes ink, faint, paper, and s0, s1 ... of the series, for both themes."""
     rules = []
     for number, theme in enumerate(THEMES):
         colors = dict(zip(("paper", "ink", "faint"), THEMES[theme]))
@@ -265,7 +266,7 @@ def _frame(picture, x_axis, y_axis):
 
 
 def _series(number, series, points):
-    """A line with its points; and below the frame, where it covers none, a sample and its name."""
+    """A series: its line with points, and its legend below the frame."""
     style = series.style
     dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
     x, y = 12 + number // ROWS_OF_NAMES * 245, 466 + number % ROWS_OF_NAMES * 32
@@ -284,9 +285,9 @@ def _series(number, series, points):
 
 
 def svg(picture, present):
-    """The picture of these series as text."""
+    """The SVG text of a picture with these series."""
     values = [picture.figures(series) for series in present]
-    # So that points on the edge are whole.
+    # The margin keeps points on the edge whole.
     x_axis = Axis(picture.x_ticks, [x for own in values for x in own], LEFT + 10, RIGHT - 14)
     y_axis = Axis(picture.y_ticks, [y for own in values for y in own.values()], BOTTOM, TOP)
     lines = ["<!-- SPDX-License-Identifier: MIT -->",

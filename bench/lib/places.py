@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where things are, and the table of ChaCha20 cores."""
+"""Paths, and the table of ChaCha20 cores."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ QUICK = os.environ.get("QUICK", "0") not in ("", "0")
 
 
 class Core(NamedTuple):
-    """A ChaCha20 core of ours; feature: of the processor; log: what people call it."""
+    """A ChaCha20 core. feature: the CPU feature it needs; log: its name in the kernel's log."""
     name: str
     blocks: int
     feature: str
@@ -34,7 +34,7 @@ class Core(NamedTuple):
 
 
 def cores():
-    """All of them, each before those that it is faster than."""
+    """All cores, the fastest first."""
     lines = subprocess.run([os.path.join(TOP, "scripts/cores")], check=True, text=True,
                            stdout=subprocess.PIPE).stdout.splitlines()
     fields = reversed([line.split("\t") for line in lines])
@@ -47,11 +47,11 @@ def relative(path):
 
 
 def die(message):
-    """End this program, which has failed."""
+    """Exit with an error message."""
     sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
 
 
 def need(path, target, run="make "):
-    """End this program unless a file is there, which a target of make brings."""
+    """Exit unless a file exists. target: the make target that builds it."""
     if not os.path.isfile(path):
-        die(f"there is no {relative(path)}: run '{run}{target}'")
+        die(f"{relative(path)}: missing; run '{run}{target}'")

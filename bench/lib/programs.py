@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Programs as Debian has them, with libvgetrandom and without; what reaches them, and if nothing
-does, why.
+"""Debian's programs with and without libvgetrandom; what reaches each program, or why nothing
+does.
 
-Each is a worker, so the engine times them like all others. A program runs in these ways, as far
-as they apply to it:
+Each program is a worker, so the engine times it like any other. It runs in each of these ways that
+applies to it:
 
     none      without libvgetrandom
     preload   as "vgetrandom run" starts it
     provider  with the OpenSSL provider in its openssl.cnf
-    example   with code of the program's own: the example for Java
-    module    in that of these ways that reaches it, with the page that vgetrandom.ko shows
+    example   with the example class for Java
+    module    in the way that reaches it, with the page that vgetrandom.ko publishes
 
-What reaches it comes from strace: how often a request makes the system call, reads the device or
-makes the getpid() of OpenSSL's generator, in each way; and which function makes the system call.
+strace shows what reaches a program: per request and way, the number of getrandom() calls, reads of
+the device, and getpid() calls of OpenSSL's generator; and the function that makes the system call.
 """
 
 import glob
@@ -31,7 +31,7 @@ from places import LIBRARY
 HERE = os.path.join(places.TOP, "bench/programs")
 NEVER = 0.001
 PATIENCE = 120
-# As many times as long: a request's way to the program and back takes its time.
+# A time slice is longer by this factor, because sending a request to the program takes time.
 DIALOGUE_SLICES = 20
 
 
@@ -41,11 +41,11 @@ WAYS = ("none", "preload", "provider", "example", "module")
 class Program(NamedTuple):
     """A request of a program.
 
-    package: Debian's; does: the request, for people; command: its worker, with RUN where the
-    program itself begins; is_run: each request runs the program anew; prepare: what has to be
-    done first, with a directory; False: it cannot; name: for README.md, if it stands there;
-    has_example: there is an example that reaches it; note: what else there is to say, and what
-    helps if nothing reaches it.
+    package: the Debian package; does: the request, as shown to the reader; command: the worker,
+    with RUN before the program itself; is_run: each request starts the program again; prepare: a
+    function that gets a directory and prepares it, and returns False if it cannot; name: the name
+    in README.md's table, or empty; has_example: an example class reaches it; note: a remark, and
+    what helps if nothing reaches it.
     """
     package: str
     does: str
@@ -92,13 +92,13 @@ def _dialogue(package, does, request, command, **fields):
 
 
 def _run(package, does, *command, **fields):
-    return Program(package, f"{does}, a run of it",
+    return Program(package, f"one run of {does}",
                    ["/usr/bin/python3", os.path.join(HERE, "command.py"), *command], is_run=True,
                    **fields)
 
 
 def _done(*command, **options):
-    """Whether it succeeds."""
+    """Whether the command succeeds."""
     return not subprocess.run(command, check=False, capture_output=True, **options).returncode
 
 
@@ -163,30 +163,30 @@ def _init_postgres(directory):
     return True
 
 
-# In a command DIRECTORY is the one that its preparation got, and WAY is how it runs.
+# In a command, DIRECTORY stands for the prepared directory, and WAY for the way it runs.
 PROGRAMS = (
     _python("os.urandom(16)", "Python"), _python("os.urandom(4096)"), _python("uuid.uuid4()"),
     _python("secrets.token_hex(16)"), _python("secrets.randbelow(1000000)"),
-    _python("ssl.RAND_bytes(16)", "Python"),
+    _python("ssl.RAND_bytes(16)"),
     _ruby("SecureRandom.hex(16)", "Ruby"), _ruby("SecureRandom.uuid"),
-    _ruby("Random.urandom(4096)"), _ruby("OpenSSL::Random.random_bytes(16)", "Ruby"),
+    _ruby("Random.urandom(4096)"), _ruby("OpenSSL::Random.random_bytes(16)"),
     _php("php-cli", "random_bytes(16)", name="PHP"),
-    _php("php-cli", "random_int(1, 1000000)", name="PHP"),
-    _php("php-cli", "openssl_random_pseudo_bytes(16)", name="PHP"),
+    _php("php-cli", "random_int(1, 1000000)"),
+    _php("php-cli", "openssl_random_pseudo_bytes(16)"),
     _php("php-cli", "sodium_crypto_secretbox_keygen()"),
     _php("php-uuid", "uuid_create(UUID_TYPE_RANDOM)",
          note="`random_bytes()` instead helps"),
     _node("crypto.randomBytes(16)", name="Node.js"),
-    _node("crypto.randomUUID()", name="Node.js", note="it keeps bytes for 128 calls"),
+    _node("crypto.randomUUID()", note="it draws bytes for 128 calls at once"),
     _rust("librust-getrandom-dev", "getrandom::getrandom(), 16 bytes", "getrandom",
           name="Rust, getrandom 0.2"),
-    _rust("librust-uuid-dev", "Uuid::new_v4()", "uuid", name="Rust, uuid"),
+    _rust("librust-uuid-dev", "Uuid::new_v4()", "uuid"),
     _rust("librust-rand-dev", "rand::thread_rng(), 16 bytes", "thread_rng",
           name="Rust, rand 0.8", note="there is nothing to gain"),
     Program("openjdk-25-jre-headless", "SecureRandom.nextBytes(), 16 bytes",
             ["RUN", *RUN_JAVA, "-cp", "DIRECTORY", "Worker", "WAY"], prepare=_build_java,
             name="Java", has_example=True,
-            note="Java's own reads /dev/urandom, with a lock; the example calls the library"),
+            note="Java's generator reads /dev/urandom under a lock; the example calls the library"),
     Program("golang-go", "rand.Read() of 16 bytes", ["RUN", "DIRECTORY/go-worker"],
             prepare=_build_go, name="Go",
             note="Go 1.24 and later call the kernel's vDSO function"),
@@ -200,10 +200,10 @@ PROGRAMS = (
               ["RUN", "sqlite3", "-interactive", ":memory:"], name="SQLite",
               note="there is nothing to gain"),
     _perl("libuuid-perl", "UUID", "UUID::generate_random()", "UUID::generate_random($id)",
-          name="Perl, UUID", note="Perl takes most of the time"),
+          note="Perl takes most of the time"),
     _perl("libbsd-arc4random-perl", "BSD::arc4random", "BSD::arc4random::arc4random()"),
     _perl("libcrypt-urandom-perl", "Crypt::URandom", "Crypt::URandom::urandom(16)",
-          name="Perl, Crypt::URandom", note="`BSD::arc4random` helps"),
+          note="`BSD::arc4random` helps"),
     Program("python3", "a TLS handshake, both ends",
             ["RUN", "/usr/bin/python3", *_script("py", "handshake()", "DIRECTORY/certificate")],
             prepare=_make_certificate, name="Web servers, curl",
@@ -211,15 +211,15 @@ PROGRAMS = (
     _run("openssh-client", "ssh-keygen -t ed25519", "sh", "-c",
          "rm -f $0 && exec ssh-keygen -q -t ed25519 -N '' -f $0", "DIRECTORY/key-WAY",
          name="OpenSSH"),
-    _run("openssl", "openssl rand", "openssl", "rand", "-hex", "16", name="openssl"),
+    _run("openssl", "openssl rand", "openssl", "rand", "-hex", "16"),
     _run("gpg", "gpg --gen-random", "gpg", "--no-options", "--homedir", "DIRECTORY", "--gen-random",
-         "1", "16", name="GnuPG"),
+         "1", "16"),
     _run("uuid-runtime", "uuidgen -r", "uuidgen", "-r"),
     _run("coreutils", "mktemp -u", "mktemp", "-u"),
-    _run("coreutils", "shuf -i 1-1000", "shuf", "-i", "1-1000", name="coreutils"),
+    _run("coreutils", "shuf -i 1-1000", "shuf", "-i", "1-1000"),
     _run("coreutils", "true", "/usr/bin/true"),
-    _run("busybox-static", "mktemp -u", "/bin/busybox", "mktemp", "-u", name="BusyBox, static",
-         note="to link it with libvgetrandom.a helps"),
+    _run("busybox-static", "mktemp -u", "/bin/busybox", "mktemp", "-u",
+         note="linking it with libvgetrandom.a helps"),
 )
 
 
@@ -233,8 +233,8 @@ def _command(program, way):
 
 
 class Surroundings:
-    """A directory with copies of all that programs load: those that run as another user can read
-    it there."""
+    """A directory with copies of all files that programs load, readable by programs that run as
+    another user."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -243,11 +243,12 @@ class Surroundings:
         self._openssl, self._provider = contenders.openssl(directory)
 
     def words(self, program, way):
-        """Its command."""
+        """The program's command."""
         return [word.replace("DIRECTORY", self.directory) for word in _command(program, way)]
 
     def env(self, way, reached=""):
-        """What is in the environment besides. reached: of the way "module"."""
+        """Additional environment variables. reached: what reaches the program, for the way
+        "module"."""
         env = dict(self._openssl)
         if way in ("preload", "module"):
             env["LD_PRELOAD"] = os.path.join(self.directory, os.path.basename(LIBRARY))
@@ -256,7 +257,7 @@ class Surroundings:
         return env
 
     def ways(self, program):
-        """In which it can run, and what may reach it; but for the module."""
+        """The ways in which the program can run, except "module"."""
         ways = ["none", "preload"]
         if self._provider and Tracer(program, self).loads_provider():
             ways.append("provider")
@@ -264,7 +265,7 @@ class Surroundings:
 
 
 def _version(package):
-    """Without what is Debian's in it."""
+    """The upstream version, without Debian's additions."""
     if package.startswith("openjdk") and os.path.isfile(f"{JAVA}/jre/release"):
         with open(f"{JAVA}/jre/release", encoding="utf-8") as file:
             return re.search('JAVA_VERSION="(.*)"', file.read()).group(1)
@@ -274,7 +275,7 @@ def _version(package):
 
 
 def _work(command, calls, env=None):
-    """A worker's run with a request for so many calls, or None if it fails."""
+    """Run a worker with one request for that many calls. Return None if it fails."""
     try:
         done = subprocess.run(command, input=f"time 0 {calls} 1 0\n", text=True, check=False,
                               capture_output=True, errors="replace", timeout=PATIENCE,
@@ -285,15 +286,15 @@ def _work(command, calls, env=None):
 
 
 class Asked(NamedTuple):
-    """How often a request makes the system call, reads the device, and looks whether its process
-    has forked, which only OpenSSL's generator does each time."""
+    """Events per request: system calls, reads of the device, and checks for a fork, which only
+    OpenSSL's generator makes every time."""
     getrandom: float
     device: float
     openssl: float
 
 
 class Tracer:
-    """What strace and the loader see of a program's requests."""
+    """What strace and the dynamic loader report about a program's requests."""
 
     EVENTS = (r" getrandom\(", r" read\(\d+</dev/u?random>", r" getpid\(")
 
@@ -308,7 +309,7 @@ class Tracer:
         command = self._commands[way]
         if not self._is_run:
             return _work(prefix + command, calls, env)
-        # Without its parent, which is Python.
+        # Without the Python process that would start it.
         return subprocess.run(prefix + command[2:], check=False, text=True, errors="replace",
                               env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                               capture_output=True)
@@ -323,7 +324,7 @@ class Tracer:
             return file.read().splitlines()
 
     def asked(self, way):
-        """Of a request."""
+        """Events per request."""
         counts = []
         for calls in (0, self._calls):
             lines = self._lines(calls, way)
@@ -334,36 +335,36 @@ class Tracer:
         return Asked(*((some - none) / self._calls for none, some in zip(*counts)))
 
     def caller(self, way):
-        """Which function makes the last of its system calls."""
+        """The function that makes its last getrandom() system call."""
         lines = self._lines(40, way, "-k")
         frames = [after for before, after in zip(lines, lines[1:]) if " getrandom(" in before]
         return frames[-1] if frames else ""
 
     def opens(self, way, name):
-        """Whether it opens a file, such as the library or the provider."""
+        """Whether the program opens a file, such as the library or the provider."""
         return any(name in line and " ENOENT " not in line
                    for line in self._lines(1, way, events="openat"))
 
     def loads_provider(self):
-        """Whether it does, if openssl.cnf says so."""
+        """Whether it loads the provider that openssl.cnf names."""
         try:
             return self.opens("provider", contenders.PROVIDER)
         except OSError:
             return False
 
     def names(self):
-        """Which of the library's names the program is bound to."""
+        """The library's functions to which the loader binds the program."""
         done = self._work([], 1, "preload", {**self._env("preload"), "LD_DEBUG": "bindings"})
         return set(re.findall(r" to \S*/libvgetrandom\.so\S* .*symbol .(getrandom|getentropy|"
                               r"arc4random\w*)'", done.stderr)) if done else set()
 
 
 LIBC, SYSCALL, PROVIDER, EXAMPLE, NOTHING = (
-    "libc's names", "`syscall()`", "OpenSSL provider", "the example", "nothing")
+    "preloading", "`syscall()`", "OpenSSL provider", "example class", "nothing")
 
 
 def _reached(program, tracer, asked):
-    """What reaches the program. asked: in each way."""
+    """What reaches the program. asked: the events in each way."""
     none, preload = asked["none"], asked["preload"]
     if program.has_example:
         return EXAMPLE
@@ -381,19 +382,19 @@ def _reached(program, tracer, asked):
 
 
 def _why(program, tracer, asked, reached):
-    """Where its bytes come from; or why nothing reaches it."""
+    """Where the program's bytes come from, or why nothing reaches it."""
     none = asked["none"]
     if program.has_example:
         return ""
     if program.is_run:
         return "it is linked statically" \
             if not tracer.opens("preload", os.path.basename(LIBRARY)) else \
-            "its start is most of it" if none.getrandom else "it asks for no random bytes"
+            "most of the time is its start-up" if none.getrandom else "it requests no random bytes"
     if none.getrandom <= 0.05:
         return "it calls `arc4random()`" if reached == LIBC else \
             "it draws from OpenSSL's generator" if "provider" in asked and \
             none.openssl > NEVER else \
-            "it reads /dev/urandom" if none.device > NEVER else "it has a generator of its own"
+            "it reads /dev/urandom" if none.device > NEVER else "it has its own generator"
     caller = tracer.caller("preload") if reached == NOTHING else ""
     return "it calls libc" if reached == LIBC else \
         "it calls libc's `syscall()`" if reached == SYSCALL or "(syscall+" in caller else \
@@ -403,7 +404,7 @@ def _why(program, tracer, asked, reached):
 
 
 def _explain(program, there, ways):
-    """What is in a row besides times."""
+    """The fields of a row, except times."""
     tracer = Tracer(program, there)
     try:
         asked = {way: tracer.asked(way) for way in ways}
@@ -419,20 +420,20 @@ def _explain(program, there, ways):
 
 
 def _way(reached):
-    """Which way of running it counts as that with libvgetrandom."""
+    """The way of running that counts as "with libvgetrandom"."""
     return {PROVIDER: "provider", EXAMPLE: "example"}.get(reached, "preload")
 
 
 def _is_there(program, there):
-    """Whether it works, once it is prepared."""
+    """Whether the program works, after preparing it."""
     try:
         if (not program.prepare or program.prepare(there.directory)) and \
            _work(there.words(program, "none"), 1):
             return True
     except OSError:
         pass
-    print(f"{program.package}: {program.does} is left out: the package is not there, or does not "
-          "work")
+    print(f"{program.package}: {program.does} is left out: the package is missing or does not "
+          "work; install it")
     return False
 
 
@@ -441,8 +442,8 @@ def _is_dialogue(program):
 
 
 def _time(chosen, there, rounds, slice_ms):
-    """In all their ways, in turns. chosen: programs, ways and what reaches them. Their times by
-    way."""
+    """Time the programs in all their ways, interleaved. chosen: programs, ways and what reaches
+    them. Return each program's times by way."""
     plan, names = Plan(), []
     for program, ways, row in chosen:
         reached = _way(row["reached"])
@@ -455,19 +456,19 @@ def _time(chosen, there, rounds, slice_ms):
             names.append((program, way))
     rows = plan.run(rounds, slice_ms) if chosen else []
     if len(rows) != len(names):
-        places.die("a program that has worked does not work any more")
+        places.die("a program stopped working during the measurement; run it again")
     return [{row["way"]: row["ns"] for row, (program, _) in zip(rows, names) if program is one}
             for one, *_ in chosen]
 
 
 def packages():
-    """All that is needed to measure them all. The JDK is fetched."""
+    """The Debian packages needed to measure all programs. The JDK is downloaded separately."""
     return sorted({program.package for program in PROGRAMS if not program.has_example} |
                   {"cargo", "rustc", "strace"})
 
 
 def measure(rounds, slice_ms):
-    """Rows, of those that are there."""
+    """The rows of all programs that work here."""
     for name in ("LD_PRELOAD", "OPENSSL_CONF"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as directory:

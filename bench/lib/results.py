@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""build/bench/results.json: what is in it, and which figures may stand beside each other.
+"""build/bench/results.json: its contents, and which figures may be compared.
 
     host        the machine
-    quick       whether any of it was measured with QUICK=1
-    parts       of which vDSO image, library and kernel each part is
-    native      our vDSO, hosted with each core, and others; also parts of a call, see limit.c
-    also        what calls cost besides, by "name"
-    guest       our kernel, booted
-    libraries   libvgetrandom, and what programs call today
+    quick       whether any result was measured with QUICK=1
+    parts       the vDSO image, library and kernel that each part was measured with
+    native      this project's vDSO in a process, with each core; others; parts of a call (limit.c)
+    also        other costs of a call, by "name"
+    guest       the patched kernel, booted
+    libraries   libvgetrandom, and the generators that programs use today
     scaling     the same, with several threads
-    crossover   libvgetrandom, around the size from which it pays to expand a key
-    programs    programs with libvgetrandom and without
-    start       what is preloaded, in a process that starts, and in one that forks, by "name"
-    module      getrandom(2) of Debian's kernel, booted, with the module loaded and without
+    crossover   libvgetrandom, around the size from which expanding a key pays
+    programs    programs with and without libvgetrandom
+    start       the cost of preloading for a process that starts or forks, by "name"
+    module      getrandom(2) of Debian's kernel, booted, with and without the module
 
-All but the first three are arrays of rows. A row has "where" (native, guest, stock, no-vdso,
+All fields but the first three are arrays of rows. A row has "where" (native, guest, stock, no-vdso,
 our-vdso, module, module-locked; for OpenSSL provider, openssl-3.5, openssl-3.5-provider, and with
 -module the provider with the module's page), "impl", "core", "libc", "call", "bytes", "threads" and
-"ns", the time of a call, as far as they apply. "programs" has others: see measure() there.
+"ns", the time of a call, where they apply. The rows of "programs" differ: see measure() there.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ PARTS = {"native": ("native", "also"), "libraries": ("libraries", "scaling", "cr
 
 
 class Missing(Exception):
-    """Something that is to be shown has not been measured; says what."""
+    """A result that is needed was not measured. The message names it."""
 
 
 def use(path):
-    """Another file for all that follows."""
+    """Use another file from now on."""
     global PATH     # pylint: disable=global-statement
     PATH = path
 
@@ -68,7 +68,7 @@ def _host():
 
 
 def load():
-    """All there is; Missing if that is nothing, or nothing that can be read."""
+    """Load all results. Raise Missing if there are none, or if they cannot be read."""
     try:
         with open(PATH, encoding="utf-8") as file:
             found = json.load(file)
@@ -88,7 +88,7 @@ def load():
 
 
 def check(array, rows):
-    """Missing unless these are rows, each with what it has measured."""
+    """Raise Missing unless these are rows that have their results."""
     if not isinstance(rows, list):
         raise Missing(f'"{array}" is no array')
     for row in rows:
@@ -103,7 +103,7 @@ def check(array, rows):
 
 
 def text(found):
-    """As JSON, a row on a line."""
+    """The results as JSON, one row per line."""
     fields = []
     for name, value in found.items():
         lines = [json.dumps(row, ensure_ascii=False) for row in value] \
@@ -117,9 +117,9 @@ def text(found):
 def keep(part, measured):
     """Put a part's arrays into results.json.
 
-    "native" begins new results. Other parts stay beside those of the same vDSO image and
-    running kernel, and of the same build of libvgetrandom; so results.json never compares two
-    versions of our code.
+    "native" starts new results. Another part keeps existing parts only if they were measured with
+    the same vDSO image, running kernel and build of libvgetrandom. So results.json never compares
+    two versions of the code.
     """
     identity = {"image": _digest(places.IMAGE), "kernel": platform.release(),
                 "library": _digest(places.LIBRARY)}
@@ -129,11 +129,11 @@ def keep(part, measured):
         found = {}
     parts = {}
     for name, known in found.get("parts", {}).items():
-        same = ["image", "kernel"] + (["library"] if name in ("libraries", "programs", "start") else [])
+        same = ["image", "kernel"] + ["library"] * (name in ("libraries", "programs", "start"))
         if name != part and all(known.get(key) == identity[key] for key in same):
             parts[name] = known
         elif name != part:
-            print(f'the results so far of "{name}" are of another build or kernel: dropped')
+            print(f'"{name}": old results are of another build or kernel; discarded')
     parts[part] = {**identity, "quick": places.QUICK}
     kept = {"host": _host(), "quick": any(known["quick"] for known in parts.values()),
             "parts": parts}
@@ -152,12 +152,12 @@ def keep(part, measured):
 
 
 def select(rows, **match):
-    """Those rows that have all of this."""
+    """The rows with all of these fields."""
     return [row for row in rows if all(row.get(name) == value for name, value in match.items())]
 
 
 def chosen_core(found):
-    """The name of the core that libvgetrandom chose here; "": it expands no keys."""
+    """The core that libvgetrandom chose, or "" if it expands no keys."""
     rows = select(found["libraries"], impl="libvgetrandom", call="getrandom", where="native")
     if not rows:
         raise Missing('"libraries" has no row of libvgetrandom')
@@ -165,6 +165,6 @@ def chosen_core(found):
 
 
 def by_size(rows, threads=1, **match):
-    """The time of a call by its size."""
+    """The time of a call, by size."""
     return {row["bytes"]: row["ns"] for row in select(rows, **match)
             if row.get("threads", 1) == threads}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tables of what has been measured: for the terminal, and for README.md and bench/README.md."""
+"""Tables of the results, for the terminal, README.md and bench/README.md."""
 
 import places
 import results
@@ -7,7 +7,7 @@ import targets
 from results import Missing, by_size, select
 from show import digits, duration, markdown, number, terminal, times
 
-GAIN_SIZES = (4, 16, 32, 64, 256, 1024, 4096, 65536)
+GAIN_SIZES = (4, 16, 32, 256, 4096, 65536)
 
 
 def _name(row):
@@ -15,7 +15,7 @@ def _name(row):
 
 
 def _columns(rows, *keys):
-    """The contenders of these rows, in their order: what tells one from another."""
+    """The contenders of these rows, in order, each named by the values of keys."""
     return list(dict.fromkeys(tuple(row.get(key, "") for key in keys) for row in rows))
 
 
@@ -186,7 +186,7 @@ def _libraries(found):
     rows = select(found["libraries"], where="native")
     here = _libc(found)[0]
     return {
-        "ours": by_size(rows, impl="libvgetrandom", libc=here, call="getrandom"),
+        "libvgetrandom": by_size(rows, impl="libvgetrandom", libc=here, call="getrandom"),
         "no-vdso": by_size(found["libraries"], where="no-vdso", impl="libvgetrandom"),
         "here": by_size(rows, impl=here, call="getrandom"),
         "glibc-2.41": by_size(rows, impl="glibc-2.41", call="getrandom"),
@@ -197,45 +197,43 @@ def _libraries(found):
 
 
 def gain(found):
-    """What there is to gain."""
+    """Speedup over the system call."""
     if not found["libraries"]:
         return None
     known = _libraries(found)
     ours, vdso = targets.module(found, results.chosen_core(found))
-    return (_measured(found) + " In brackets: its time over\nthat of libvgetrandom with the module "
-            "loaded.\n\n" +
-            _by_size([("**libvgetrandom, module loaded**", ours, None),
-                      ("system call", known["syscall"], ours),
-                      (_libc(found)[1], known["here"], ours),
-                      ("that kernel's vDSO function", known["kernel-vdso"], ours),
-                      ("glibc 2.41", known["glibc-2.41"], ours),
-                      ("libvgetrandom, no module", known["ours"], ours),
-                      ("our vDSO's function", vdso, ours)],
-                     [size for size in GAIN_SIZES if size in known["ours"]], slower=True))
+    syscall = known["syscall"]
+    return (_measured(found) + " In brackets: speedup over\nthe system call.\n\n" +
+            _by_size([("system call", syscall, None),
+                      ("glibc 2.41, stock vDSO", known["glibc-2.41"], syscall),
+                      ("libvgetrandom, stock vDSO", known["libvgetrandom"], syscall),
+                      ("**libvgetrandom, module**", ours, syscall),
+                      ("patched kernel's vDSO", vdso, syscall)],
+                     [size for size in GAIN_SIZES if size in known["libvgetrandom"]]))
 
 
 def _vdso_table(rows, title, against):
-    """Ours with each core, compared with the first of against that took part."""
+    """Each core of this project's vDSO, compared with the first of against that was measured."""
     known = {impl: by_size(rows, impl=impl) for impl in ("kernel-vdso", "syscall")}
     impl, called = next(pair for pair in against if known[pair[0]])
     return (f"{title} In brackets: speedup over {called}.\n\n" +
-            _by_size([*((f"**ours**, {core.log}", by_size(rows, impl="vdso", core=core.name),
+            _by_size([*((f"**vgetrandom**, {core.log}", by_size(rows, impl="vdso", core=core.name),
                          known[impl]) for core in places.cores()),
-                      ("that kernel's vDSO", known["kernel-vdso"], None),
+                      ("stock vDSO", known["kernel-vdso"], None),
                       ("system call", known["syscall"], None)], sorted(known["syscall"])))
 
 
 def by_threads(rows, size, **match):
-    """The time of a call of each thread, by their number."""
+    """The time of a call, by the number of threads."""
     return {row["threads"]: row["ns"] for row in select(rows, bytes=size, **match)}
 
 
 def _threads_table(found):
     size = found["scaling"][0]["bytes"]
     counts = sorted(by_threads(found["native"], size, impl="syscall"))
-    lines = [(f"**ours**, {core.log}", found["native"], {"impl": "vdso", "core": core.name})
+    lines = [(f"**vgetrandom**, {core.log}", found["native"], {"impl": "vdso", "core": core.name})
              for core in places.cores()]
-    lines += [("that kernel's vDSO", found["native"], {"impl": "kernel-vdso"}),
+    lines += [("stock vDSO", found["native"], {"impl": "kernel-vdso"}),
               ("system call", found["native"], {"impl": "syscall"}),
               ("**libvgetrandom**, module loaded", found["scaling"], {"where": "module"}),
               ("glibc 2.41 `getrandom`", found["scaling"],
@@ -251,42 +249,42 @@ def _threads_table(found):
             body.append([heading, *("-" if n not in ns else digits(n * 1e3 / ns[n]) +
                                     (" " + times(n * ns[1] / ns[n]) if n > 1 else "")
                                     for n in counts)])
-    return (f"Millions of calls for {size} bytes a second, all threads together, each on a "
-            "processor of its own.\nIn brackets: how many times as many as one thread makes.\n\n" +
+    return (f"Millions of {size}-byte calls per second, all threads together, each thread on its "
+            "own processor.\nIn brackets: speedup over one thread.\n\n" +
             markdown(["threads", *map(str, counts)], body, 1))
 
 
 def bench(found):
-    """Our vDSO, and the system call; by size, and by threads."""
+    """This project's vDSO and the system call, by size and by threads."""
     if not found["native"]:
         return None
-    kernels = ("kernel-vdso", "that kernel's own vDSO")
+    kernels = ("kernel-vdso", "the stock vDSO")
     syscall = ("syscall", "the system call")
     parts = [_measured(found),
-             _vdso_table(found["native"], "Our vDSO image in a process of that kernel, with each "
-                         "core.", [kernels, syscall])]
+             _vdso_table(found["native"], "This project's vDSO image in an ordinary process, with "
+                         "each core.", [kernels, syscall])]
     if found["scaling"]:
         parts.append(_threads_table(found))
     if found["guest"]:
-        parts.append(_vdso_table(select(found["guest"], threads=1), "Our kernel, booted in QEMU "
-                                 "on the same machine.", [syscall]))
+        parts.append(_vdso_table(select(found["guest"], threads=1), "The patched kernel, booted "
+                                 "in QEMU on the same machine.", [syscall]))
     return "\n\n".join(parts)
 
 
 def lib(found):
-    """libvgetrandom, and what programs call today."""
+    """libvgetrandom, and the generators that programs use today."""
     if not found["libraries"]:
         return None
     known, core = _libraries(found), _chosen_core(found)
     here = _libc(found)[1]
-    sizes = sorted(known["ours"])
+    sizes = sorted(known["libvgetrandom"])
     rows = select(found["libraries"], where="native", call="vgetrandom")
     parts = [
         _measured(found),
         f"A program on {here}, with libvgetrandom preloaded and without; programs on other\n"
         "libraries; and a process without a vDSO, as before Linux 6.11. In brackets: speedup over\n"
-        f"{here}." + (f" libvgetrandom has chosen {core.log} here." if core else ""),
-        _by_size([("**libvgetrandom**", known["ours"], known["here"]),
+        f"{here}." + (f" libvgetrandom chose {core.log}." if core else ""),
+        _by_size([("**libvgetrandom**", known["libvgetrandom"], known["here"]),
                   ("**libvgetrandom**, no vDSO", known["no-vdso"], known["here"]),
                   (f"{here} `getrandom`", known["here"], None),
                   ("glibc 2.41 `getrandom`", known["glibc-2.41"], None),
@@ -305,15 +303,15 @@ def lib(found):
     locked = [(f"{name}, states locked", *targets.module(found, core.name, "module-locked"))
               for (name, *_), core in zip(columns, places.cores())]
     if any(ours for _, ours, _ in columns):
-        parts += ["libvgetrandom with the module's page, with each of its cores. In brackets: its "
-                  "time over that\nof our vDSO's function.",
+        parts += ["libvgetrandom with the module's page, with each of its cores. In brackets: "
+                  "time relative\nto the patched kernel's vDSO function.",
                   _by_size(columns + locked, sizes, slower=True)]
     if found["module"]:
         least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
                  if how == "least"}
-        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU, with the module loaded "
-                  "and without;\nand again without, as its time varies by itself. In brackets: "
-                  "its time over the first.",
+        parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU: without the module, "
+                  "with it, and without\nit again, to show the noise. In brackets: time relative "
+                  "to the first column.",
                   markdown(["bytes", "no module", "module loaded", "no module"],
                            [[str(size), f"{without:.0f} ns",
                              *(f"{ns:.0f} ns ({ns / without:.3f}x)" for ns in others)]
@@ -330,7 +328,7 @@ def _without_and_with(row):
 
 
 def programs(found):
-    """Programs with libvgetrandom and without."""
+    """Programs with and without libvgetrandom."""
     if not found["programs"]:
         return None
 
@@ -339,7 +337,7 @@ def programs(found):
             f"{row['asked_without']:g} -> {row['asked_with']:g}"
 
     return _measured(found) + "\n\n" + markdown(
-        ["package", "request", "reached by", "why, and what helps", "system calls a request",
+        ["package", "request", "reached by", "why, and what helps", "system calls per request",
          "without", "with", "with the module"],
         [[f"{row['program']} {row['version']}", f"`{row['does']}`", row["reached"], row["why"],
           asked(row), *_without_and_with(row)] for row in found["programs"]], 4)
@@ -349,13 +347,13 @@ LITTLE = 1.2
 
 
 def _reached(row):
-    """What reaches a program; and why it gains little or nothing, if so."""
+    """What reaches a program; if it gains little or nothing, also why."""
     is_little = row["without"] / row["with"] < LITTLE
     return f"{row['reached']}: {row['why']}" if is_little else row["reached"]
 
 
 def who(found):
-    """Who gains: the programs that people ask for first."""
+    """Popular programs, and what each gains."""
     if not found["programs"]:
         return None
     return _measured(found) + "\n\n" + markdown(
@@ -368,8 +366,8 @@ SIBLING_SIZES = (16, 256, 4096, 65536)
 
 
 def siblings(found, before):
-    """Cores of the same instruction set, on each processor that has been measured: before are
-    the lines of the table so far, of which this processor's is replaced."""
+    """Cores of the same instruction set, a line for each processor that was measured. before: the
+    old lines of the table; the line of this processor is replaced."""
     pair = targets.siblings(found["native"], places.cores())
     if not pair or not found["libraries"]:
         return None
@@ -381,18 +379,19 @@ def siblings(found, before):
     table = markdown(["processor", *(f"{size} bytes" for size in SIBLING_SIZES), "used there"],
                      [[cpu, *(number(ratios.get(size)) for size in SIBLING_SIZES),
                        chosen.log if chosen else "-"]], 1)
-    return "\n".join([f"The time of {first.log} over that of {second.log}:", "", table, *kept])
+    return "\n".join([f"Time of {first.log} divided by the time of {second.log}:", "", table,
+                      *kept])
 
 
-# Where each goes: between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
+# Each table goes between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
 PLACES = {"README.md": {"gain": gain, "who": who},
           "bench/README.md": {"bench": bench, "siblings": siblings, "lib": lib,
                               "programs": programs}}
 
 
 def put(text, path, found):
-    """A README's text with new tables, and the names of those. What has not been measured stays
-    as it is."""
+    """A README's text with new tables, and the names of these. A table that was not measured stays
+    unchanged."""
     written = []
     for name, make in PLACES[path].items():
         begin, end = (f"<!-- {name}:{which} -->\n" for which in ("begin", "end"))

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What the figures are to be. Targets are ratios of times of one run on one machine, but for
-what the library adds to small requests: that is compared with the least call, in ns; and for what
-it adds to the start of a process.
+"""Performance targets. They are ratios of times of one run on one machine, with two exceptions:
+what the library adds to small requests, in ns, compared with the minimal call; and what it adds to
+the start of a process.
 
-The limit of our vDSO with a core is
+The limit of the vDSO function with a core is
 
-    the time of the rounds for the bytes of the call + the time of the least call
+    the time of the rounds for the bytes of the call + the time of the minimal call
 
-Both are measured, see limit.c. A call for n bytes needs n / (iteration - 32) of the rounds of a
-core's iteration as long as the batch serves it, for 32 bytes of each are the next key; and
-(n + 32) / iteration if it takes more. The least call is the fastest for as many bytes out of the
-batch, or for more bytes; of what the batch cannot serve, for 16 bytes, since that key stream can
-go to the buffer at once.
+Both are measured: see limit.c. Let an iteration be the bytes of a core's iteration. If the batch
+can serve a call for n bytes, the call needs n / (iteration - 32) of an iteration's rounds, because
+32 bytes of each become the next key. Otherwise it needs (n + 32) / iteration. The minimal call is
+the fastest call for that many bytes or more out of the batch. For sizes the batch cannot serve it
+is the minimal call for 16 bytes, because that keystream can go directly to the buffer.
 """
 
 from results import by_size, chosen_core, select
@@ -26,39 +26,40 @@ OF_LIMIT = {4: 0.80}  # by bytes
 OF_LIMIT_FROM = (16, 0.88)
 OF_OPENSSL = (65536, 0.97)
 
-# libvgetrandom with the module's page, of the time of our vDSO's function.
+# libvgetrandom with the module's page: time relative to this project's vDSO function.
 OF_VDSO = {4: 1.5, 16: 1.4, 32: 1.3}
 OF_VDSO_FROM = (256, 1.03)
 
-# ns that libvgetrandom adds to an empty preloaded library; and what a process's first two small
-# requests take.
+# ns that libvgetrandom adds to an empty preloaded library; and the time of a process's first two
+# small requests.
 MORE_THAN_EMPTY = {"start": 25000, "fork, exec, exit": 25000, "fork, exit": 5000}
 FIRST_REQUESTS = ("first two requests", 4000)
 
-# OpenSSL's RAND_bytes() for 16 bytes with the provider: speedup over its own generator.
+# OpenSSL's RAND_bytes() for 16 bytes: speedup of the provider over OpenSSL's generator.
 OF_OPENSSL_RAND = {"3.0": ("native", "provider", 5.5),
                    "3.5": ("openssl-3.5", "openssl-3.5-provider", 5.0)}
 
-# syscall(), of what is not getrandom: ns more than libc's.
+# syscall() for other system calls: ns more than libc's.
 OTHER_SYSCALL_NS = 2.0
 
-# Speedup of programs, by package and request: in the way that reaches them, without the module.
-# They were set where the kernel's vDSO function takes 35 ns for 16 bytes, and the system call 340.
+# Speedup of programs, by package and request, in the way that reaches them, without the module. The
+# targets were set on a machine where 16 bytes take 35 ns by the stock vDSO and 340 by the system
+# call.
 OF_PROGRAMS = {("php-cli", "random_bytes(16)"): 5.0,
                ("librust-getrandom-dev", "getrandom::getrandom(), 16 bytes"): 6.0,
                ("postgresql", "SELECT gen_random_uuid()"): 4.0,
                ("nodejs", "crypto.randomBytes(16)"): 1.8,
-               # 207 ns, and 40.
+               # 207 ns without, 40 with.
                ("openjdk-25-jre-headless", "SecureRandom.nextBytes(), 16 bytes"): 5.0}
 
-# Two measurements of the same code differ, even their minima: where code lies decides on a
-# nanosecond, and the time of a system call on more than that.
+# Minima of two measurements of the same code differ: by a nanosecond because of code alignment, and
+# by more for system calls.
 NOISE_NS = 1.0
 NOISE_RATIO = 0.03
 
 
 def iterations(core, size):
-    """How many of a core's iterations a call needs, on average over many."""
+    """The average number of a core's iterations per call."""
     whole = core.blocks * BLOCK_BYTES
     if size <= whole - KEY_BYTES:
         return size / (whole - KEY_BYTES)
@@ -66,7 +67,7 @@ def iterations(core, size):
 
 
 def limits(rows, core):
-    """The limit of a core, in ns by size; {} if it has not been measured."""
+    """The limit of a core in ns, by size; {} if it was not measured."""
     rounds = by_size(rows, impl="rounds", core=core.name).get(ROUNDS_BYTES)
     least = by_size(rows, impl="least-call")
     if not rounds or LEAST_BYTES not in least:
@@ -83,30 +84,30 @@ def limits(rows, core):
 
 
 class Verdict:
-    """Counts targets, and keeps those that are missed."""
+    """Counts targets, and remembers the missed ones."""
 
     def __init__(self):
         self.checked = 0
         self.missed = []
 
     def must(self, what, value, target):
-        """A target: value, to two digits, is to be target at least. Return it as text."""
+        """A target: value, rounded to two digits, must be at least target. Return it as text."""
         self.checked += 1
         if round(value, 2) >= target:
             return number(value)
         self.missed.append(f"{what}: {value:.3f} of {target:.2f}")
         return number(value) + "!"
 
-    def not_slower(self, what, ours, theirs):
-        """A target: ours takes no more time than theirs, but for noise. Return the ratio."""
+    def not_slower(self, what, ns, reference):
+        """A target: ns must be at most reference, except for noise. Return the ratio."""
         self.checked += 1
-        if ours <= theirs * (1 + NOISE_RATIO) + NOISE_NS:
-            return number(theirs / ours)
-        self.missed.append(f"{what}: {ours:.1f} ns, not {theirs:.1f} ns")
-        return number(theirs / ours) + "!"
+        if ns <= reference * (1 + NOISE_RATIO) + NOISE_NS:
+            return number(reference / ns)
+        self.missed.append(f"{what}: {ns:.1f} ns, not {reference:.1f} ns")
+        return number(reference / ns) + "!"
 
     def must_not(self, what, value, target):
-        """A target: value, to two digits, is to be target at most. Return it as text."""
+        """A target: value, rounded to two digits, must be at most target. Return it as text."""
         self.checked += 1
         if round(value, 2) <= target:
             return number(value)
@@ -114,14 +115,14 @@ class Verdict:
         return number(value) + "!"
 
     def at_most(self, what, value, target):
-        """A target: value ns are to be target ns at most. Return whether they are."""
+        """A target: value ns must be at most target ns. Return whether it is met."""
         self.checked += 1
         if value > target:
             self.missed.append(f"{what}: {value:.1f} ns, not {target:.1f} ns")
         return value <= target
 
     def print(self):
-        """The end of all."""
+        """Print the missed targets and the total."""
         for missed in self.missed:
             print(f"missed: {missed}")
         if self.checked:
@@ -151,8 +152,8 @@ def _of_limit(rows, cores, verdict):
 
 def _against_others(rows, cores, verdict):
     size, target = OF_OPENSSL
-    lines = [[f"OpenSSL's ChaCha20 / ours, {size} bytes ({target:.2f})"],
-             ["least of system call / ours (1)"]]
+    lines = [[f"OpenSSL's ChaCha20 / vDSO, {size} bytes ({target:.2f})"],
+             ["minimum of system call / vDSO (1)"]]
     for core in cores:
         ours = by_size(rows, impl="vdso", core=core.name)
         theirs = by_size(rows, impl="openssl-chacha20", core=core.name).get(size)
@@ -162,12 +163,13 @@ def _against_others(rows, cores, verdict):
         slowest = min(ours, key=lambda size, ours=ours: syscall[size] / ours[size])
         lines[1].append(verdict.must(f"{core.name}, {slowest} bytes, of the system call",
                                      syscall[slowest] / ours[slowest], 1))
-    terminal("native: others' time over ours", ["", *(core.name for core in cores)], lines)
+    terminal("native: time of others / time of this project's vDSO",
+             ["", *(core.name for core in cores)], lines)
 
 
 def siblings(rows, cores):
-    """Cores that run on the same processors, the first two: both, and the first one's time
-    over that of the second, by size. None if there are none."""
+    """The first two cores that run on the same processors: both, and the time of the first divided
+    by the time of the second, by size. None if there are no such cores."""
     for first in cores:
         for second in cores:
             ours, theirs = (by_size(rows, impl="vdso", core=core.name)
@@ -178,7 +180,7 @@ def siblings(rows, cores):
 
 
 def native(found, cores, verdict):
-    """Of our vDSO, hosted."""
+    """Targets of the vDSO function, hosted in a process."""
     rows = found["native"]
     cores = [core for core in cores if select(rows, impl="vdso", core=core.name)]
     if not cores:
@@ -188,19 +190,19 @@ def native(found, cores, verdict):
     for image in dict.fromkeys(row["impl"] for row in rows if row["impl"].startswith("image")):
         lines = [(core.name, by_size(rows, impl="vdso", core=core.name),
                   by_size(rows, impl=image, core=core.name)) for core in cores]
-        terminal(f"native: time of ours over that of {image}, by bytes", ["", *lines[0][1]],
+        terminal(f"native: time of this vDSO / time of {image}, by bytes", ["", *lines[0][1]],
                  [[name, *(number(ns / theirs[size] if size in theirs else None)
                            for size, ns in ours.items())] for name, ours, theirs in lines])
     pair = siblings(rows, cores)
     if pair:
         first, second, ratios = pair
-        terminal(f"native: time of {first.name} over {second.name}, by bytes",
+        terminal(f"native: time of {first.name} / time of {second.name}, by bytes",
                  ["", *ratios], [["", *map(number, ratios.values())]])
 
 
 def libraries(found, cores, verdict):
-    """Of libvgetrandom: with it no request takes longer than without, and a small one at most
-    the least call more than the vDSO function."""
+    """Targets of libvgetrandom: no request takes longer with it than without, and a small request
+    takes at most a minimal call longer than the vDSO function."""
     rows = found["libraries"]
     here = next((row["libc"] for row in rows), None)
 
@@ -223,14 +225,14 @@ def libraries(found, cores, verdict):
         lines += [line(f"glibc 2.41: {core.name}", ours, newer) for core in cores
                   for ours in [time(impl="libvgetrandom", call="vgetrandom", core=core.name)]
                   if ours]
-    terminal("libraries: others' time over ours: nowhere less than 1 (but for "
+    terminal("libraries: time of others / time of libvgetrandom: at least 1 (except for "
              f"{100 * NOISE_RATIO:.0f} % and {NOISE_NS:.0f} ns of noise)", ["", *sizes], lines)
 
     least = time(impl="least-call").get(LEAST_BYTES)
     lines = []
     for name, ours, theirs in (
             ("preloaded", time(impl="libvgetrandom", call="getrandom"), time(impl="kernel-vdso")),
-            ("on our vDSO", time(where="our-vdso", impl="libvgetrandom"),
+            ("on this project's vDSO", time(where="our-vdso", impl="libvgetrandom"),
              time(where="our-vdso", impl="kernel-vdso")),
             ("glibc 2.41", newer, time(impl="kernel-vdso"))):
         small = [size for size in sizes if size <= LEAST_BYTES and size in ours and size in theirs]
@@ -242,7 +244,7 @@ def libraries(found, cores, verdict):
                     ours[size] - theirs[size], least + NOISE_NS) else "!"
         lines.append([name, *(cells.get(size, "-") for size in sizes if size <= LEAST_BYTES)])
     if least:
-        terminal("libraries: ns more than a call of the vDSO function: at most the least call, "
+        terminal("libraries: ns more than a call of the vDSO function: at most the minimal call, "
                  f"{least:.1f} ns (and {NOISE_NS:.0f} ns of noise)",
                  ["", *(size for size in sizes if size <= LEAST_BYTES)], lines)
     _syscall(rows, here, verdict)
@@ -251,7 +253,7 @@ def libraries(found, cores, verdict):
 
 
 def _syscall(rows, here, verdict):
-    """Other system calls by the syscall() that takes the place of libc's."""
+    """Other system calls through the library's syscall()."""
     theirs, ours = (by_size(rows, impl=impl, call="other-syscall").get(LEAST_BYTES)
                     for impl in (here, "libvgetrandom"))
     if theirs and ours:
@@ -262,7 +264,7 @@ def _syscall(rows, here, verdict):
 
 
 def _rand_bytes(rows, verdict):
-    """OpenSSL with the provider."""
+    """Targets of OpenSSL with the provider."""
     lines = []
     for name, (without, provider, target) in OF_OPENSSL_RAND.items():
         theirs, ours, module_too = (
@@ -281,12 +283,12 @@ WITH_AND_WITHOUT = ["", "without", "with", "times", "module loaded", "times"]
 
 
 def _and_module(without, ns):
-    """Cells: ns with the module loaded too, and speedup."""
+    """Cells: ns with the module also loaded, and speedup."""
     return [number(ns), number(without / ns if ns else None)]
 
 
 def programs(found, verdict):
-    """Programs, with libvgetrandom and without."""
+    """Targets of programs with and without libvgetrandom."""
     lines = []
     for (package, does), target in OF_PROGRAMS.items():
         for row in select(found["programs"], program=package, does=does):
@@ -300,17 +302,18 @@ def programs(found, verdict):
 
 OTHERS = {"glibc 2.36": {"impl": "glibc-2.36", "call": "getrandom"},
           "glibc 2.41": {"impl": "glibc-2.41", "call": "getrandom"},
-          "that kernel's vDSO": {"impl": "kernel-vdso"}, "system call": {"impl": "syscall"}}
+          "stock vDSO": {"impl": "kernel-vdso"}, "system call": {"impl": "syscall"}}
 
 
 def module(found, core, where="module"):
-    """libvgetrandom with the module's page, and our vDSO's function, with a core: ns by size."""
+    """ns by size of libvgetrandom with the module's page, and of the vDSO function, with a core."""
     return (by_size(found["libraries"], where=where, impl="libvgetrandom", core=core),
             by_size(found["libraries"], where="our-vdso", impl="vdso", core=core))
 
 
 def _module(found, cores, verdict):
-    """With the module's page it is about as fast as our vDSO, whatever memory states are in."""
+    """With the module's page, the library is about as fast as the vDSO function, in either kind of
+    memory."""
     sizes = sorted(by_size(found["libraries"], where="native", impl="syscall"))
     lines = []
     for where in ("module", "module-locked"):
@@ -322,24 +325,24 @@ def _module(found, cores, verdict):
             for size in sizes:
                 target = OF_VDSO.get(size, OF_VDSO_FROM[1] if size >= OF_VDSO_FROM[0] else 0)
                 ratio = ours[size] / vdso[size]
-                what = f"{where}, {core.name}, {size} bytes, of our vDSO's time"
+                what = f"{where}, {core.name}, {size} bytes, of the vDSO's time"
                 lines[-1].append(verdict.must_not(what, ratio, target) if target else
                                  number(ratio))
     if not lines:
         return
-    terminal("libraries: time with the module's page over that of our vDSO's function (" +
+    terminal("libraries: time with the module's page / time of the vDSO function (" +
              ", ".join(f"{target:.2f} at {size}" for size, target in OF_VDSO.items()) +
              f", {OF_VDSO_FROM[1]:.2f} from {OF_VDSO_FROM[0]} bytes on)", ["", *sizes], lines)
     core = chosen_core(found)
     ours = module(found, core)[0]
-    terminal(f"libraries: others' time over that with the module's page, {core}", ["", *sizes],
+    terminal(f"libraries: time of others / time with the module's page, {core}", ["", *sizes],
              [[name, *(number(ns[size] / ours[size]) for size in sizes)]
               for name, match in OTHERS.items() if ours
               for ns in [by_size(found["libraries"], where="native", **match)] if ns])
 
 
 def start(found, verdict):
-    """Of a process, with libvgetrandom preloaded."""
+    """Targets of starting a process with libvgetrandom preloaded."""
     values = {(row["impl"], row["name"]): row["value"] for row in found["start"]}
     lines = []
     for impl in ("libvgetrandom", "libvgetrandom, module"):
@@ -355,21 +358,21 @@ def start(found, verdict):
 
 
 def module_loaded(found):
-    """getrandom(2) in the guest, without the module, with it, and again without: ns, by size and
-    by how of all rounds."""
+    """ns of getrandom(2) in the guest without the module, with it, and again without, by size and
+    by "least" or "median"."""
     return {(size, how): [row["ns"] for row in select(found["module"], bytes=size, how=how)]
             for size in sorted({row["bytes"] for row in found["module"]})
             for how in ("least", "median")}
 
 
 def guest_module(found, verdict):
-    """A loaded module does not make getrandom(2) slower."""
+    """Target: a loaded module does not slow down getrandom(2)."""
     lines = []
     for (size, how), (without, loaded, again) in module_loaded(found).items():
         ratio = verdict.not_slower(f"getrandom(2), {size} bytes, the module is loaded", loaded,
                                    without) if how == "least" else number(without / loaded)
         lines.append([f"{size}, {how}", number(without), number(loaded), ratio,
                       number(without / again)])
-    terminal("module: ns of getrandom(2), and times without it over those with it, and over "
-             f"others without (not less than 1, but for {100 * NOISE_RATIO:.0f} % and "
+    terminal("module: ns of getrandom(2); time without the module / time with it; and, as noise, "
+             f"/ second time without it (at least 1, except for {100 * NOISE_RATIO:.0f} % and "
              f"{NOISE_NS:.0f} ns of noise)", ["bytes", "without", "loaded", "", "noise"], lines)

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Droppable memory: what MAP_DROPPABLE means, in one place.
+ * Droppable memory (MAP_DROPPABLE).
  *
- * A droppable mapping is private anonymous memory for what can be made again.
- * The kernel may take any of its pages away at any time; whoever looks next
- * finds zeros. In return its contents never go anywhere else: not to swap, not
- * into a core dump, not to the child of a fork, not into a page that another
- * process shares. Keys may live there. (Hibernation saves all memory, this too.)
+ * A droppable mapping is private anonymous memory for data that a program can make again,
+ * such as keys. The kernel may drop any of its pages at any time; the next read sees zeros.
+ * In return, the contents are written nowhere else: not to swap, not to a core dump, not to
+ * the child of a fork(), and not to a page that another process shares. (Hibernation is the
+ * exception: it saves all memory.)
  *
- * Linux keeps a kind of page that can be dropped already, the lazily freed ones
- * of MADV_FREE: anonymous and not swap backed. It drops them while they are
- * clean; a dirty one is taken to be in use again and made swap backed. A
- * droppable page is dirty nearly always, and must be dropped all the same and
- * never become swap backed. So it is a lazily freed page with a mark, and where
- * mm/ has a rule for the dirty ones it asks for the mark here.
+ * A droppable page is a lazily freed page, as of MADV_FREE: anonymous and not swap backed.
+ * Reclaim drops lazily freed pages that are clean. It takes dirty ones to be in use again,
+ * and makes them swap backed. Droppable pages are nearly always dirty; they must be dropped
+ * all the same, and must never become swap backed. So they carry a flag, and the places in
+ * mm/ that treat dirty lazily freed pages differently test this flag.
  *
- * Documentation/mm/droppable.rst lists all who ask, and why.
+ * Documentation/mm/droppable.rst lists these places and their reasons.
  */
 #ifndef _LINUX_DROPPABLE_H
 #define _LINUX_DROPPABLE_H
@@ -27,10 +26,10 @@
 #include <uapi/linux/mman.h>
 
 /**
- * vma_is_droppable - is this a mapping made with MAP_DROPPABLE?
+ * vma_is_droppable - was this mapping made with MAP_DROPPABLE?
  * @vma: the mapping
  *
- * Mappings that differ in this are never merged, as in any other flag.
+ * A droppable mapping is never merged with one that is not.
  */
 static inline bool vma_is_droppable(const struct vm_area_struct *vma)
 {
@@ -41,12 +40,11 @@ static inline bool vma_is_droppable(const struct vm_area_struct *vma)
  * folio_test_droppable - does this folio belong to a droppable mapping?
  * @folio: any folio
  *
- * For those who have no mapping at hand. The mark is PG_swapcache, which means
- * nothing on an anonymous folio that is not swap backed: to be in the swap cache
- * a folio must be, and folio_test_swapcache() checks. It is set for good when
- * the page is first mapped; migration and the split of a huge page copy it. (The
- * same bit is Xen's PageForeign(), which xen-netback does not tell from a page of
- * the swap cache either.)
+ * For callers that have no VMA. The flag is PG_swapcache. Only swap backed folios can be in
+ * the swap cache, and folio_test_swapcache() checks that; so the bit is free on other
+ * anonymous folios. It is set when the page is first mapped, and is never cleared while the
+ * page is in use; migration and the split of a huge page copy it. (Xen uses the same bit as
+ * PageForeign(). xen-netback cannot tell a foreign page from one in the swap cache either.)
  */
 static inline bool folio_test_droppable(struct folio *folio)
 {
@@ -55,9 +53,9 @@ static inline bool folio_test_droppable(struct folio *folio)
 }
 
 /**
- * droppable_init_folio - say what a new anonymous page may be done with
- * @folio: just allocated, seen by nobody else yet
- * @vma: the mapping that it goes into
+ * droppable_init_folio - make a new anonymous folio droppable or swap backed
+ * @folio: the folio; no other task can see it yet
+ * @vma: the mapping that it is going to be in
  */
 static inline void droppable_init_folio(struct folio *folio, const struct vm_area_struct *vma)
 {
@@ -71,8 +69,8 @@ static inline void droppable_init_folio(struct folio *folio, const struct vm_are
  * mmap_is_droppable - does this mmap() ask for droppable memory?
  * @flags: the MAP_* flags of the call
  *
- * A kernel whose configuration is without getrandom() in the vDSO and without
- * droppable memory does not know the type, like one that has never heard of it.
+ * If neither the vDSO's getrandom() nor droppable memory is configured, the kernel treats
+ * MAP_DROPPABLE as an unknown type, as kernels without this code do.
  */
 static inline bool mmap_is_droppable(unsigned long flags)
 {
@@ -81,16 +79,16 @@ static inline bool mmap_is_droppable(unsigned long flags)
 }
 
 /*
- * Faults. Nobody is killed, and nothing is printed, because there is no memory for
- * what may be dropped: one of user space tries again. What it allocates on its way
- * (the page, page tables, the memory cgroup's consent) is anybody's code, so it is a
- * mark of the task that says which fault this is.
+ * Page faults. If no memory is available for a droppable page, the kernel runs no OOM killer
+ * and prints no warning, and user space retries the access. The allocations of a fault (the
+ * page, page tables, the charge to the memory cgroup) are made by generic code that does not
+ * know the VMA, so a flag of the task says that it is in such a fault.
  */
 #ifdef CONFIG_DROPPABLE_MEMORY
 
 /**
- * droppable_enter_fault - before a fault is handled
- * @vma: the mapping that it is in
+ * droppable_enter_fault - set the task's flag before a fault is handled
+ * @vma: the mapping in which the task has faulted
  */
 static inline void droppable_enter_fault(const struct vm_area_struct *vma)
 {
@@ -98,9 +96,9 @@ static inline void droppable_enter_fault(const struct vm_area_struct *vma)
 }
 
 /**
- * in_droppable_fault - is the running code part of a fault in droppable memory?
+ * in_droppable_fault - is the current task handling a fault in droppable memory?
  *
- * Not the interrupts that come meanwhile.
+ * False in interrupts that arrive during the fault.
  */
 static inline bool in_droppable_fault(void)
 {
@@ -110,13 +108,13 @@ static inline bool in_droppable_fault(void)
 vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags);
 
 /**
- * droppable_exit_fault - after a fault has been handled
- * @ret: what it came to
- * @flags: FAULT_FLAG_* of it
+ * droppable_exit_fault - clear the task's flag after a fault has been handled
+ * @ret: the VM_FAULT_* result of the handler
+ * @flags: the FAULT_FLAG_* flags of the fault
  *
- * The mapping may be gone by now.
+ * The mapping may have been freed meanwhile, so this uses only the task's flag.
  *
- * Return: @ret, without VM_FAULT_OOM if user space has touched droppable memory.
+ * Return: @ret; without VM_FAULT_OOM if user space caused the fault in droppable memory.
  */
 static inline vm_fault_t droppable_exit_fault(vm_fault_t ret, unsigned int flags)
 {

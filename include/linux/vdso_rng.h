@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What drivers/char/random.c tells the generators in user space, and what it is
- * asked on their behalf.
+ * The interface between drivers/char/random.c and drivers/char/vdso_rng.c, which publishes
+ * the state of the kernel's RNG to the vDSO's generators.
  */
 #ifndef _LINUX_VDSO_RNG_H
 #define _LINUX_VDSO_RNG_H

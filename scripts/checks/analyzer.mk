@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# The C files that no Makefile of ours builds; for analyzer.
+# Compiles the C files that no Makefile of this project builds; for analyzer.
 #
-#	CC	the compiler that looks at them
-#	LINUX	our kernel tree, which has the selftests
+#	CC	the compiler
+#	LINUX	the patched kernel tree, which has the selftests
 #	HEADERS	the kernel's headers for user space, installed
 #	OUT	where the objects go
 
@@ -22,10 +22,10 @@ $(selftests:%=$(OUT)/%.o): $(OUT)/%.o: $(LINUX)/%.c $(wildcard $(LINUX)/$(TESTS)
 	$(CC) $(FLAGS) -isystem $(HEADERS) -I$(LINUX) -idirafter $(LINUX)/include \
 		-idirafter $(LINUX)/arch/x86/include $(shell pkg-config --cflags libsodium) -c $< -o $@
 
-# The harness comes back from a skipped setup by longjmp(), and does not run the test.
+# The harness returns from a skipped setup by longjmp(), and does not run the test.
 $(OUT)/$(TESTS)/vm/droppable_device.o: FLAGS += -Wno-analyzer-null-dereference
 
-# As scripts/vm builds it: what init cannot do it cannot report either.
+# The option of scripts/vm: init has no way to report these failures.
 $(OUT)/scripts/vm-init.o: FLAGS += -Wno-unused-result
 
 $(others:%=$(OUT)/%.o): $(OUT)/%.o: $(TOP)/%.c

@@ -164,13 +164,13 @@ void testbed_use_state(void *state)
 {
 	if (!testbed.thread)
 		return;
-	testbed.thread->state = state;
-	testbed.thread->own_state = state;
+	testbed.thread->state.idle = state;
+	testbed.thread->state.own = state;
 }
 
 bool testbed_thread_in_use(void)
 {
-	return testbed.thread && !testbed.thread->state;
+	return testbed.thread && !testbed.thread->state.idle;
 }
 
 #ifdef __x86_64__
