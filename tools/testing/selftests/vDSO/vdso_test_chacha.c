@@ -315,7 +315,8 @@ static const char *describe_fault(void)
 	const uint8_t *p = fault_address;
 	const char *where = "outside the stack and both buffers";
 
-	if (p >= (uint8_t *)one_word_stack - PAGE && p < (uint8_t *)one_word_stack + AREA_SIZE + PAGE)
+	if (p >= (uint8_t *)one_word_stack - PAGE &&
+	    p < (uint8_t *)one_word_stack + AREA_SIZE + PAGE)
 		where = "on the stack";
 	else if (p >= dst_area - PAGE && p < dst_area + AREA_SIZE + PAGE)
 		where = "next to the destination";
