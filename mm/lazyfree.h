@@ -24,8 +24,6 @@ static inline bool lazyfree_is_shared(struct folio *folio)
 	return folio_mapcount(folio) != 1;
 }
 
-#ifdef CONFIG_LAZYFREE_LARGE_FOLIO
-
 /**
  * struct lazyfree_walk - private data of the page table walk of MADV_FREE
  * @tlb: collects the TLB entries to flush
@@ -36,23 +34,29 @@ struct lazyfree_walk {
 	unsigned long end;
 };
 
-/* Lives as long as the block that it is in. */
-#define lazyfree_walk_private(tlb, end)	(&(struct lazyfree_walk){ tlb, end })
+/*
+ * Walk a range for MADV_FREE. Without CONFIG_LAZYFREE_LARGE_FOLIO, the private data is @tlb
+ * itself, so that madvise.c compiles to the machine code of plain Linux.
+ */
+static inline void lazyfree_walk_range(struct vm_area_struct *vma, unsigned long start,
+				       unsigned long end, const struct mm_walk_ops *ops,
+				       struct mmu_gather *tlb)
+{
+	struct lazyfree_walk lazyfree = { tlb, end };
+
+	walk_page_range(vma->vm_mm, start, end, ops,
+			IS_ENABLED(CONFIG_LAZYFREE_LARGE_FOLIO) ? (void *)&lazyfree : tlb);
+}
 
 static inline struct mmu_gather *lazyfree_walk_tlb(const struct mm_walk *walk)
 {
-	return ((struct lazyfree_walk *)walk->private)->tlb;
+	struct lazyfree_walk *lazyfree = walk->private;
+
+	return IS_ENABLED(CONFIG_LAZYFREE_LARGE_FOLIO) ? lazyfree->tlb : walk->private;
 }
 
 unsigned int lazyfree_large_folio(const struct mm_walk *walk, struct page *page,
 				  unsigned long addr, unsigned long end,
 				  pte_t *pte, spinlock_t *ptl);
-
-#else /* !CONFIG_LAZYFREE_LARGE_FOLIO */
-
-#define lazyfree_walk_private(tlb, end)	(tlb)
-#define lazyfree_walk_tlb(walk)		((walk)->private)
-
-#endif /* !CONFIG_LAZYFREE_LARGE_FOLIO */
 
 #endif /* _MM_LAZYFREE_H */

@@ -75,7 +75,7 @@ ROWS_OF_NAMES = 5
 
 def all_series():
     """All series, in drawing and legend order."""
-    ours = [Series(f"ours-{core.name}", f"vgetrandom, {core.log}", "native",
+    ours = [Series(f"vgetrandom-{core.name}", f"vgetrandom, {core.log}", "native",
                    {"impl": "vdso", "core": core.name}, OURS[number % len(OURS)])
             for number, core in enumerate(places.cores())]
     return ours + [Series(*other) for other in OTHERS]
@@ -214,7 +214,7 @@ def pictures(figures):
 class Axis:
     """A logarithmic axis from coordinate first to last, for these values.
 
-    ticks: labels by value; shown are those in range, and one more on either side.
+    ticks: labels by value; those in range are shown, and one more on either side.
     """
 
     def __init__(self, ticks, values, first, last):

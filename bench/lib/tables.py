@@ -186,7 +186,7 @@ def _libraries(found):
     rows = select(found["libraries"], where="native")
     here = _libc(found)[0]
     return {
-        "ours": by_size(rows, impl="libvgetrandom", libc=here, call="getrandom"),
+        "libvgetrandom": by_size(rows, impl="libvgetrandom", libc=here, call="getrandom"),
         "no-vdso": by_size(found["libraries"], where="no-vdso", impl="libvgetrandom"),
         "here": by_size(rows, impl=here, call="getrandom"),
         "glibc-2.41": by_size(rows, impl="glibc-2.41", call="getrandom"),
@@ -206,10 +206,10 @@ def gain(found):
     return (_measured(found) + " In brackets: speedup over\nthe system call.\n\n" +
             _by_size([("system call", syscall, None),
                       ("glibc 2.41, stock vDSO", known["glibc-2.41"], syscall),
-                      ("libvgetrandom, stock vDSO", known["ours"], syscall),
+                      ("libvgetrandom, stock vDSO", known["libvgetrandom"], syscall),
                       ("**libvgetrandom, module**", ours, syscall),
                       ("patched kernel's vDSO", vdso, syscall)],
-                     [size for size in GAIN_SIZES if size in known["ours"]]))
+                     [size for size in GAIN_SIZES if size in known["libvgetrandom"]]))
 
 
 def _vdso_table(rows, title, against):
@@ -277,14 +277,14 @@ def lib(found):
         return None
     known, core = _libraries(found), _chosen_core(found)
     here = _libc(found)[1]
-    sizes = sorted(known["ours"])
+    sizes = sorted(known["libvgetrandom"])
     rows = select(found["libraries"], where="native", call="vgetrandom")
     parts = [
         _measured(found),
         f"A program on {here}, with libvgetrandom preloaded and without; programs on other\n"
         "libraries; and a process without a vDSO, as before Linux 6.11. In brackets: speedup over\n"
         f"{here}." + (f" libvgetrandom chose {core.log}." if core else ""),
-        _by_size([("**libvgetrandom**", known["ours"], known["here"]),
+        _by_size([("**libvgetrandom**", known["libvgetrandom"], known["here"]),
                   ("**libvgetrandom**, no vDSO", known["no-vdso"], known["here"]),
                   (f"{here} `getrandom`", known["here"], None),
                   ("glibc 2.41 `getrandom`", known["glibc-2.41"], None),
@@ -310,8 +310,8 @@ def lib(found):
         least = {size: ns for (size, how), ns in targets.module_loaded(found).items()
                  if how == "least"}
         parts += ["`getrandom(2)` of Debian's Linux 6.1, booted in QEMU: without the module, "
-                  "with it, and without\nit again, to show the noise. In brackets: time relative to the "
-                  "first column.",
+                  "with it, and without\nit again, to show the noise. In brackets: time relative "
+                  "to the first column.",
                   markdown(["bytes", "no module", "module loaded", "no module"],
                            [[str(size), f"{without:.0f} ns",
                              *(f"{ns:.0f} ns ({ns / without:.3f}x)" for ns in others)]

@@ -98,13 +98,13 @@ class Verdict:
         self.missed.append(f"{what}: {value:.3f} of {target:.2f}")
         return number(value) + "!"
 
-    def not_slower(self, what, ours, theirs):
-        """A target: ours must take no more time than theirs, except for noise. Return the ratio."""
+    def not_slower(self, what, ns, reference):
+        """A target: ns must be at most reference, except for noise. Return the ratio."""
         self.checked += 1
-        if ours <= theirs * (1 + NOISE_RATIO) + NOISE_NS:
-            return number(theirs / ours)
-        self.missed.append(f"{what}: {ours:.1f} ns, not {theirs:.1f} ns")
-        return number(theirs / ours) + "!"
+        if ns <= reference * (1 + NOISE_RATIO) + NOISE_NS:
+            return number(reference / ns)
+        self.missed.append(f"{what}: {ns:.1f} ns, not {reference:.1f} ns")
+        return number(reference / ns) + "!"
 
     def must_not(self, what, value, target):
         """A target: value, rounded to two digits, must be at most target. Return it as text."""

@@ -36,15 +36,15 @@
 #include <vdso/getrandom-cores.h>
 
 /**
- * __arch_vgetrandom_call - a name for the call that is being made
+ * __arch_vgetrandom_token - a name for the call that is being made
  *
  * Calls that are under way on the same state are nested in one another by signals,
  * each in a frame of its own.
  *
  * Return: an address in the caller's frame.
  */
-#ifndef __arch_vgetrandom_call
-static __always_inline unsigned long __arch_vgetrandom_call(void)
+#ifndef __arch_vgetrandom_token
+static __always_inline unsigned long __arch_vgetrandom_token(void)
 {
 	return (unsigned long)__builtin_frame_address(0);
 }

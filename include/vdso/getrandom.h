@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * What the kernel, the vDSO generator and its callers' memory agree on.
+ * The data that the kernel and the vDSO's getrandom() share.
  *
- * Three parties meet here. The kernel writes struct vdso_rng_data, once per
- * reseed; every process can read it. The generator keeps one struct
- * vgetrandom_state per thread, in memory of the calling process that the
- * kernel may replace by zeros between any two instructions: see
- * MAP_DROPPABLE and Documentation/vdso/getrandom.rst.
+ * The kernel writes struct vdso_rng_data at every reseed; every process can read
+ * it. The generator keeps one struct vgetrandom_state per thread, in memory of the
+ * calling process. The kernel may replace that memory by zeros between any two
+ * instructions: see MAP_DROPPABLE and Documentation/vdso/getrandom.rst.
  */
 #ifndef _VDSO_GETRANDOM_H
 #define _VDSO_GETRANDOM_H
@@ -15,19 +14,19 @@
 #define VGETRANDOM_BLOCK_SIZE	64	/* one ChaCha20 block, ibid. */
 
 /*
- * The most that any core makes an iteration, see <asm/vdso/getrandom-cores.h>. A refill is
- * one iteration: so a state has room for that much.
+ * The most blocks that a core makes in one iteration, see <asm/vdso/getrandom-cores.h>.
+ * A refill is one iteration, so a state has room for that many.
  */
-#define VGETRANDOM_MAX_BLOCKS	16
+#define VGETRANDOM_MAX_BLOCKS		16
 #define VGETRANDOM_KEYSTREAM_SIZE	(VGETRANDOM_MAX_BLOCKS * VGETRANDOM_BLOCK_SIZE)
-#define VGETRANDOM_BATCH_SIZE	(VGETRANDOM_KEYSTREAM_SIZE - VGETRANDOM_KEY_SIZE)
+#define VGETRANDOM_BATCH_SIZE		(VGETRANDOM_KEYSTREAM_SIZE - VGETRANDOM_KEY_SIZE)
 
-/* For the cores that have fewer registers than they need. */
+/* For cores that need more registers than the processor has. */
 #define VGETRANDOM_SCRATCH_SIZE	64
 
-/* Where the cores, which are assembly, find the fields of struct vgetrandom_state. */
+/* Offsets in struct vgetrandom_state, for the cores, which are assembly. */
 #define VGETRANDOM_OWNER	0
-#define VGETRANDOM_KEYSTREAM		64
+#define VGETRANDOM_KEYSTREAM	64
 #define VGETRANDOM_SCRATCH	(VGETRANDOM_KEYSTREAM + VGETRANDOM_KEYSTREAM_SIZE)
 
 #ifndef __ASSEMBLY__
@@ -35,16 +34,15 @@
 #include <linux/types.h>
 
 /**
- * struct vdso_rng_data - the kernel RNG's word to the generators in user space
- * @generation: changes at every reseed of the kernel's RNG. 0 means that there
- *		has been none, and is never the generation of a live state.
- * @is_ready:	nonzero once the kernel's RNG has been seeded; never goes back.
- * @core:	which of its ChaCha20 cores the architecture wants to be used. All
- *		make the same bytes, and 0 runs everywhere: so nobody minds when
- *		this changes.
+ * struct vdso_rng_data - what the kernel's RNG tells the generators in user space
+ * @generation: changes at every reseed of the kernel's RNG. 0 until the first
+ *		reseed; a state that has a key never has generation 0.
+ * @is_ready:	nonzero once the kernel's RNG has been seeded; never reset.
+ * @core:	number of the ChaCha20 core to use. All cores make the same bytes and
+ *		core 0 runs on every processor, so a change does no harm at any time.
  *
- * Written by the kernel's RNG only. A reader that sees a generation and then
- * asks the kernel for bytes gets them from that generation's key or a later one.
+ * Only the kernel writes it. A thread that sees a generation and then enters
+ * getrandom(2) gets bytes made with the key of that generation or of a later one.
  */
 struct vdso_rng_data {
 	__u64	generation;
@@ -53,31 +51,31 @@ struct vdso_rng_data {
 };
 
 /**
- * struct vgetrandom_state - one thread's generator
- * @owner:	the lock: the call that is using the state, 0 when none is. A call
- *		is known by an address in its stack frame: calls that nest on one
- *		state come from signal handlers and have frames of their own. A
- *		call writes itself here again whenever it is about to write what
- *		another call would take for good.
- * @witness:	the call that began last, as in @owner, but written once. A call
- *		that no longer finds itself here knows that the page was dropped or
- *		wiped under it, whatever has been done to the state since.
- * @generation:	the kernel's generation that @key and @batch come from; anything
- *		else when they come from none: 0, or the mark of a call that is
- *		making a key.
- * @available:	bytes of @batch, counted from its start, not handed out yet.
- *		Not a position, so that a state of zeros has nothing to give.
- * @unused:	puts the run on a cache line, so that no vector of it is on two
- * @key:	the key of the next refill, which overwrites it.
- * @batch:	key stream to hand out; all zeros from @available on.
- * @scratch:	where a core that runs out of registers puts what it is working on, or a
- *		copy of the key;
- *		zeros when it has returned. Apart from the rest, so that a call that
- *		has lost the state unawares does no harm to the next one's.
+ * struct vgetrandom_state - the generator of one thread
+ * @owner:	the lock: the token of the call that uses the state, 0 if none does. The
+ *		call stores its token again before each write that another call could
+ *		mistake for part of a valid state.
+ * @witness:	the token of the call that started last, stored once. If a call finds
+ *		another value here at its end, the page was dropped, or zeroed by a
+ *		fork, during the call; that holds even if the state is in use again.
+ * @generation:	the kernel's generation from which @key and @batch come. If they are not
+ *		valid: 0, or the token of a call that is making a key.
+ * @available:	how many bytes at the start of @batch have not been returned yet. A
+ *		count, not a position: a zeroed state has no bytes available.
+ * @unused:	aligns @key to a cache line, so that no vector of the keystream spans two
+ * @key:	key of the next refill, which overwrites it
+ * @batch:	keystream for later calls; zeros from @available on
+ * @scratch:	memory for a core that runs out of registers: intermediate values or a
+ *		copy of the key; zeros when the core has returned. The core uses no other
+ *		field for this: if the page was dropped, a handler may have made a new
+ *		state in it, whose key and batch must stay intact.
  *
- * @key and @batch are adjacent: what a refill makes is a single run of key stream,
- * that may end before the batch does. What all small requests read and write, but
- * for the bytes themselves, shares the first cache line.
+ * A token identifies a call: it is an address in the stack frame of the call. Only
+ * signal handlers nest calls on one state, so each of these calls has another frame.
+ *
+ * @key and @batch are adjacent because a refill fills both with one keystream, which
+ * may be shorter than the two together. A small request reads and writes the first
+ * cache line and the bytes it returns, nothing else.
  */
 struct vgetrandom_state {
 	unsigned long	owner;

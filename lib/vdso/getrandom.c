@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * getrandom() in user space: a fast key erasure generator whose key the kernel
- * provides, and whose state the kernel may take away.
+ * getrandom() in user space: a fast key erasure generator. The kernel provides its
+ * key and may drop its state.
  *
- * The construction is the kernel's own (drivers/char/random.c), moved into the
- * calling process: a key makes one run of ChaCha20 key stream, of which the
- * first part goes to the caller, the next is kept to be handed out by later
- * calls, and the last replaces the key. What is handed out is erased. So whoever
- * reads the state learns nothing of what it has given before. See "Fast-key-
- * erasure random-number generators", D. J. Bernstein, 2017,
+ * The construction is that of the kernel's RNG (drivers/char/random.c), moved into
+ * the calling process. A key makes one ChaCha20 keystream: one part goes to the
+ * caller, one replaces the key, and the rest is the batch, from which later calls
+ * are served. Bytes that are returned are erased from the state. So an attacker who
+ * reads the state learns nothing about bytes returned before. See "Fast-key-erasure
+ * random-number generators", D. J. Bernstein, 2017,
  * <https://blog.cr.yp.to/20170723-random.html>.
  *
- * Two things can happen to a state between any two instructions. Its page can
- * become zeros, because the kernel dropped it under memory pressure or because
- * this is now the child of a fork. And the kernel's RNG can be reseeded, so that
- * what the state holds is stale. Neither is prevented; both are noticed before
- * the call returns, and then the call starts over with a new key. This is why
- * everything that a call puts into @buffer is worth nothing until
- * __cvdso_getrandom() has looked at the state for the last time.
+ * Two things can happen to a state between any two instructions:
  *
- * Until then a call that has lost its state does not know, and goes on writing to
- * it. If a signal handler has made a new state there in the meantime, that one
- * must not be used, neither while it is being written to nor after that. So a call
- * locks the state not only when it begins, but before each of the few places where it
- * writes, and after one of them if it is not to look at the state at once. What
- * remains is a page that is dropped within such a place, some two hundred instructions
- * at the most, a handler that calls before its last store, and before that too another
- * one that calls or that leaves by longjmp(). Nothing can be done about it here: there
- * is no memory to leave word in but the page itself.
+ *  - Its page is zeroed: the kernel drops it under memory pressure, or the process is
+ *    now the child of a fork.
+ *  - The kernel's RNG is reseeded: the state's key and batch are stale.
+ *
+ * The generator prevents neither. It detects both at the end of the call, and then
+ * starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
+ * in the caller's buffer are not valid.
+ *
+ * Before the final check, a call does not know that its page was dropped, and goes on
+ * writing to it. If a signal handler has made a new state in the page meanwhile, no
+ * call may use that state: not while the interrupted call writes to it, and not
+ * afterwards. So a call locks the state when it begins, and again before each of the
+ * few places where it writes. If the final check does not follow at once, it also
+ * locks after such a place.
+ *
+ * One race remains. All of this must happen within one such place, which has at most
+ * some two hundred instructions, and before its last store: the page is dropped; a
+ * handler calls; then another handler calls, or one leaves the interrupted call by
+ * longjmp(). The generator cannot prevent it: the drop could only be recorded in the
+ * page that was dropped.
  */
 
 #include <linux/compiler.h>
@@ -40,17 +45,16 @@
 #include <vdso/getrandom-generic.h>
 #include <vdso/limits.h>
 
-/* The longest that a system call reads or writes: as in <linux/fs.h>. */
+/* The most bytes that one system call reads or writes, as in <linux/fs.h>. */
 #define MAX_RW_COUNT	(INT_MAX & ~(PAGE_SIZE - 1))
 
 /*
- * Attempts to serve a request that the batch alone could not: the first, and one
- * more after the state was lost in the middle of it. A call that was to be served
- * from the batch, and has lost it, has had an attempt before these.
+ * Attempts in vgetrandom_slow(): one, and another if the final check fails. A call
+ * that took its bytes from the batch and failed the check made one more before these.
  */
 #define VGETRANDOM_ATTEMPTS 2
 
-/* What cores, the functions below, and consumers that cut a page into states rely on. */
+/* What the cores, the functions below, and callers with several states in a page rely on. */
 static __always_inline void vgetrandom_check_layout(void)
 {
 	compiletime_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER &&
@@ -58,17 +62,17 @@ static __always_inline void vgetrandom_check_layout(void)
 			   offsetof(struct vgetrandom_state, batch) ==
 				   VGETRANDOM_KEYSTREAM + VGETRANDOM_KEY_SIZE &&
 			   offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH,
-			   "cores find the fields of a state elsewhere");
+			   "the cores use other offsets for the fields of a state");
 	compiletime_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE,
-			   "a page has no room for a state");
+			   "a state does not fit in a page");
 	compiletime_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_KEYSTREAM) %
 				   VGETRANDOM_BLOCK_SIZE == 0,
-			   "vgetrandom_erase() goes beyond a state");
+			   "vgetrandom_erase() writes beyond a state");
 	compiletime_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4,
-			   "vgetrandom_flags_valid() takes other flags for these");
+			   "vgetrandom_flags_valid() assumes other values");
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)		\
 	compiletime_assert((blocks) <= VGETRANDOM_MAX_BLOCKS,			\
-			   "a state has no room for what this core makes: " log);
+			   "a state has no room for the blocks of this core: " log);
 #include <asm/vdso/getrandom-cores.h>
 }
 
@@ -86,21 +90,21 @@ static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params 
 }
 
 /*
- * Known is each of the three bits. GRND_RANDOM and GRND_INSECURE are not to be had
- * together; the system call knows the answer.
+ * Accept the three flags, but not GRND_RANDOM with GRND_INSECURE. The system call
+ * decides on all others.
  */
 static __always_inline bool vgetrandom_flags_valid(unsigned int flags)
 {
 	return flags < (GRND_RANDOM | GRND_INSECURE);
 }
 
-/* Not a generation: those count reseeds, and begin at 1. */
+/* In a state's @generation while @call makes a key. Bit 63 is not set in any generation. */
 static __always_inline u64 vgetrandom_rekey_token(unsigned long call)
 {
 	return call | 1ULL << 63;
 }
 
-/* The state is @call's from here on, and to be seen as such before it is touched. */
+/* Lock the state. Nested calls must see that before @call reads or writes anything else. */
 static __always_inline void vgetrandom_lock(struct vgetrandom_state *state,
 					    unsigned long call)
 {
@@ -110,8 +114,8 @@ static __always_inline void vgetrandom_lock(struct vgetrandom_state *state,
 }
 
 /*
- * Before a place that writes: if the page was dropped, a signal handler may have made a new
- * state in it. Other calls must not use that one while this call still writes to it.
+ * Lock the state again, before a place that writes. If the page was dropped, a signal handler
+ * may have made a new state in it. No other call may use that while this call writes to it.
  */
 static __always_inline void vgetrandom_relock(struct vgetrandom_state *state,
 					      unsigned long call)
@@ -120,8 +124,8 @@ static __always_inline void vgetrandom_relock(struct vgetrandom_state *state,
 }
 
 /*
- * Erase key, batch and scratch. In steps, each of which locks the state again, so
- * that none is long enough for much to happen in it.
+ * Erase key, batch and scratch. Lock the state again before each block, so that the
+ * places that write stay short.
  */
 static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 					     unsigned long call)
@@ -135,36 +139,34 @@ static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 }
 
 /*
- * Give the state a key that is not older than @generation. The caller has read
- * @generation first: pairs with the smp_store_release() where the kernel's RNG
- * publishes it, which lets nobody see a generation before the kernel's key of that
- * generation is in place.
+ * Get a key that is not older than @generation. The caller has read @generation
+ * before, by smp_load_acquire(). That pairs with the smp_store_release() by which the
+ * kernel's RNG publishes a generation after its key of that generation is in place.
  *
- * The page can be dropped after the key has come. To write @generation then would
- * make a good state out of a key of zeros, for any call that comes before the
- * loss is noticed. So it only ever replaces a mark that was there before the key.
+ * The page can be dropped after the key has arrived. If @generation were stored then,
+ * the key of zeros would look valid to any call that comes before this call's final
+ * check. So @generation only replaces a token that was stored before the key.
  */
 static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
 					     unsigned long call, u64 generation)
 {
-	const u64 mark = vgetrandom_rekey_token(call);
+	const u64 token = vgetrandom_rekey_token(call);
 
-	WRITE_ONCE(state->generation, mark);
+	WRITE_ONCE(state->generation, token);
 	WRITE_ONCE(state->available, 0);
-	/* The next batch may be shorter than what was left of the last one. */
+	/* The next batch may be shorter than the rest of the last one. */
 	vgetrandom_erase(state, call);
 
 	return getrandom_syscall(state->key, sizeof(state->key), 0) == sizeof(state->key) &&
-	       __arch_vgetrandom_replace(&state->generation, mark, generation);
+	       __arch_vgetrandom_replace(&state->generation, token, generation);
 }
 
 /*
- * Leave a state that holds nothing, and that nobody mistakes for a good one. It is
- * said last that it is none: what is erased may be the state that a signal handler
- * has made of a page that was dropped, generation and all.
+ * Erase a state and mark it as invalid. Invalidate last: if the page was dropped, the
+ * erased state may be one that a signal handler has made, with a valid generation.
  */
 static __always_inline void vgetrandom_invalidate(struct vgetrandom_state *state,
-					      unsigned long call)
+						  unsigned long call)
 {
 	vgetrandom_erase(state, call);
 	WRITE_ONCE(state->generation, 0);
@@ -173,9 +175,9 @@ static __always_inline void vgetrandom_invalidate(struct vgetrandom_state *state
 }
 
 /*
- * Hand out the last @len of the @available bytes of the batch. What is available
- * comes as an argument, read once: read again after the page was dropped it would
- * be less than was to be had before, and point outside of the state.
+ * Move the last @len of the @available bytes of the batch to @dst. The caller has read
+ * @available, once: after a drop a second read could return less than @len, and the
+ * address of the bytes would be outside the state.
  */
 static __always_inline void vgetrandom_take(struct vgetrandom_state *state,
 					    const struct vdso_rng_data *rng, u8 *dst,
@@ -186,9 +188,9 @@ static __always_inline void vgetrandom_take(struct vgetrandom_state *state,
 }
 
 /*
- * Fill @dst: with what the batch has; then with whole blocks made in place, and
- * from the batch that what is left of the last iteration makes. That is enough for the
- * rest but for some sizes of request, whose rest takes another key.
+ * Fill @dst: from the batch; then with whole blocks, which a core writes to @dst; and
+ * then from the new batch, which the last iteration of the core has made. A few sizes
+ * of request need more than that, and use up another key.
  */
 static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 					    const struct vdso_rng_data *rng,
@@ -207,8 +209,9 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 			return;
 
 		/*
-		 * If it was another's, bytes of it are zeros now, and a core takes
-		 * its time before it locks: keep everybody out until then.
+		 * If the page was dropped, the bytes just erased may be part of a
+		 * handler's new state. A core computes for a while before it locks
+		 * the state: keep other calls out until then.
 		 */
 		vgetrandom_relock(state, call);
 		blocks = len / VGETRANDOM_BLOCK_SIZE;
@@ -221,19 +224,19 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 }
 
 /*
- * Has a call that has filled its buffer done it right? The bytes are good if they
- * are not stale, and if the page has been this call's all the time, neither dropped
- * nor wiped, nor since taken by a signal handler that found it so. The last look is
- * at the page: a drop or a fork after it finds a call that is over.
+ * The final check: are the bytes in the caller's buffer valid? They are if the kernel
+ * has not reseeded, and if the page has not been zeroed since the call locked it: not
+ * dropped, not zeroed by a fork. In a zeroed page the witness is 0, or that of a
+ * handler's call. Check the witness last: a later drop or fork is one after the call.
  */
 static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *state,
 					       const struct vdso_rng_data *rng,
 					       unsigned long call, u64 generation)
 {
 	/*
-	 * Bytes of the batch were read before this, or they can be those of the new page and
-	 * the witness that of the old one: a drop sends other CPUs no interrupt on some
-	 * architectures.
+	 * Read the batch before the witness. Otherwise the bytes can come from the new page and
+	 * the witness from the old one: on some architectures a drop sends no interrupt to other
+	 * CPUs.
 	 */
 	smp_rmb();
 	if (unlikely(!__arch_vgetrandom_holds(&rng->generation, generation)))
@@ -242,8 +245,8 @@ static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *st
 }
 
 /*
- * A call that needs a key, or more than the batch has; or that has lost its state
- * while it took from the batch.
+ * Serve a call that needs a key, or more bytes than the batch has, or that has failed
+ * the final check after it took bytes from the batch.
  */
 static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int flags,
 					struct vgetrandom_state *state,
@@ -256,18 +259,18 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
 
 	for (attempt = 0; attempt < VGETRANDOM_ATTEMPTS; attempt++) {
 		rng = __arch_find_vdso_rng_data();
-		/* Before any key is asked for: see vgetrandom_rekey(). */
+		/* Before the kernel is asked for a key: see vgetrandom_rekey(). */
 		generation = smp_load_acquire(&rng->generation);
 		vgetrandom_lock(state, this_call);
 
 		/*
-		 * A lost attempt may have left its mark on a state that is not
-		 * its own: when the page is dropped and then a signal handler
-		 * makes a new state in it, what the attempt still had to write
-		 * lands there. Hence a new key for every second attempt.
+		 * A failed attempt may have damaged the state: if the page was
+		 * dropped and a signal handler made a new state in it, the
+		 * attempt's later stores went there. So the second attempt
+		 * always gets a new key.
 		 *
-		 * A generation of 0 is that of a time namespace's page, joined
-		 * since the last look at it, and of a state of zeros.
+		 * Generation 0 is not valid: it is that of a zeroed state, and of
+		 * the page of a time namespace that a handler has just joined.
 		 */
 		if (unlikely(!generation))
 			continue;
@@ -292,30 +295,30 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
 
 /**
  * __cvdso_getrandom - getrandom(2) without entering the kernel
- * @buffer:	where the bytes go
- * @len:	how many; more than MAX_RW_COUNT are cut to it, as in the system call
+ * @buffer:	receives the bytes
+ * @len:	number of bytes; at most MAX_RW_COUNT are written, as by the system call
  * @flags:	GRND_*, as in the system call
- * @opaque_state: the calling thread's state, or where the parameters go
- * @opaque_len:	its size, as the kernel named it; or ~0UL for the parameters
+ * @opaque_state: the calling thread's state; in a query, receives the parameters
+ * @opaque_len:	the size of a state, as the query reports it; ~0UL for a query
  *
- * With @opaque_len of ~0UL and all other arguments zero, tells what a state needs:
- * fills the struct vgetrandom_opaque_params at @opaque_state. States are to be
- * mapped with the protection and flags named there, and none may straddle a page.
+ * A query has an @opaque_len of ~0UL, and zeros in @buffer, @len and @flags. It fills
+ * the struct vgetrandom_opaque_params at @opaque_state. The caller must map states
+ * with the protection and flags named there, and no state may straddle a page.
  *
- * A state may be used by one thread at a time. A signal handler may call on the
- * state of the call it interrupts, and may fork; both sides may then go on.
- * A handler that leaves by longjmp() in the middle of a call leaves a state that
- * is not wrong (but see above), but slow: every later call on it is a system call,
- * until the kernel drops or a fork wipes its page.
+ * Only one thread at a time may use a state. A signal handler may call on the state
+ * of the call that it interrupts, and may fork; parent and child may then continue.
+ * If a handler leaves a call by longjmp(), the state stays locked: every later call
+ * on it makes a system call, until the page is dropped or zeroed by a fork. The bytes
+ * are still right, except after the race described at the top of this file.
  *
- * Return: the number of bytes written; -EFAULT if the state straddles a page;
- * otherwise what the system call returns.
+ * Return: the number of bytes written; 0 for a query; -EFAULT if the state straddles
+ * a page; otherwise the result of the system call.
  */
 static __always_inline ssize_t
 __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		  void *opaque_state, size_t opaque_len)
 {
-	const unsigned long this_call = __arch_vgetrandom_call();
+	const unsigned long this_call = __arch_vgetrandom_token();
 	struct vgetrandom_state *state = opaque_state;
 	const struct vdso_rng_data *rng;
 	u64 generation, available;
@@ -323,11 +326,11 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 	if (unlikely(opaque_len != sizeof(*state))) {
 		if (opaque_len == ~0UL && !buffer && !len && !flags)
 			return vgetrandom_query(opaque_state);
-		/* A process restored from a kernel with states of another size. */
+		/* The process was restored from a kernel with states of another size. */
 		goto syscall;
 	}
 
-	/* The kernel drops whole pages: half a state of zeros would go unnoticed. */
+	/* The kernel drops whole pages: a call would not notice that half a state is zeros. */
 	if (unlikely(((unsigned long)state & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(*state)))
 		return -EFAULT;
 
@@ -335,8 +338,9 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		goto syscall;
 
 	/*
-	 * Whether to block, fail or give insecure bytes is the kernel's to say. In a
-	 * time namespace the data is elsewhere, and vgetrandom_slow() will find it.
+	 * Before the RNG is ready, the kernel decides whether to block, to fail or to return
+	 * insecure bytes. In a time namespace the data is on another page; if the RNG is
+	 * ready, vgetrandom_slow() will find it there.
 	 */
 	rng = __arch_get_vdso_rng_data();
 	if (unlikely(!READ_ONCE(rng->is_ready)) &&
@@ -346,20 +350,20 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 	if (unlikely(!len))
 		return 0;
 
-	/* In a signal handler, that interrupted another call on this state. */
+	/* In use: this call is in a signal handler that interrupted another call on the state. */
 	if (unlikely(!__arch_vgetrandom_holds(&state->owner, 0)))
 		goto syscall;
 
 	/*
-	 * From here on a signal handler must keep out. What most calls do is this
-	 * one place where they write, a few dozen instructions until it is free again.
+	 * From here on calls in signal handlers make the system call. Most calls write
+	 * only in this place, and unlock after a few dozen instructions.
 	 */
 	vgetrandom_lock(state, this_call);
 	generation = READ_ONCE(rng->generation);
 
 	/*
-	 * Zero is what a time namespace has here, and a state that has been dropped:
-	 * that they are equal says nothing.
+	 * Generation 0 is that of a time namespace's page, and of a dropped state:
+	 * the next check would find them equal.
 	 */
 	if (unlikely(!generation))
 		goto slow;
@@ -374,7 +378,7 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		WRITE_ONCE(state->owner, 0);
 		return len;
 	}
-	/* What has been written may be in another's state: as above. */
+	/* A new key, because the state may be damaged: as in vgetrandom_slow(). */
 	WRITE_ONCE(state->generation, 0);
 slow:
 	return vgetrandom_slow(buffer, len, flags, state, this_call);

@@ -54,7 +54,7 @@ const struct core *core_best(void)
 const struct core *core_named(const char *name)
 {
 	for (unsigned int number = 0; cores[number].name; number++)
-		if (raw_same(name, cores[number].name))
+		if (raw_streq(name, cores[number].name))
 			return core_numbered(number);
 	return NULL;
 }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * The key of a request, and what a core makes of it besides the request's bytes, are in
- * the thread's expander: a struct vgetrandom_state, which cores know, in memory that
- * neither a core dump, nor swap, nor a child of fork() gets to see. Both are gone when
+ * The thread's expansion state holds the key of a large request, and the keystream that a core
+ * makes beyond the end of the request. It is a struct vgetrandom_state, which cores know, in memory
+ * that is not dumped, swapped or inherited by a child of fork(). Key and keystream are erased when
  * the request has been served.
  *
- * That memory may turn into zeros at any time: droppable pages when the kernel needs
- * them, and all of it in a child that a signal handler forks in the middle of a request.
- * What is made from then on comes from a key of zeros. Each request begins by writing
- * the expander's @witness, in the same page as the key, and it is looked at when all is
- * done: if it is gone, none of it counts.
+ * That memory may become zeros at any time: the kernel may drop its pages, and a signal handler may
+ * fork in the middle of a request, which leaves zeros in the child. Bytes that are made after that
+ * come from a key of zeros. So each request first writes a token into @witness, which is in the
+ * same page as the key, and checks it at the end: if the token is gone, the bytes are discarded.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -23,11 +22,11 @@
 
 #define ATTEMPTS	3
 
-/* What a core has left: whole blocks, on cache lines. */
-static void erase(void *run, size_t blocks)
+/* Erases @blocks blocks of keystream; @keystream is aligned to a cache line. */
+static void erase(void *keystream, size_t blocks)
 {
 	typedef long long vector __attribute__((vector_size(16)));
-	volatile vector *at = run;
+	volatile vector *at = keystream;
 
 	for (; blocks; blocks--, at += 4) {
 		at[0] = (vector){ 0 };
@@ -40,67 +39,66 @@ static void erase(void *run, size_t blocks)
 static ssize_t draw_key(void *key, unsigned int flags, void *state)
 {
 	if (state)
-		return thread_call(config.fn, key, VGETRANDOM_KEY_SIZE, flags, state,
-				   config.state_size);
+		return thread_call(key, VGETRANDOM_KEY_SIZE, flags, state);
 	return raw_syscall(SYS_getrandom, key, VGETRANDOM_KEY_SIZE, flags);
 }
 
-/* 0 if the memory has been lost meanwhile. */
-static ssize_t attempt(struct vgetrandom_state *expander, void *buf, size_t len,
-		       unsigned int flags, void *state)
+/*
+ * Return: true if the request has been served or has failed, with the result in @ret; false if
+ * there was no memory for the key, or the key was lost.
+ */
+static bool attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
+		    unsigned int flags, void *state, ssize_t *ret)
 {
 	const struct core *core = config.core;
-	/* An iteration makes at least one block for the state: the last one of the request. */
+	/* An iteration makes at least one block for the state: the last block of the request. */
 	size_t blocks = (len - 1) / VGETRANDOM_BLOCK_SIZE;
 	size_t tail = len - blocks * VGETRANDOM_BLOCK_SIZE;
 	size_t kept = core->blocks - (blocks & (core->blocks - 1));
-	unsigned long mark = (unsigned long)&blocks;
-	void *run = (char *)expander + VGETRANDOM_KEYSTREAM;
+	unsigned long token = (unsigned long)&blocks;
+	void *keystream = (char *)expansion + VGETRANDOM_KEYSTREAM;
 	ssize_t drawn;
 	bool lost;
 
-	expander->witness = mark;
+	expansion->witness = token;
 	atomic_signal_fence(memory_order_seq_cst);
-	/* A child of fork() from here on has no witness, and one from before does not come on. */
-	if (!pool_may_hold_keys(&thread_expansions, expander))
-		return 0;
-	drawn = draw_key(run, flags, state);
+	/*
+	 * A child that is forked from here on finds no token; a child that was forked earlier locks
+	 * the memory itself, or stops here.
+	 */
+	if (!pool_may_hold_keys(&thread_expansions, expansion))
+		return false;
+	drawn = draw_key(keystream, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {
-		core->make(expander, buf, blocks, mark);
-		arch_copy_secret((char *)buf + len - tail, run, tail);
+		core->make(expansion, buf, blocks, token);
+		arch_copy_secret((char *)buf + len - tail, keystream, tail);
 	} else {
 		kept = 1;
 	}
 	atomic_signal_fence(memory_order_seq_cst);
-	lost = *(volatile unsigned long *)&expander->witness != mark;
-	erase(run, kept);
-	expander->witness = 0;
-	expander->owner = 0;
-	/* There is no memory for the expander's page: that is not the caller's mistake. */
-	if (drawn == -EFAULT)
-		return 0;
-	if (drawn != VGETRANDOM_KEY_SIZE)
-		return drawn < 0 ? drawn : 0;
-	return lost ? 0 : (ssize_t)len;
+	lost = *(volatile unsigned long *)&expansion->witness != token;
+	erase(keystream, kept);
+	expansion->witness = 0;
+	expansion->owner = 0;
+	*ret = drawn == VGETRANDOM_KEY_SIZE ? (ssize_t)len : drawn;
+	/* -EFAULT: there is no memory for the page of the key. That is not the caller's mistake. */
+	if (drawn < 0)
+		return drawn != -EFAULT;
+	return drawn == VGETRANDOM_KEY_SIZE && !lost;
 }
 
-ssize_t expand(void *buf, size_t len, unsigned int flags, void *state)
+bool expand(void *buf, size_t len, unsigned int flags, void *state, ssize_t *ret)
 {
-	struct vgetrandom_state *expander = thread.expansion;
-	ssize_t ret = 0;
+	struct vgetrandom_state *expansion = thread.expansion.idle;
+	bool served = false;
 
-	/* A signal handler that interrupts a request here is served by others. */
-	if (thread.expanding)
-		return 0;
-	if (!expander)
-		expander = thread_get_expansion();
-	if (!expander)
-		return 0;
-	thread.expanding = true;
-	atomic_signal_fence(memory_order_seq_cst);
-	for (int i = 0; i < ATTEMPTS && !ret; i++)
-		ret = attempt(expander, buf, len, flags, state);
-	atomic_signal_fence(memory_order_seq_cst);
-	thread.expanding = false;
-	return ret;
+	if (!expansion)
+		expansion = thread_get_expansion();
+	if (!expansion)
+		return false;
+	thread_begin_use(&thread.expansion);
+	for (int i = 0; i < ATTEMPTS && !served; i++)
+		served = attempt(expansion, buf, len, flags, state, ret);
+	thread_end_use(&thread.expansion);
+	return served;
 }

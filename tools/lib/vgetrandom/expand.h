@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Large requests: a key from the kernel for this one, expanded by ChaCha20 in the process.
+ * Large requests: the kernel makes a key for the request, and ChaCha20 expands it in the process.
  */
 #ifndef _VGETRANDOM_EXPAND_H
 #define _VGETRANDOM_EXPAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /**
  * expand - serve a large request
- * @buf: where the bytes go
- * @len: how many; at least 1
+ * @buf: the buffer to fill
+ * @len: its length; at least 1
  * @flags: 0 or GRND_NONBLOCK
- * @state: the thread's state for the vDSO function; NULL: keys come from the system call
+ * @state: the thread's idle state, to draw the key from; NULL: the system call makes the key
+ * @ret: set to @len or -errno
  *
- * Return: @len; or -errno; or 0: somebody else has to serve the request.
+ * Return: true if @ret is the result; false if the caller must serve the request in another way,
+ * because this thread has no expansion state, an interrupted call uses it, or its memory was lost
+ * each time.
  */
-ssize_t expand(void *buf, size_t len, unsigned int flags, void *state);
+bool expand(void *buf, size_t len, unsigned int flags, void *state, ssize_t *ret);
 
 #endif /* _VGETRANDOM_EXPAND_H */

@@ -10,31 +10,34 @@
 
 #define CACHE_LINE	64
 
-#define FIRST_PATIENCE	256
-#define MOST_REFUSALS	12	/* a million requests between attempts, then */
+/* Requests between two attempts to map more; twice as many after each refusal. */
+#define FIRST_BACKOFF	256
+#define MAX_REFUSALS	12	/* a million requests */
 
-/* Of what the process may lock, most belongs to others. */
+/* The share of RLIMIT_MEMLOCK that a locked pool uses: the rest is for the program. */
 #define OUR_SHARE(limit)	((limit) / 8)
 
 /*
- * What is at a locked pool's @lock. A child of fork() finds 0: the memory is zeros there,
- * and not locked.
+ * Values of a locked pool's *@lock. It lies in the locked memory, so a child of fork(), where
+ * that memory is zeros and not locked, finds 0.
  */
-#define ASKING_HERE	1
-#define LOCKED_HERE	2
-#define REFUSED_HERE	3
+#define LOCK_PENDING	1
+#define LOCK_DONE	2
+#define LOCK_REFUSED	3
+
+_Static_assert(POOL_MAX <= UINT16_MAX, "slot numbers do not fit into struct pool_slot");
 
 static size_t stride_of(size_t size)
 {
 	return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
-static size_t pages_for(size_t pieces, size_t per_page)
+static size_t pages_for(size_t slots, size_t per_page)
 {
-	return (pieces + per_page - 1) / per_page;
+	return (slots + per_page - 1) / per_page;
 }
 
-/* Chunk @n has as many pieces as all before it, and POOL_FIRST more. */
+/* Chunk @n has POOL_FIRST slots more than all chunks before it. */
 static uint32_t chunk_start(unsigned int n)
 {
 	return POOL_FIRST * ((1U << n) - 1);
@@ -54,19 +57,19 @@ static void *slot_at(struct pool *pool, uint32_t number)
 	       in_chunk % pool->per_page * pool->stride;
 }
 
-/* The number of a piece; POOL_MAX if there is no such. */
-static uint32_t number_of(struct pool *pool, const void *piece)
+/* Return: the number of a slot; POOL_MAX if @slot is not one. */
+static uint32_t find_slot(struct pool *pool, const void *slot)
 {
 	uint32_t capacity = atomic_load(&pool->capacity), number;
 	size_t offset;
 
 	for (unsigned int n = 0; n < POOL_CHUNKS && chunk_start(n) < capacity; n++) {
-		offset = (uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[n]);
+		offset = (uintptr_t)slot - (uintptr_t)atomic_load(&pool->chunks[n]);
 		if (offset / ARCH_PAGE >= pages_for(POOL_FIRST << n, pool->per_page))
 			continue;
 		number = chunk_start(n) + offset / ARCH_PAGE * pool->per_page +
 			 offset % ARCH_PAGE / pool->stride;
-		if (number < capacity && slot_at(pool, number) == piece)
+		if (number < capacity && slot_at(pool, number) == slot)
 			return number;
 	}
 	return POOL_MAX;
@@ -78,15 +81,16 @@ static void set_size(struct pool *pool, size_t size)
 	pool->per_page = ARCH_PAGE / pool->stride;
 }
 
-/* The kernel has refused: when is it to be asked again? */
+/* The kernel has refused to map memory. */
 static void back_off(struct pool *pool, int error)
 {
 	uint32_t refusals = atomic_load(&pool->refusals);
 
-	/* A shortage may end. That a filter, or a kernel, does not know this will not. */
-	atomic_store(&pool->patience,
-		     error == ENOMEM || error == EAGAIN ? FIRST_PATIENCE << refusals : -1);
-	if (refusals < MOST_REFUSALS)
+	/* A shortage may end; a filter, or a kernel that lacks the flag, will refuse again. */
+	if (error != ENOMEM && error != EAGAIN)
+		atomic_store(&pool->is_fixed, true);
+	atomic_store(&pool->backoff, FIRST_BACKOFF << refusals);
+	if (refusals < MAX_REFUSALS)
 		atomic_store(&pool->refusals, refusals + 1);
 }
 
@@ -112,49 +116,63 @@ static void set_first(struct pool *pool, long memory)
 }
 
 /*
- * Two may be here at the same time, and one may not return from the signal handler that
- * has interrupted it: so whoever finds memory that is not counted yet counts it. A request
- * has the system call to go to, and does not wait; who asks for a state itself has not, and
- * maps memory too.
+ * May @owner try to map more slots now?
+ *
+ * An attempt first sets the backoff, as if it had failed; success clears it. So concurrent
+ * requests use the system call instead of mapping memory too. And an attempt that never ends,
+ * because a signal handler jumps out of it, the thread exits or the process forks, does not stop
+ * growth forever. vgetrandom_alloc() has no system call to fall back to, so it always tries.
+ */
+static bool may_grow(struct pool *pool, enum pool_owner owner)
+{
+	uint32_t backoff = 0;
+
+	if (atomic_load(&pool->is_fixed) || atomic_load(&pool->capacity) == POOL_MAX)
+		return false;
+	if (atomic_compare_exchange_strong(&pool->backoff, &backoff, FIRST_BACKOFF) ||
+	    owner == POOL_USER)
+		return true;
+	/* If another thread counts down at the same time, one decrement is enough. */
+	atomic_compare_exchange_strong(&pool->backoff, &backoff, backoff - 1);
+	return false;
+}
+
+/* Return: true if the memory of chunk @n is mapped. */
+static bool map_chunk(struct pool *pool, unsigned int n)
+{
+	size_t bytes = pages_for(POOL_FIRST << n, pool->per_page) * ARCH_PAGE;
+	char *unmapped = NULL;
+	long memory;
+
+	if (atomic_load(&pool->chunks[n]))
+		return true;
+	memory = raw_syscall(SYS_mmap, NULL, bytes, pool->prot, pool->flags, -1, 0);
+	if (memory < 0) {
+		back_off(pool, (int)-memory);
+		return false;
+	}
+	if (!atomic_compare_exchange_strong(&pool->chunks[n], &unmapped, (char *)memory))
+		raw_syscall(SYS_munmap, memory, bytes);
+	return true;
+}
+
+/*
+ * Lock-free: any thread that sees a chunk that is mapped but not counted in @capacity counts it.
+ *
+ * Return: true if there may be free slots now.
  */
 static bool grow(struct pool *pool, enum pool_owner owner)
 {
-	int32_t patience = atomic_load(&pool->patience);
 	uint32_t capacity = atomic_load(&pool->capacity);
-	char *nothing = NULL;
-	unsigned int n;
-	size_t bytes;
-	long memory;
+	unsigned int n = chunk_of(capacity);
 
 	if (atomic_load(&pool->fresh) < capacity)
 		return true;
-	if (patience < 0 || (patience && owner != POOL_USER)) {
-		/* If another one counts down at the same time, once will do. */
-		if (patience > 0)
-			atomic_compare_exchange_strong(&pool->patience, &patience, patience - 1);
+	if (!may_grow(pool, owner) || !map_chunk(pool, n))
 		return false;
-	}
-	if (capacity == POOL_MAX)
-		return false;
-	/* Others who come meanwhile are turned away; but not for ever, should this be the end. */
-	if (!patience &&
-	    !atomic_compare_exchange_strong(&pool->patience, &patience, FIRST_PATIENCE) &&
-	    owner != POOL_USER)
-		return false;
-	n = chunk_of(capacity);
-	if (!atomic_load(&pool->chunks[n])) {
-		bytes = pages_for(POOL_FIRST << n, pool->per_page) * ARCH_PAGE;
-		memory = raw_syscall(SYS_mmap, NULL, bytes, pool->prot, pool->flags, -1, 0);
-		if (memory < 0) {
-			back_off(pool, (int)-memory);
-			return false;
-		}
-		if (!atomic_compare_exchange_strong(&pool->chunks[n], &nothing, (char *)memory))
-			raw_syscall(SYS_munmap, memory, bytes);
-	}
 	atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1));
 	atomic_store(&pool->refusals, 0);
-	atomic_store(&pool->patience, 0);
+	atomic_store(&pool->backoff, 0);
 	return true;
 }
 
@@ -180,61 +198,60 @@ void pool_open(struct pool *pool, size_t size, int prot, int flags, struct pool 
 	set_first(secret, memory + (long)first_bytes(pool));
 }
 
-/* A locked pool has one chunk, which may be short. */
+/* A locked pool has one chunk, which may have fewer than POOL_FIRST slots. */
 static size_t locked_bytes(struct pool *pool)
 {
 	return pages_for(atomic_load(&pool->capacity), pool->per_page) * ARCH_PAGE;
 }
 
-/* On fault: a child of fork() need not get all of it at once. */
-static bool lock(struct pool *pool)
+/* MLOCK_ONFAULT: a child of fork() does not fault in all pages at once. */
+static bool lock_memory(struct pool *pool)
 {
 	return !raw_syscall(SYS_mlock2, atomic_load(&pool->chunks[0]), locked_bytes(pool),
 			    MLOCK_ONFAULT);
 }
 
 /*
- * Threads of a child may all be here at once, and each lock it. A signal handler may fork in
- * here: what the kernel has said then does not hold in the child, which no longer finds
- * that it has asked, and asks again. Not for the compiler to take apart: tests unwind from each
- * function of a request by its name.
+ * Several threads of a child may lock the memory at once. A signal handler may fork while the
+ * kernel is asked: its answer does not hold in the child, which finds 0 in place of LOCK_PENDING
+ * and asks again. noinline: tests unwind from each function of a request by its name.
  */
 __attribute__((noinline))
-bool pool_may_hold_keys(struct pool *pool, const void *piece)
+bool pool_may_hold_keys(struct pool *pool, const void *slot)
 {
-	unsigned long asking, answer;
+	unsigned long pending, answer;
 
 	if (!pool->lock)
 		return true;
-	if ((uintptr_t)piece - (uintptr_t)atomic_load(&pool->chunks[0]) >= locked_bytes(pool))
+	if ((uintptr_t)slot - (uintptr_t)atomic_load(&pool->chunks[0]) >= locked_bytes(pool))
 		return false;
 	/*
-	 * Once more, not for ever: a handler may fork each time. One look each: between two, a
-	 * fork would turn "locked" into a refusal.
+	 * At most twice, because a handler may fork each time. *@lock is read once: a fork between
+	 * two reads would turn LOCK_DONE into a refusal.
 	 */
 	for (int i = 0; i < 2; i++) {
 		answer = *pool->lock;
-		if (answer == REFUSED_HERE)
+		if (answer == LOCK_REFUSED)
 			return false;
-		if (answer == LOCKED_HERE)
+		if (answer == LOCK_DONE)
 			return true;
-		*pool->lock = asking = ASKING_HERE;
-		answer = lock(pool) ? LOCKED_HERE : REFUSED_HERE;
-		__atomic_compare_exchange_n(pool->lock, &asking, answer, false,
+		*pool->lock = pending = LOCK_PENDING;
+		answer = lock_memory(pool) ? LOCK_DONE : LOCK_REFUSED;
+		__atomic_compare_exchange_n(pool->lock, &pending, answer, false,
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
-	return *pool->lock == LOCKED_HERE;
+	return *pool->lock == LOCK_DONE;
 }
 
 bool pool_is_refused(const struct pool *pool)
 {
-	return pool->lock && *pool->lock == REFUSED_HERE;
+	return pool->lock && *pool->lock == LOCK_REFUSED;
 }
 
-/* All else that droppable memory has, kernels before 6.11 have too, if a page at a time. */
+/* Apart from dropping, kernels before 6.11 have each property of droppable memory as well. */
 static const char *open_locked(struct pool *pool)
 {
-	size_t pages = pages_for(POOL_FIRST, pool->per_page), pieces;
+	size_t pages = pages_for(POOL_FIRST, pool->per_page), slots;
 	struct rlimit limit;
 	size_t bytes;
 	long memory;
@@ -244,18 +261,18 @@ static const char *open_locked(struct pool *pool)
 	if (OUR_SHARE(limit.rlim_cur) / ARCH_PAGE < pages)
 		pages = OUR_SHARE(limit.rlim_cur) / ARCH_PAGE;
 	if (!pages)
-		return "keys need memory that is never swapped: the kernel has no droppable memory, and RLIMIT_MEMLOCK leaves none to lock; raise it (ulimit -l)";
+		return "no memory for keys: the kernel has no droppable memory, and RLIMIT_MEMLOCK is too low to lock memory; raise it (ulimit -l)";
 	bytes = pages * ARCH_PAGE;
 	memory = raw_syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory < 0)
-		return "there is no memory for keys";
-	pieces = pages * pool->per_page;
-	/* It never grows: later a sandbox may kill a process that locks memory. */
-	atomic_store(&pool->patience, -1);
+		return "no memory for keys: mmap() fails";
+	slots = pages * pool->per_page;
+	/* Later, a sandbox may kill a process that locks memory. */
+	atomic_store(&pool->is_fixed, true);
 	atomic_store(&pool->chunks[0], (char *)memory);
-	atomic_store(&pool->capacity, pieces < POOL_FIRST ? pieces : POOL_FIRST);
-	/* Behind the pieces of the first page. */
+	atomic_store(&pool->capacity, slots < POOL_FIRST ? slots : POOL_FIRST);
+	/* Behind the slots of the first page. */
 	pool->lock = (unsigned long *)(memory + ARCH_PAGE) - 1;
 	if (!raw_syscall(SYS_madvise, memory, bytes, MADV_WIPEONFORK) &&
 	    !raw_syscall(SYS_madvise, memory, bytes, MADV_DONTDUMP) &&
@@ -265,8 +282,9 @@ static const char *open_locked(struct pool *pool)
 	pool->lock = NULL;
 	atomic_store(&pool->capacity, 0);
 	atomic_store(&pool->chunks[0], NULL);
-	atomic_store(&pool->patience, 0);
-	return "keys need memory that is never swapped, dumped or inherited: the kernel has no droppable memory, and refuses to lock other";
+	atomic_store(&pool->is_fixed, false);
+	atomic_store(&pool->backoff, 0);
+	return "no memory for keys: the kernel has no droppable memory, and refuses to lock other memory";
 }
 
 const char *pool_open_secret(struct pool *pool)
@@ -276,7 +294,7 @@ const char *pool_open_secret(struct pool *pool)
 	return atomic_load(&pool->capacity) ? NULL : open_locked(pool);
 }
 
-void pool_warm(struct pool *pool)
+void pool_prefault(struct pool *pool)
 {
 	volatile char *first = atomic_load(&pool->chunks[0]);
 
@@ -284,23 +302,23 @@ void pool_warm(struct pool *pool)
 		*first = 0;
 }
 
-static uint64_t next_tag(uint64_t returned)
+static uint64_t next_tag(uint64_t top)
 {
-	return (returned & ~0xffffffffUL) + (1UL << 32);
+	return (top & ~0xffffffffUL) + (1UL << 32);
 }
 
 /*
- * helgrind knows locks, but not that a thread which takes what another one has given back
- * comes after it. The numbers are those of <valgrind/helgrind.h>: ANNOTATE_HAPPENS_BEFORE()
- * and ANNOTATE_HAPPENS_AFTER().
+ * helgrind knows locks. It does not know that a thread that pops a slot comes after the thread that
+ * pushed it. The numbers are those of ANNOTATE_HAPPENS_BEFORE() and ANNOTATE_HAPPENS_AFTER() in
+ * <valgrind/helgrind.h>.
  */
 #define HELGRIND_BEFORE	0x48470121
 #define HELGRIND_AFTER	0x48470122
 
-/* POOL_MAX if there is none. */
-static uint32_t take_returned(struct pool *pool)
+/* Return: the number of a slot; POOL_MAX if the free stack is empty. */
+static uint32_t pop_free(struct pool *pool)
 {
-	uint64_t top = atomic_load(&pool->returned);
+	uint64_t top = atomic_load(&pool->free_top);
 	uint32_t number;
 
 	do {
@@ -308,15 +326,17 @@ static uint32_t take_returned(struct pool *pool)
 		if (!(uint32_t)top)
 			return POOL_MAX;
 		/*
-		 * If somebody else takes it now, this reads nonsense; but then the tag
-		 * is another one, and the exchange fails.
+		 * If another thread pops the slot now, @below is stale; but then the tag has
+		 * changed, and the exchange fails.
 		 */
-	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
-					       next_tag(top) | atomic_load(&pool->next[number])));
-	arch_tell_valgrind(HELGRIND_AFTER, &pool->next[number]);
+	} while (!atomic_compare_exchange_weak(&pool->free_top, &top,
+					       next_tag(top) |
+					       atomic_load(&pool->slots[number].below)));
+	arch_tell_valgrind(HELGRIND_AFTER, &pool->slots[number]);
 	return number;
 }
 
+/* Return: the number of a slot; POOL_MAX if every mapped slot has been allocated before. */
 static uint32_t take_fresh(struct pool *pool)
 {
 	uint32_t number = atomic_load(&pool->fresh);
@@ -328,58 +348,63 @@ static uint32_t take_fresh(struct pool *pool)
 	return number;
 }
 
-static void put(struct pool *pool, uint32_t number)
+static void push_free(struct pool *pool, uint32_t number)
 {
-	uint64_t top = atomic_load(&pool->returned);
+	uint64_t top = atomic_load(&pool->free_top);
 
-	arch_tell_valgrind(HELGRIND_BEFORE, &pool->next[number]);
+	arch_tell_valgrind(HELGRIND_BEFORE, &pool->slots[number]);
 	do {
-		atomic_store(&pool->next[number], (uint32_t)top);
-	} while (!atomic_compare_exchange_weak(&pool->returned, &top,
+		atomic_store(&pool->slots[number].below, (uint16_t)top);
+	} while (!atomic_compare_exchange_weak(&pool->free_top, &top,
 					       next_tag(top) | (number + 1)));
 }
 
-void *pool_take(struct pool *pool, enum pool_owner owner)
+/*
+ * Return: true if @owner had the slot. If two threads free it at once, the exchange lets one of
+ * them succeed.
+ */
+static bool disown(struct pool *pool, uint32_t number, enum pool_owner owner)
 {
-	volatile char *piece;
+	uint16_t expected = owner;
+
+	return atomic_compare_exchange_strong(&pool->slots[number].owner, &expected, POOL_FREE);
+}
+
+void *pool_alloc(struct pool *pool, enum pool_owner owner)
+{
+	volatile char *slot;
 	uint32_t number;
 
 	do {
-		number = take_returned(pool);
+		number = pop_free(pool);
 		if (number == POOL_MAX)
 			number = take_fresh(pool);
 	} while (number == POOL_MAX && grow(pool, owner));
 	if (number == POOL_MAX)
 		return NULL;
-	atomic_store(&pool->next[number], owner);
-	piece = slot_at(pool, number);
-	/* Of a page that is not there yet: to read it first would take two faults. */
-	*piece = 0;
-	return (void *)piece;
+	atomic_store(&pool->slots[number].owner, owner);
+	slot = slot_at(pool, number);
+	/* If the page is not there yet, a write takes one fault; a read first would take two. */
+	*slot = 0;
+	return (void *)slot;
 }
 
-bool pool_give(struct pool *pool, void *piece, enum pool_owner owner)
+bool pool_free(struct pool *pool, void *slot, enum pool_owner owner)
 {
-	uint32_t number = number_of(pool, piece);
-	uint32_t expected = owner;
+	uint32_t number = find_slot(pool, slot);
 
-	/* The exchange makes one of two who both give it back the one who does. */
-	if (number == POOL_MAX ||
-	    !atomic_compare_exchange_strong(&pool->next[number], &expected, 0))
+	if (number == POOL_MAX || !disown(pool, number, owner))
 		return false;
-	explicit_bzero(piece, pool->stride);
-	put(pool, number);
+	explicit_bzero(slot, pool->stride);
+	push_free(pool, number);
 	return true;
 }
 
-void pool_reset(struct pool *pool, const void *mine)
+void pool_reclaim(struct pool *pool, const void *mine)
 {
-	uint32_t fresh = atomic_load(&pool->fresh), owner;
+	uint32_t fresh = atomic_load(&pool->fresh);
 
-	for (uint32_t number = 0; number < fresh; number++) {
-		owner = POOL_THREAD;
-		if (slot_at(pool, number) != mine &&
-		    atomic_compare_exchange_strong(&pool->next[number], &owner, 0))
-			put(pool, number);
-	}
+	for (uint32_t number = 0; number < fresh; number++)
+		if (slot_at(pool, number) != mine && disown(pool, number, POOL_THREAD))
+			push_free(pool, number);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool: pieces of memory of one size, many to a page, that threads take and give back.
+ * A pool of slots: pieces of memory of one size, many to a page, that threads allocate and free.
  *
- * Nothing here waits. Two threads, or a thread and the signal handler that interrupts it,
- * may be anywhere in here at the same time; a child of fork() may begin its life there.
+ * The pool is lock-free. Several threads, and signal handlers that interrupt one of them, may be
+ * in any of these functions at once, and a child of fork() may start in the middle of one.
  */
 #ifndef _VGETRANDOM_POOL_H
 #define _VGETRANDOM_POOL_H
@@ -13,27 +13,51 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POOL_FIRST	256	/* pieces that are mapped at the start; then twice that, ... */
+#define POOL_FIRST	256	/* slots of the first chunk; each further chunk has twice as many */
 #define POOL_CHUNKS	8
 #define POOL_MAX	(POOL_FIRST * ((1 << POOL_CHUNKS) - 1))
 
 /**
- * struct pool - pieces of memory of one size
- * @stride: from one piece to the next on a page; pieces begin on cache lines
- * @per_page: how many are on a page
- * @prot: mmap()'s protection
- * @flags: mmap()'s flags
- * @chunks: chunk number n has the pieces from POOL_FIRST * (2^n - 1) on
- * @capacity: pieces that are mapped
- * @fresh: the first piece that nobody has ever had
- * @returned: the pieces that were given back, a stack: in the low half the number of the
- *	      topmost, plus one; in the high half a number that changes whenever the
- *	      stack does, or a piece that goes and comes back would look as if it had
- *	      stayed there
- * @refusals: how often in a row the kernel has refused it
- * @patience: requests to turn away before the kernel is asked again; below 0: all
- * @lock: of memory that is locked: says whether it is, in this process; otherwise NULL
- * @next: for each piece of POOL_MAX: its owner, or the piece below it in @returned
+ * enum pool_owner - who has a slot
+ * @POOL_FREE: none; or the slot is just being allocated or freed
+ * @POOL_THREAD: a thread, which frees the slot when it exits
+ * @POOL_IN_FORK: the same, but allocated while a fork was under way
+ * @POOL_USER: the program, by vgetrandom_alloc()
+ */
+enum pool_owner {
+	POOL_FREE,
+	POOL_THREAD,
+	POOL_IN_FORK,
+	POOL_USER,
+};
+
+/**
+ * struct pool_slot - bookkeeping of a slot, outside the slot's memory
+ * @owner: enum pool_owner
+ * @below: while the slot is on the free stack, the slot below it: its number plus one; 0: none
+ */
+struct pool_slot {
+	_Atomic(uint16_t)	owner;
+	_Atomic(uint16_t)	below;
+};
+
+/**
+ * struct pool - slots of one size
+ * @stride: distance between two slots of a page, in bytes; a multiple of a cache line
+ * @per_page: slots in a page
+ * @prot: protection for mmap()
+ * @flags: flags for mmap()
+ * @chunks: memory of the slots; chunk n begins with slot POOL_FIRST * (2^n - 1)
+ * @capacity: number of slots in mapped memory
+ * @fresh: the first slot that was never allocated
+ * @free_top: the free stack. The low half is the number of its top slot plus one; 0: it is empty.
+ *	      The high half is a tag that changes with the stack: without it, a thread could not
+ *	      tell that the top slot was popped and pushed again meanwhile (ABA)
+ * @refusals: how many times in a row the kernel has refused to map more
+ * @backoff: number of requests that do not try to map more, before one tries again
+ * @is_fixed: the pool never grows (again)
+ * @lock: locked memory only, otherwise NULL: whether this process has locked it
+ * @slots: POOL_MAX of them
  */
 struct pool {
 	size_t			stride;
@@ -43,97 +67,93 @@ struct pool {
 	_Atomic(char *)		chunks[POOL_CHUNKS];
 	_Atomic(uint32_t)	capacity;
 	_Atomic(uint32_t)	fresh;
-	_Atomic(uint64_t)	returned;
+	_Atomic(uint64_t)	free_top;
 	_Atomic(uint32_t)	refusals;
-	_Atomic(int32_t)	patience;
+	_Atomic(uint32_t)	backoff;
+	_Atomic(bool)		is_fixed;
 	volatile unsigned long	*lock;
-	_Atomic(uint32_t)	*next;
-};
-
-/* Who has a piece. No piece has a number as large as these. */
-enum pool_owner {
-	POOL_THREAD	= 0x40000000,	/* a thread, whose exit gives it back */
-	POOL_IN_FORK	= 0x40000001,	/* the same, but it came while a fork was under way */
-	POOL_USER	= 0x40000002,	/* somebody who has asked for it by name */
+	struct pool_slot	*slots;
 };
 
 /**
- * pool_open - map the first pieces
- * @pool: all zeros but for @next
- * @size: of a piece, in bytes; a page at most
- * @prot: for mmap()
- * @flags: for mmap(), and MAP_DROPPABLE is one of them
- * @secret: NULL, or another pool, that is opened as by pool_open_secret() in the same mapping
+ * pool_open - map the first slots
+ * @pool: all zeros except @slots
+ * @size: size of a slot in bytes; at most a page
+ * @prot: protection for mmap()
+ * @flags: flags for mmap(); they include MAP_DROPPABLE
+ * @secret: NULL; or another pool, all zeros except @slots, to set up as pool_open_secret() does,
+ *	    in the same mapping
  *
- * If the kernel refuses, both are empty, and may grow later.
+ * If the kernel refuses the mapping, both pools are empty and may grow later.
  */
 void pool_open(struct pool *pool, size_t size, int prot, int flags, struct pool *secret);
 
 /**
- * pool_open_secret - the same, in memory that is never swapped, dumped or inherited
- * @pool: all zeros but for @next
+ * pool_open_secret - map the first slots in memory that is never swapped, dumped or inherited
+ * @pool: all zeros except @slots
  *
- * Its pieces are each a struct vgetrandom_state. The memory is droppable; on a kernel that
- * has no such memory it is locked, and the pool never grows.
+ * Each slot holds a struct vgetrandom_state. The memory is droppable. If the kernel has no
+ * droppable memory, the memory is locked instead, and the pool never grows.
  *
  * Return: NULL; or the reason why there is no such memory.
  */
 const char *pool_open_secret(struct pool *pool);
 
 /**
- * pool_warm - have the first page there before the first piece is taken
- * @pool: the pool; no thread takes pieces yet
+ * pool_prefault - take the page fault of the first page now
+ * @pool: the pool; no thread allocates slots yet
  */
-void pool_warm(struct pool *pool);
+void pool_prefault(struct pool *pool);
 
 /**
- * pool_may_hold_keys - may a piece hold a secret?
- * @pool: from pool_open_secret()
- * @piece: a piece; or memory that a program has mapped for a state itself
+ * pool_may_hold_keys - check that a slot may hold a secret
+ * @pool: a pool from pool_open_secret()
+ * @slot: a slot; or memory that the program has mapped for a state
  *
- * A child of fork() does not inherit locks: the first call in it locks the memory again.
- * errno stays.
+ * A child of fork() does not inherit memory locks: the first call in a child locks the memory
+ * again. errno is preserved.
  *
- * Return: false if the kernel has refused that, or if the pool is locked and @piece is
- * elsewhere: a child of fork() would have a copy of it.
+ * Return: false if the kernel refuses to lock the memory; or if the pool is locked and @slot is
+ * outside it, where a child of fork() would get a copy of @slot. Otherwise true.
  */
-bool pool_may_hold_keys(struct pool *pool, const void *piece);
+bool pool_may_hold_keys(struct pool *pool, const void *slot);
 
 /**
- * pool_is_refused - has pool_may_hold_keys() said no in this process?
+ * pool_is_refused - has the kernel refused to lock the pool's memory in this process?
  * @pool: the pool
  */
 bool pool_is_refused(const struct pool *pool);
 
 /**
- * pool_take - take a piece
+ * pool_alloc - allocate a slot
  * @pool: the pool
- * @owner: who takes it
+ * @owner: the new owner; not POOL_FREE
  *
- * Maps more if all are taken, unless the kernel has refused that lately.
+ * Maps more memory if no slot is free, unless the kernel has refused that recently.
  *
- * Return: the piece, all zeros; NULL if there is none to be had.
+ * Return: the slot, all zeros; or NULL.
  */
-void *pool_take(struct pool *pool, enum pool_owner owner);
+void *pool_alloc(struct pool *pool, enum pool_owner owner);
 
 /**
- * pool_give - erase a piece and give it back
+ * pool_free - erase and free a slot
  * @pool: the pool
- * @piece: nobody uses it any more
- * @owner: who has had it
+ * @slot: the slot; not in use
+ * @owner: its owner; not POOL_FREE
  *
- * Return: false, and nothing has been done, if @owner does not have such a piece.
+ * Return: true; false if @slot is not a slot of @owner, and then nothing has changed.
  */
-bool pool_give(struct pool *pool, void *piece, enum pool_owner owner);
+bool pool_free(struct pool *pool, void *slot, enum pool_owner owner);
 
 /**
- * pool_reset - in a child of fork(): take back what threads have that are not there
+ * pool_reclaim - in a child of fork(), free the slots of the parent's other threads
  * @pool: the pool
- * @mine: the piece that this thread has, or NULL
+ * @mine: the calling thread's slot, or NULL
  *
- * All that have a POOL_THREAD, that is; other threads of the child, if there are any
- * already, are POOL_IN_FORK. What a thread was just taking or giving back is lost.
+ * Frees every POOL_THREAD slot except @mine. The child may have other threads already: their slots
+ * are POOL_IN_FORK. A slot that a thread of the parent was just allocating or freeing stays
+ * unusable in the child.
  */
-void pool_reset(struct pool *pool, const void *mine);
+void pool_reclaim(struct pool *pool, const void *mine);
 
 #endif /* _VGETRANDOM_POOL_H */

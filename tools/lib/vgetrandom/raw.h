@@ -21,7 +21,7 @@
 	arch_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /**
- * raw_same - strcmp(), for what each process compares when it starts
+ * raw_streq - strcmp(), for what each process compares when it starts
  * @a: a string
  * @b: another one
  *
@@ -29,7 +29,7 @@
  *
  * Return: are they the same?
  */
-static inline bool raw_same(const char *a, const char *b)
+static inline bool raw_streq(const char *a, const char *b)
 {
 	for (; *a && *a == *b; a++)
 		b++;

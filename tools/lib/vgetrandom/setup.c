@@ -17,13 +17,23 @@
 #define MAP_TYPE_MASK	0x0f
 
 /*
- * The size of a state tells whose generator it is. Linux 6.11's has 144 bytes and makes
- * a block at a time; ours has wide cores itself. What is neither is left to itself.
+ * The size of a state tells which generator the vDSO has. Linux 6.11's has states of 144 bytes and
+ * makes one block at a time. This project's has states of sizeof(struct vgetrandom_state) and wide
+ * cores. The library expands no keys from any other generator.
  */
 #define STATE_SIZE_OF_6_11	144
 
-/* secure_getenv(), which is in a page of libc that few processes have by now. */
-static const char *setting(const char *name)
+/* Which requests are large, and why: see struct config. */
+struct large {
+	size_t		from;
+	const char	*why;
+};
+
+/*
+ * The value of an environment variable, or NULL; NULL in a set-user-ID program. Not
+ * secure_getenv(): at this time few processes have touched its page of libc.
+ */
+static const char *get_setting(const char *name)
 {
 	const char *at, *wanted;
 
@@ -39,18 +49,22 @@ static const char *setting(const char *name)
 	return NULL;
 }
 
-/* The vDSO's function, if its states are in memory that a child of fork() does not share. */
+/* The vDSO's function, unless its states may be in memory that a child of fork() shares. */
 static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **why)
 {
 	vdso_fn fn = vdso_find(params, why);
 
 	if (!fn || (params->mmap_flags & MAP_TYPE_MASK) == MAP_DROPPABLE)
 		return fn;
-	*why = "the kernel's vDSO getrandom() wants its states in memory that a child of fork() would share";
+	*why = "the kernel's vDSO getrandom() does not ask for droppable memory: fork() would copy or share its states";
 	return NULL;
 }
 
-/* The module's page, and memory for states of the library's generator. */
+/*
+ * Maps the module's page, and memory for states of the library's generator.
+ *
+ * Return: NULL; or the reason why the module is not used.
+ */
 static const char *open_module(struct vgetrandom_opaque_params *params)
 {
 	const char *why = generator_open(params, &config.core);
@@ -65,7 +79,7 @@ static const char *open_module(struct vgetrandom_opaque_params *params)
 	return why;
 }
 
-/* The best way for small requests: its function. */
+/* Decides how small requests are served. Return: config.fn */
 static vdso_fn decide_small(void)
 {
 	struct vgetrandom_opaque_params params;
@@ -92,49 +106,51 @@ static vdso_fn decide_small(void)
 	return fn;
 }
 
-static size_t default_large_from(void)
+static struct large default_large(void)
 {
-	if (!config.state_size) {
-		config.large_why = "the system call makes a block at a time";
-		return config.core->instead_of_syscall;
-	}
-	if (config.state_size == STATE_SIZE_OF_6_11) {
-		config.large_why = "the vDSO's generator makes a block at a time";
-		return config.core->instead_of_vdso;
-	}
-	if (config.state_size == sizeof(struct vgetrandom_state))
-		config.large_why = config.way == VGETRANDOM_MODULE ?
-			"the library's generator is as wide itself" :
-			"the vDSO's generator is as wide itself";
-	else
-		config.large_why = "the vDSO's generator is not one that this library knows";
-	return NEVER_LARGE;
+	if (!config.state_size)
+		return (struct large) { config.core->instead_of_syscall,
+					"the system call makes a block at a time" };
+	if (config.state_size == STATE_SIZE_OF_6_11)
+		return (struct large) { config.core->instead_of_vdso,
+					"the vDSO's generator makes a block at a time" };
+	if (config.state_size != sizeof(struct vgetrandom_state))
+		return (struct large) { NEVER_LARGE,
+					"the vDSO's generator is not one that this library knows" };
+	return (struct large) { NEVER_LARGE, config.way == VGETRANDOM_MODULE ?
+				"the library's generator is as wide itself" :
+				"the vDSO's generator is as wide itself" };
 }
 
-/* What the environment says of where requests are large; 0 if nothing or nonsense. */
-static size_t user_large_from(void)
+/*
+ * Reads the setting of the environment.
+ *
+ * Return: false if there is none, or it is neither "off" nor a number. Then the reason in
+ * vgetrandom_info() is the same as in any other program; `vgetrandom info` reports the bad value.
+ */
+static bool read_large(struct large *large)
 {
-	const char *value = setting("VGETRANDOM_LARGE");
+	const char *value = get_setting("VGETRANDOM_LARGE");
 	unsigned long from;
 	char *end;
 
 	if (!value)
-		return 0;
-	if (raw_same(value, "off")) {
-		config.large_why = "VGETRANDOM_LARGE=off is in the environment";
-		return NEVER_LARGE;
+		return false;
+	if (raw_streq(value, "off")) {
+		*large = (struct large) { NEVER_LARGE,
+					  "VGETRANDOM_LARGE=off is in the environment" };
+		return true;
 	}
 	from = strtoul(value, &end, 10);
-	/* `vgetrandom info` says so; the reason is that of any other program. */
 	if (*value < '0' || *value > '9' || *end || !from)
-		return 0;
-	config.large_why = "VGETRANDOM_LARGE is in the environment";
-	return from;
+		return false;
+	*large = (struct large) { from, "VGETRANDOM_LARGE is in the environment" };
+	return true;
 }
 
 static void decide_core(void)
 {
-	const char *name = setting("VGETRANDOM_CORE");
+	const char *name = get_setting("VGETRANDOM_CORE");
 	const struct core *named = name ? core_named(name) : NULL;
 
 	if (named)
@@ -143,58 +159,51 @@ static void decide_core(void)
 		config.core = core_best();
 }
 
-/* From where on requests are large. */
-static size_t decide_large(void)
+static struct large decide_large(void)
 {
-	const char *why;
-	size_t from;
+	struct large large;
 
-	decide_core();
-	if (!config.core) {
-		config.large_why = "the library has no ChaCha20 core for this architecture";
-		return NEVER_LARGE;
-	}
-	from = user_large_from();
-	why = config.large_why;
-	if (!from)
-		from = default_large_from();
-	if (why)
-		config.large_why = why;
-	return from;
+	if (!config.core)
+		return (struct large) { NEVER_LARGE,
+					"the library has no ChaCha20 core for this architecture" };
+	return read_large(&large) ? large : default_large();
 }
 
 /*
- * There may be threads already, of constructors that ran before. They go the way of small
- * requests from the moment that its function is there, and likewise that of large ones.
+ * Maps the slots of threads, and publishes config.fn and config.large_from. Constructors that ran
+ * before may have created threads: these use each of the two from its publication on.
  */
-static void open_ways(vdso_fn fn, size_t large_from)
+static void publish(vdso_fn fn, const struct large *large)
 {
 	const char *why;
 
 	if (config.way == VGETRANDOM_VDSO)
 		pool_open(&thread_states, config.state_size, (int)config.params.mmap_prot,
 			  (int)config.params.mmap_flags,
-			  large_from == NEVER_LARGE ? NULL : &thread_expansions);
-	pool_warm(&thread_states);
+			  large->from == NEVER_LARGE ? NULL : &thread_expansions);
+	pool_prefault(&thread_states);
 	__atomic_store_n(&config.fn, fn, __ATOMIC_RELEASE);
-	if (large_from == NEVER_LARGE)
+	if (large->from == NEVER_LARGE)
 		return;
 	why = atomic_load(&thread_expansions.capacity) ? NULL :
 							 pool_open_secret(&thread_expansions);
 	if (why)
 		config.large_why = why;
 	else
-		__atomic_store_n(&config.large_from, large_from, __ATOMIC_RELEASE);
+		__atomic_store_n(&config.large_from, large->from, __ATOMIC_RELEASE);
 }
 
 static void decide_syscall(void)
 {
-	const char *value = setting("VGETRANDOM_SYSCALL");
+	const char *value = get_setting("VGETRANDOM_SYSCALL");
 
-	config.leave_syscall = value && raw_same(value, "off");
+	config.leave_syscall = value && raw_streq(value, "off");
 }
 
-/* Its page: see config.c. Where pages are larger this is -EINVAL, and it stays writable. */
+/*
+ * Changes the protection of config's page: see config.c. If pages are larger than ARCH_PAGE this
+ * fails with -EINVAL, and the page stays writable.
+ */
 static int protect(int prot)
 {
 	const uintptr_t page = (uintptr_t)&config & -ARCH_PAGE;
@@ -202,13 +211,13 @@ static int protect(int prot)
 	return (int)raw_syscall(SYS_mprotect, page, ARCH_PAGE, prot);
 }
 
-/* As early as may be. Who comes earlier still is served by the system call. */
+/* Runs as early as possible. The system call serves requests that come before. */
 __attribute__((constructor(101)))
-static void decide(void)
+static void start(void)
 {
 	const char *why_no_threads;
 	int saved = errno, error;
-	size_t large_from;
+	struct large large;
 	vdso_fn fn = NULL;
 
 	error = protect(PROT_READ | PROT_WRITE);
@@ -220,10 +229,12 @@ static void decide(void)
 		config.small_why = why_no_threads;
 	else
 		fn = decide_small();
-	large_from = decide_large();
+	decide_core();
+	large = decide_large();
+	config.large_why = large.why;
 	if (!why_no_threads)
-		open_ways(fn, large_from);
-	else if (large_from != NEVER_LARGE)
+		publish(fn, &large);
+	else if (large.from != NEVER_LARGE)
 		config.large_why = why_no_threads;
 	protect(PROT_READ);
 	errno = saved;

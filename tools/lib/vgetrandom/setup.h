@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is in effect in this process: decided once, when the library starts.
+ * How requests of this process are served: decided once, when the library starts.
  */
 #ifndef _VGETRANDOM_SETUP_H
 #define _VGETRANDOM_SETUP_H
@@ -14,21 +14,21 @@
 struct core;
 
 /**
- * struct config - what is in effect
- * @fn: the vDSO's function, or the library's generator; NULL: the system call serves small
- *	requests
+ * struct config - how requests are served
+ * @fn: the function that serves small requests: the vDSO's, or the library's generator; NULL: the
+ *	system call serves them
  * @way: which of these
- * @state_size: of its states, in bytes
- * @large_from: from that many bytes on a request is large; never 0
- * @core: what expands large requests' keys
- * @params: what the vDSO or the generator says of its states
+ * @state_size: size of @fn's states in bytes
+ * @large_from: the size in bytes from which a request is large; NEVER_LARGE: none is; never 0
+ * @core: the core that expands the keys of large requests
+ * @params: what @fn requires of its states
  * @small_why: the reason for @fn
  * @large_why: the reason for @large_from
  * @module_why: the reason why the module's page is not used; NULL if it is
- * @leave_syscall: syscall(SYS_getrandom, ...) is to be the system call
+ * @leave_syscall: syscall(SYS_getrandom, ...) always makes the system call
  *
- * As long as the library has not started all is 0 but for @large_from, and every request
- * is a system call.
+ * Until the library has started, all members except @large_from are 0, and every request is a
+ * system call.
  */
 struct config {
 	vdso_fn				fn;

@@ -5,8 +5,8 @@
 #include "thread.h"
 
 /*
- * glibc keeps the values of that many keys in the thread itself, and calls malloc() for
- * more. musl keeps all there.
+ * glibc keeps the values of the first 32 keys in the thread itself, and calls malloc() for further
+ * ones. musl keeps all values in the thread.
  */
 #ifdef __GLIBC__
 #define KEYS_WITHOUT_MALLOC	32
@@ -17,65 +17,70 @@
 __thread struct thread thread THREAD_MODEL;
 struct pool thread_states, thread_expansions;
 
-/* After all else: what each process touches is on one page. */
-static _Atomic(uint32_t) next[2][POOL_MAX] __attribute__((section(".bss.next")));
+/* Last in .bss: then all data that a process touches at its start lies on one page. */
+static struct pool_slot slots[2][POOL_MAX] __attribute__((section(".bss.slots")));
 
 static pthread_key_t exit_key;
 
-/* Forks that this process has begun, and not ended yet. */
+/* Number of forks that are under way in this process. */
 static atomic_uint forking;
 
 /*
- * As long as @in_pool is not 0 this thread may have a piece that it does not know of. So
- * signal handlers of it take none, and a child that they fork takes none back.
+ * While @in_pool is set, this thread may own a slot that struct thread does not know. So its signal
+ * handlers allocate none, and a child that a handler forks reclaims none.
  */
 static void enter_pool(void)
 {
-	thread.in_pool++;
+	thread.in_pool = true;
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
 static void leave_pool(void)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	thread.in_pool--;
+	thread.in_pool = false;
 }
 
-static void give(struct pool *pool, void *piece)
+static void *detach(struct thread_slot *slot)
 {
-	if (!pool_give(pool, piece, POOL_THREAD))
-		pool_give(pool, piece, POOL_IN_FORK);
+	void *own = slot->own;
+
+	slot->idle = NULL;
+	slot->own = NULL;
+	return own;
+}
+
+static void free_slot(struct pool *pool, void *slot)
+{
+	if (slot && !pool_free(pool, slot, POOL_THREAD))
+		pool_free(pool, slot, POOL_IN_FORK);
 }
 
 /*
- * A thread may end in the middle of a request, by cancellation or because a signal
- * handler ends it. What state the state is in then does not matter: it is erased.
+ * A thread may exit in the middle of a request: it is cancelled, or a signal handler ends it. The
+ * contents of its slots do not matter then: they are erased.
  */
 static void exit_thread(void *unused)
 {
-	void *state, *expander;
+	void *state, *expansion;
 
 	(void)unused;
-	/* A handler that came later would be given a piece that nobody gives back. */
-	thread.exiting = true;
+	/* A slot that a handler allocated from here on would never be freed. */
+	thread.phase = THREAD_EXITED;
 	enter_pool();
-	state = thread.own_state;
-	expander = thread.expansion;
-	thread.state = NULL;
-	thread.own_state = NULL;
-	thread.expansion = NULL;
+	state = detach(&thread.state);
+	expansion = detach(&thread.expansion);
 	atomic_signal_fence(memory_order_seq_cst);
-	if (state)
-		give(&thread_states, state);
-	if (expander)
-		give(&thread_expansions, expander);
+	free_slot(&thread_states, state);
+	free_slot(&thread_expansions, expansion);
 	leave_pool();
 }
 
 /*
- * The child may have other threads before it gets to after_fork_in_child(): those of
- * libraries that are told of it earlier. What they have must not be taken back; nor must
- * what the parent's threads take now, but that is merely lost to the child.
+ * The child may have new threads before after_fork_in_child() runs: fork handlers of other
+ * libraries, which run earlier, may create them. Their slots must not be reclaimed, so slots that
+ * are allocated during a fork are POOL_IN_FORK. The parent's threads may allocate such slots too:
+ * these are lost to the child, and that is harmless.
  */
 static void before_fork(void)
 {
@@ -91,70 +96,75 @@ static void after_fork_in_child(void)
 {
 	if (!thread.in_pool) {
 		enter_pool();
-		pool_reset(&thread_states, thread.own_state);
-		pool_reset(&thread_expansions, thread.expansion);
+		pool_reclaim(&thread_states, thread.state.own);
+		pool_reclaim(&thread_expansions, thread.expansion.own);
 		leave_pool();
 	}
-	/* Now, if the child is likely to need it: a sandbox may forbid it soon. */
-	if (thread.own_state)
-		pool_may_hold_keys(&thread_states, thread.own_state);
-	if (thread.expansion)
-		pool_may_hold_keys(&thread_expansions, thread.expansion);
+	/* Lock memory that the child is likely to need now: a sandbox may forbid it soon. */
+	if (thread.state.own)
+		pool_may_hold_keys(&thread_states, thread.state.own);
+	if (thread.expansion.own)
+		pool_may_hold_keys(&thread_expansions, thread.expansion.own);
 	forking = 0;
 }
 
 const char *thread_setup(void)
 {
-	thread_states.next = next[0];
-	thread_expansions.next = next[1];
+	thread_states.slots = slots[0];
+	thread_expansions.slots = slots[1];
 	if (pthread_key_create(&exit_key, exit_thread))
 		return "the C library has no thread-specific key left";
 	if (exit_key >= KEYS_WITHOUT_MALLOC) {
 		pthread_key_delete(exit_key);
-		return "the library came too late: the C library would call malloc() for it";
+		return "the library was loaded too late: the C library would call malloc() for its thread-specific key";
 	}
 	/*
-	 * Without it, a child would not know which pieces it may use again: no harm, but
-	 * that they are lost. The same happens in children of _Fork() and clone().
+	 * If this fails, a child does not know which slots it may use again. That is harmless: they
+	 * stay unused, as in children of _Fork() and clone().
 	 */
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	return NULL;
 }
 
-/* A handler that finds the pool left has to find the piece as well, or it takes another. */
-static void *need(struct pool *pool, void *volatile *piece)
+/*
+ * Allocates the slot if the thread has none.
+ *
+ * Return: the slot; NULL if an interrupted call uses it, or if there is none.
+ */
+static void *get_slot(struct pool *pool, struct thread_slot *slot)
 {
-	if (thread.exiting || thread.in_pool)
+	if (slot->own)
+		return slot->idle;
+	if (thread.phase == THREAD_EXITED || thread.in_pool)
 		return NULL;
 	enter_pool();
-	if (!thread.armed)
-		thread.armed = !pthread_setspecific(exit_key, &thread);
-	/* Since the caller looked, a signal handler may have been here. */
-	if (thread.armed && !*piece)
-		*piece = pool_take(pool, forking ? POOL_IN_FORK : POOL_THREAD);
+	if (thread.phase == THREAD_NEW && !pthread_setspecific(exit_key, &thread))
+		thread.phase = THREAD_REGISTERED;
+	/* A signal handler may have allocated the slot since the check above. */
+	if (thread.phase == THREAD_REGISTERED && !slot->own) {
+		slot->own = pool_alloc(pool, forking ? POOL_IN_FORK : POOL_THREAD);
+		slot->idle = slot->own;
+	}
 	leave_pool();
-	return *piece;
+	return slot->idle;
 }
 
 void *thread_get_state(void)
 {
-	/* This is a handler's request, and the one that it interrupts is using it? */
-	if (thread.own_state)
-		return NULL;
-	return thread.state = need(&thread_states, &thread.own_state);
+	return get_slot(&thread_states, &thread.state);
 }
 
 void *thread_get_expansion(void)
 {
-	return need(&thread_expansions, &thread.expansion);
+	return get_slot(&thread_expansions, &thread.expansion);
 }
 
 void *thread_alloc_state(void)
 {
-	return pool_take(&thread_states, POOL_USER);
+	return pool_alloc(&thread_states, POOL_USER);
 }
 
 bool thread_free_state(void *state)
 {
-	return pool_give(&thread_states, state, POOL_USER);
+	return pool_free(&thread_states, state, POOL_USER);
 }

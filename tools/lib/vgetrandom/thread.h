@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each thread has, from its first request to its exit.
+ * What the library keeps for each thread, from the thread's first request to its exit.
  */
 #ifndef _VGETRANDOM_THREAD_H
 #define _VGETRANDOM_THREAD_H
@@ -10,37 +10,54 @@
 #include <stdbool.h>
 
 #include "pool.h"
-#include "vdso.h"
+#include "setup.h"
 
 /**
- * struct thread - what a thread has
- * @state: its state for the vDSO function, as long as no call is using it; otherwise NULL
- * @own_state: its state, in use or not; NULL until it is needed, and where there is none
- * @expansion: where it keeps the key of a large request; NULL until it is needed
- * @expanding: it is being used
- * @exiting: the thread has given all back, and gets nothing any more
- * @armed: the thread's exit will give it back
- * @in_pool: the thread is taking a piece, or giving one back
- * @syscalls: requests of the thread that the system call has served; draws of keys do not count
+ * struct thread_slot - a slot of a pool that a thread owns
+ * @idle: the slot while no call uses it, otherwise NULL
+ * @own: the slot, in use or not; NULL until the thread needs it, and if there is none
+ */
+struct thread_slot {
+	void	*volatile idle;
+	void	*volatile own;
+};
+
+/**
+ * enum thread_phase - which slots a thread may allocate
+ * @THREAD_NEW: none yet: its exit would not free them
+ * @THREAD_REGISTERED: any: its exit frees them
+ * @THREAD_EXITED: none any more: they have been freed
+ */
+enum thread_phase {
+	THREAD_NEW,
+	THREAD_REGISTERED,
+	THREAD_EXITED,
+};
+
+/**
+ * struct thread - a thread
+ * @state: its state for the vDSO function
+ * @expansion: its expansion state: the key of a large request, while that is served
+ * @phase: enum thread_phase
+ * @in_pool: the thread is just allocating or freeing a slot
+ * @syscalls: requests of the thread that the system call has served. The key of a large request
+ *	      does not count.
  *
- * Signal handlers of the thread see it in every state that is possible.
+ * Signal handlers of the thread may see every intermediate state.
  */
 struct thread {
-	void			*volatile state;
-	void			*volatile own_state;
-	void			*volatile expansion;
-	volatile bool		expanding;
-	volatile bool		exiting;
-	volatile bool		armed;
-	volatile unsigned char	in_pool;
+	struct thread_slot	state;
+	struct thread_slot	expansion;
+	volatile unsigned char	phase;
+	volatile bool		in_pool;
 	volatile unsigned long	syscalls;
 };
 
 /*
- * glibc may allocate memory when a thread first touches a variable of a library that
- * came with dlopen(): not in a signal handler, please. It keeps some room for those that
- * say that they must not wait that long. musl has it ready when dlopen() returns, and
- * does not know such room.
+ * glibc may call malloc() when a thread first touches a thread-local variable of a library that
+ * was loaded with dlopen(). A signal handler must not do that, so the variable is initial-exec:
+ * glibc reserves some space for such variables. musl reserves none, but has the memory of all
+ * variables ready when dlopen() returns.
  */
 #ifdef __GLIBC__
 #define THREAD_MODEL	__attribute__((tls_model("initial-exec")))
@@ -50,74 +67,87 @@ struct thread {
 
 extern __thread struct thread thread THREAD_MODEL __attribute__((visibility("hidden")));
 
-/* Their pieces are what struct thread points to. */
+/* The slots of struct thread come from these. */
 extern struct pool thread_states, thread_expansions;
 
 /**
- * thread_call - call the vDSO function
- * @fn: the function
- * @buf: where the bytes go
- * @len: how many
- * @flags: as in getrandom()
- * @state: this thread's @state; not NULL
- * @state_size: its size
+ * thread_begin_use - hide a slot from signal handlers, before the thread uses it
+ * @slot: the slot
  *
- * The function would notice that a signal handler calls it again with the state that it is
- * using, but by what it has written there. Linux 6.11's does not notice if that is lost
- * in between, because the page was dropped or the handler runs in a child that it has
- * forked: then what was made before goes out in both processes. So handlers do not find
- * the state.
- *
- * Return: what the function returns: a number of bytes, or -errno
+ * A signal handler may interrupt the vDSO function and call it with the same state. The function
+ * detects that by a token in the state. Linux 6.11's does not if the token is lost in between,
+ * because the page was dropped or because the handler forked and this is the child: then the
+ * parent and the child return the same bytes. So handlers must not find the state.
  */
-static __always_inline ssize_t thread_call(vdso_fn fn, void *buf, size_t len,
-					   unsigned int flags, void *state,
-					   size_t state_size)
+static __always_inline void thread_begin_use(struct thread_slot *slot)
+{
+	slot->idle = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/**
+ * thread_end_use - let signal handlers find a slot again
+ * @slot: the slot
+ */
+static __always_inline void thread_end_use(struct thread_slot *slot)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	/* The call need not keep the slot's address in a register for this. */
+	slot->idle = slot->own;
+}
+
+/**
+ * thread_call - call the vDSO function, or the library's generator
+ * @buf: the buffer to fill
+ * @len: its length
+ * @flags: as in getrandom()
+ * @state: the thread's idle state; not NULL
+ *
+ * Return: as the function: a number of bytes, or -errno
+ */
+static __always_inline ssize_t thread_call(void *buf, size_t len, unsigned int flags, void *state)
 {
 	ssize_t ret;
 
-	thread.state = NULL;
-	atomic_signal_fence(memory_order_seq_cst);
-	ret = fn(buf, len, flags, state, state_size);
-	atomic_signal_fence(memory_order_seq_cst);
-	/* The same as @state, which need not be kept over the call for this. */
-	thread.state = thread.own_state;
+	thread_begin_use(&thread.state);
+	ret = config.fn(buf, len, flags, state, config.state_size);
+	thread_end_use(&thread.state);
 	return ret;
 }
 
 /**
- * thread_setup - find out about threads' exits and forks
+ * thread_setup - have the C library call this file when a thread exits and when a process forks
  *
- * Return: NULL; or the reason why threads cannot have anything.
+ * Return: NULL; or the reason why threads cannot own slots.
  */
 const char *thread_setup(void);
 
 /**
- * thread_get_state - the calling thread's state, if its @state is NULL
+ * thread_get_state - allocate the calling thread's state; call it if there is no idle one
  *
- * Return: the state; NULL if there is none to be had, at least now.
+ * Return: the state; NULL if an interrupted call uses it, or if there is none (now).
  */
 void *thread_get_state(void);
 
 /**
- * thread_get_expansion - the calling thread's expander, that has none yet
+ * thread_get_expansion - allocate the calling thread's expansion state; see thread_get_state()
  *
  * Return: as thread_get_state()
  */
 void *thread_get_expansion(void);
 
 /**
- * thread_alloc_state - a state that belongs to no thread
+ * thread_alloc_state - allocate a state that belongs to no thread
  *
  * Return: the state, or NULL
  */
 void *thread_alloc_state(void);
 
 /**
- * thread_free_state - give it back
- * @state: from thread_alloc_state()
+ * thread_free_state - free a state of thread_alloc_state()
+ * @state: the state
  *
- * Return: false if it is none
+ * Return: false if @state is not an allocated one
  */
 bool thread_free_state(void *state);
 

@@ -115,7 +115,7 @@ static bool has_version(const struct image *image, uint32_t symbol)
 		if (!(def->vd_flags & VER_FLG_BASE) &&
 		    def->vd_ndx == (image->versym[symbol] & 0x7fff)) {
 			aux = (const void *)((const char *)def + def->vd_aux);
-			return raw_same(image->strings + aux->vda_name, ARCH_VDSO_VERSION);
+			return raw_streq(image->strings + aux->vda_name, ARCH_VDSO_VERSION);
 		}
 		if (!def->vd_next)
 			return false;
@@ -132,7 +132,7 @@ static vdso_fn find_function(const struct image *image)
 		unsigned int type = ELF64_ST_TYPE(symbol->st_info);
 
 		if (symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_NOTYPE) &&
-		    raw_same(image->strings + symbol->st_name, ARCH_VDSO_SYMBOL) &&
+		    raw_streq(image->strings + symbol->st_name, ARCH_VDSO_SYMBOL) &&
 		    has_version(image, i))
 			return (vdso_fn)(image->bias + symbol->st_value);
 	}

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom(): which of the ways a request goes.
+ * vgetrandom() chooses how a request is served.
  *
  *	request --- small --> the vDSO's function, with the thread's state
- *	        |         |-> or the library's generator, if the module publishes its page
- *	        |         `-> the system call, if there is neither
- *	        `-- large --> a key from any, expanded (expand.c)
+ *	        |         |-> or the library's generator, if the module is loaded
+ *	        |         `-> or the system call
+ *	        `-- large --> a key from one of these, expanded in the process (expand.c)
  *
- *	setup.c		what is small, and which ways there are, decided at the start
+ *	setup.c		decides, at the library's start, what is available and what is large
  *	vdso.c		finds the vDSO's function
- *	generator.c	the module's page, for the generator: the vDSO's, compiled into here
- *	thread.c	what each thread has; exit and fork
- *	pool.c		where it has that from
+ *	generator.c	maps the module's page; the generator is the vDSO's code, compiled below
+ *	thread.c	slots of each thread; thread exit and fork
+ *	pool.c		memory for these slots
  *	core.c		the ChaCha20 cores
- *	dropin.c	getrandom() and its like on top of this; syscall() is in arch/
+ *	dropin.c	getrandom() and other libc functions on top of vgetrandom(); syscall() is in
+ *			arch/
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,14 +40,14 @@ ssize_t generator_getrandom(void *buf, size_t len, unsigned int flags, void *sta
 }
 #endif
 
-/* A request is cut to this, as by the kernel: MAX_RW_COUNT. */
-#define MOST_BYTES	0x7ffff000UL
+/* Longer requests are cut to this length, as the kernel does: MAX_RW_COUNT. */
+#define MAX_BYTES	0x7ffff000UL
 
 /*
- * 0, if it is neither in the page of NULL nor beyond what processes have. Only the system
- * call can say EFAULT; it costs too much to ask it about each address.
+ * Return: 0 if @buf is neither in the page of NULL nor beyond user addresses. Only the system call
+ * can return EFAULT; asking it about every address would cost too much.
  */
-static inline uintptr_t beyond_addresses(const void *buf)
+static inline uintptr_t is_no_address(const void *buf)
 {
 	return ((uintptr_t)buf - ARCH_PAGE) >> ARCH_ADDRESS_BITS;
 }
@@ -63,7 +64,7 @@ static ssize_t result(ssize_t ret)
 	return likely(ret >= 0) ? ret : vgetrandom_fail(ret);
 }
 
-/* The system call serves a request of this thread. */
+/* Serves a request of this thread by the system call, and counts it. */
 static ssize_t system_call(void *buf, size_t len, unsigned int flags)
 {
 	thread.syscalls++;
@@ -73,45 +74,48 @@ static ssize_t system_call(void *buf, size_t len, unsigned int flags)
 static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 {
 	const unsigned int contradiction = GRND_RANDOM | GRND_INSECURE;
-	void *state = thread.state;
-	ssize_t ret = 0;
+	void *state = thread.state.idle;
+	ssize_t ret;
 
-	/* Otherwise the largest number would be large where nothing is. */
-	if (len > MOST_BYTES)
-		len = MOST_BYTES;
-	/* What is wrong, the system call says. Linux 6.11's vDSO accepts all flags at once. */
-	if (beyond_addresses(buf) || (flags & contradiction) == contradiction)
+	/* Also keeps SIZE_MAX below NEVER_LARGE. */
+	if (len > MAX_BYTES)
+		len = MAX_BYTES;
+	/* The system call returns the right error. Linux 6.11's vDSO accepts any flags. */
+	if (is_no_address(buf) || (flags & contradiction) == contradiction)
 		return result(system_call(buf, len, flags));
 	if (config.fn && !state)
 		state = thread_get_state();
-	/* With other flags the kernel may give what no key should be made of. */
-	if (len >= config.large_from && flags <= GRND_NONBLOCK)
-		ret = expand(buf, len, flags, state);
-	if (ret)
+	/* With other flags, the kernel may return bytes that are not fit for a key. */
+	if (len >= config.large_from && flags <= GRND_NONBLOCK &&
+	    expand(buf, len, flags, state, &ret))
 		return result(ret);
 	if (!state)
 		return result(system_call(buf, len, flags));
-	return result(thread_call(config.fn, buf, len, flags, state, config.state_size));
+	return result(thread_call(buf, len, flags, state));
 }
 
-/* The generator is inlined: a call would take a fifth of the time for 4 bytes. */
 static __always_inline ssize_t fast_path(void *buf, size_t len, unsigned int flags, void *state)
 {
 #ifdef ARCH_GENERATOR
-	if (config.way == VGETRANDOM_MODULE)
-		return thread_call(__cvdso_getrandom, buf, len, flags, state,
-				   sizeof(struct vgetrandom_state));
+	ssize_t ret;
+
+	/* Inlined: a function call would add a fifth to the time of a 4-byte request. */
+	if (config.way == VGETRANDOM_MODULE) {
+		thread_begin_use(&thread.state);
+		ret = __cvdso_getrandom(buf, len, flags, state, sizeof(struct vgetrandom_state));
+		thread_end_use(&thread.state);
+		return ret;
+	}
 #endif
-	return thread_call(config.fn, buf, len, flags, state, config.state_size);
+	return thread_call(buf, len, flags, state);
 }
 
 ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 {
-	void *state = thread.state;
+	void *state = thread.state.idle;
 
-	/* What slow_path() looks at one by one, with a jump less: 1 is GRND_NONBLOCK. */
-	if (likely(state && len < config.large_from &&
-		   !(beyond_addresses(buf) | flags >> 1)))
+	/* slow_path() checks these one by one; here one jump is saved. 1 is GRND_NONBLOCK. */
+	if (likely(state && len < config.large_from && !(is_no_address(buf) | flags >> 1)))
 		return result(fast_path(buf, len, flags, state));
 	return slow_path(buf, len, flags);
 }
@@ -140,7 +144,7 @@ void *vgetrandom_alloc(void)
 void vgetrandom_free(void *state)
 {
 	static const char message[] =
-		"vgetrandom_free(): this is not a state that vgetrandom_alloc() has handed out\n";
+		"vgetrandom_free: not an allocated state; pass only what vgetrandom_alloc() returned, once\n";
 
 	if (!state || thread_free_state(state))
 		return;

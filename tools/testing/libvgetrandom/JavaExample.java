@@ -8,7 +8,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.HexFormat;
 
 /**
- * What the example for Java promises, test by test: scripts/tests/java runs them.
+ * Tests of the example for Java. scripts/tests/java runs them.
  *
  * usage: JavaExample TEST
  */
@@ -18,13 +18,13 @@ public class JavaExample {
 		return SecureRandom.getInstance("vgetrandom", new VgetrandomProvider());
 	}
 
-	static void must(boolean condition, String what)
+	static void check(boolean condition, String what)
 	{
 		if (!condition)
 			throw new AssertionError(what);
 	}
 
-	/** Each byte of each size is written. */
+	/** Requests of each size write each byte. */
 	static void sizes() throws Exception
 	{
 		SecureRandom random = random();
@@ -40,12 +40,12 @@ public class JavaExample {
 					all[at] |= bytes[at];
 			}
 			for (int at = 0; at < size; at++)
-				must(all[at] != 0, size + " bytes: byte " + at + " stays zero");
+				check(all[at] != 0, size + " bytes: byte " + at + " stays zero");
 		}
-		must(random.generateSeed(33).length == 33, "a seed is too short");
+		check(random.generateSeed(33).length == 33, "a seed is too short");
 	}
 
-	/** Threads with one object, and with one each, never get the same; a seed changes nothing. */
+	/** Threads that share an object or have one each never get the same bytes, with any seed. */
 	static void threads() throws Exception
 	{
 		Set<String> seen = ConcurrentHashMap.newKeySet();
@@ -54,15 +54,15 @@ public class JavaExample {
 		Throwable[] failed = new Throwable[1];
 
 		for (int t = 0; t < threads.length; t++) {
-			SecureRandom own = t % 2 == 0 ? shared : random();
+			SecureRandom random = t % 2 == 0 ? shared : random();
 
 			threads[t] = new Thread(() -> {
 				for (int i = 0; i < 5000; i++) {
 					byte[] bytes = new byte[16];
 
-					own.setSeed(1);
-					own.nextBytes(bytes);
-					must(seen.add(HexFormat.of().formatHex(bytes)), "16 bytes come twice");
+					random.setSeed(1);
+					random.nextBytes(bytes);
+					check(seen.add(HexFormat.of().formatHex(bytes)), "16 bytes are repeated");
 				}
 			});
 			threads[t].setUncaughtExceptionHandler((thread, e) -> failed[0] = e);
@@ -70,34 +70,35 @@ public class JavaExample {
 		}
 		for (Thread thread : threads)
 			thread.join();
-		must(failed[0] == null, "a thread failed: " + failed[0]);
-		must(seen.size() == 40000, "only " + seen.size() + " values");
+		check(failed[0] == null, "a thread failed: " + failed[0]);
+		check(seen.size() == 40000, "only " + seen.size() + " values");
 	}
 
-	/** Put in first, it is what a program gets that does not ask for it. */
+	/** As the first provider it serves programs that name none. */
 	static void first() throws Exception
 	{
-		must(!new SecureRandom().getAlgorithm().equals("vgetrandom"), "it is there before");
+		check(!new SecureRandom().getAlgorithm().equals("vgetrandom"), "it is the default already");
 		Security.insertProviderAt(new VgetrandomProvider(), 1);
-		must(new SecureRandom().getAlgorithm().equals("vgetrandom"), "it is not used");
+		check(new SecureRandom().getAlgorithm().equals("vgetrandom"), "it is not the default");
 	}
 
-	/** With a library whose calls return 7 bytes at most, which are 0xa5. */
+	/** With a library whose calls return at most 7 bytes, all of them 0xa5. */
 	static void shortCounts() throws Exception
 	{
 		byte[] bytes = new byte[5000];
 
 		random().nextBytes(bytes);
 		for (byte b : bytes)
-			must(b == (byte)0xa5, "a byte is not the library's");
+			check(b == (byte)0xa5, "a byte does not come from the library");
 	}
 
-	static void fails(String why, SecureRandom random)
+	/** A request of @random, or else creating an object, fails with this message. */
+	static void fails(String message, SecureRandom random)
 	{
 		try {
 			(random == null ? random() : random).nextBytes(new byte[16]);
 		} catch (ProviderException e) {
-			must(e.getMessage().equals(why), "another reason: " + e.getMessage());
+			check(e.getMessage().equals(message), "another message: " + e.getMessage());
 			return;
 		} catch (Exception e) {
 			// SecureRandom wraps what the constructor throws.
@@ -105,8 +106,8 @@ public class JavaExample {
 
 			while (cause.getCause() != null)
 				cause = cause.getCause();
-			must(cause instanceof ProviderException && cause.getMessage().equals(why),
-			     "another reason: " + cause);
+			check(cause instanceof ProviderException && cause.getMessage().equals(message),
+			      "another message: " + cause);
 			return;
 		}
 		throw new AssertionError("it does not fail");
@@ -119,7 +120,7 @@ public class JavaExample {
 		case "threads" -> threads();
 		case "first" -> first();
 		case "short" -> shortCounts();
-		// With libraries that fail: always, and once the object is there.
+		// With libraries that always fail, and that fail once the object exists.
 		case "never" -> fails("vgetrandom() failed: errno 38", null);
 		case "later" -> fails("vgetrandom() failed", random());
 		default -> throw new AssertionError("unknown test");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What vgetrandom(), getrandom(), getentropy() and arc4random() promise in a process that
- * nothing happens to.
+ * vgetrandom(), getrandom(), getentropy() and arc4random() in a process without forks, signals
+ * or other threads: results, errors and lengths.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,10 +20,10 @@
 #include "test.h"
 
 #define CANARY		0xa5
-#define UNTOUCHED	12345	/* an errno that nobody sets */
-#define MOST_BYTES	0x7ffff000L
+#define UNTOUCHED	12345	/* an errno that nothing sets */
+#define MAX_BYTES	0x7ffff000L
 
-/* From the smallest to well into what may be large, on both sides of the edges. */
+/* Small and large requests, and the lengths next to each boundary. */
 static const size_t sizes[] = {
 	1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 100, 127, 128, 191, 192, 193, 223,
 	224, 225, 255, 256, 257, 319, 320, 321, 511, 512, 513, 1000, 1023, 1024, 1025, 4095,
@@ -42,7 +42,7 @@ static ssize_t kernel(void *buf, size_t len, unsigned int flags)
 	return -1;
 }
 
-/* Not to be looked through by the compiler, which knows better than to pass such. */
+/* A pointer whose value the compiler does not know, so that it does not warn. */
 static void *address(uintptr_t value)
 {
 	asm("" : "+r" (value));
@@ -74,7 +74,7 @@ static void same_as_kernel(void *buf, size_t len, unsigned int flags)
 	      "syscall(SYS_getrandom, %p, %zu, %#x): %zd, errno %d", buf, len, flags, got, errno);
 }
 
-TEST_ENTERS(no_bytes_are_no_error)
+TEST_ENTERS(a_request_for_0_bytes_succeeds_and_writes_nothing)
 {
 	same_as_kernel(buffer, 0, 0);
 	same_as_kernel(NULL, 0, 0);
@@ -85,7 +85,7 @@ TEST_ENTERS(no_bytes_are_no_error)
 		check(!buffer[i]);
 }
 
-TEST_ENTERS(all_flags_that_the_kernel_knows_give_all_bytes)
+TEST_ENTERS(requests_with_valid_flags_return_all_bytes)
 {
 	static const unsigned int flags[] = {
 		0, GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE, GRND_RANDOM | GRND_NONBLOCK,
@@ -97,7 +97,7 @@ TEST_ENTERS(all_flags_that_the_kernel_knows_give_all_bytes)
 			same_as_kernel(buffer, sizes[i], flags[f]);
 }
 
-static void are_wrong(const unsigned int *flags, size_t count)
+static void fail_with_EINVAL(const unsigned int *flags, size_t count)
 {
 	for (size_t f = 0; f < count; f++) {
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -110,26 +110,26 @@ static void are_wrong(const unsigned int *flags, size_t count)
 		same_as_kernel(NULL, 16, flags[f]);
 	}
 	for (size_t i = 0; i < sizeof(buffer); i++)
-		check(!buffer[i], "byte %zu has been written to", i);
+		check(!buffer[i], "byte %zu was written to", i);
 }
 
-TEST_ENTERS(unknown_flags_are_EINVAL)
+TEST_ENTERS(unknown_flags_fail_with_EINVAL)
 {
 	static const unsigned int flags[] = { 8, 16, 0x80000000, 0xffffffff, 8 | GRND_NONBLOCK };
 
-	are_wrong(flags, ARRAY_SIZE(flags));
+	fail_with_EINVAL(flags, ARRAY_SIZE(flags));
 }
 
-TEST_ENTERS(flags_that_contradict_each_other_are_EINVAL)
+TEST_ENTERS(contradictory_flags_fail_with_EINVAL)
 {
 	static const unsigned int flags[] = {
 		GRND_RANDOM | GRND_INSECURE, GRND_RANDOM | GRND_INSECURE | GRND_NONBLOCK,
 	};
 
-	are_wrong(flags, ARRAY_SIZE(flags));
+	fail_with_EINVAL(flags, ARRAY_SIZE(flags));
 }
 
-TEST_ENTERS(what_is_no_address_is_EFAULT)
+TEST_ENTERS(an_invalid_address_fails_with_EFAULT)
 {
 	static const uintptr_t bad[] = {
 		0, 1, 64, 4095, 0xffff800000000000, 0xffffffff81000000, -4096UL, -1UL,
@@ -151,8 +151,8 @@ TEST_ENTERS(what_is_no_address_is_EFAULT)
 	}
 }
 
-/* Neither user space nor the kernel, with any page table that x86 has. */
-TEST_ENTERS(an_address_between_the_halves_is_EFAULT)
+/* Addresses of neither user space nor the kernel, with 4 or 5 levels of page tables. */
+TEST_ENTERS(a_noncanonical_address_fails_with_EFAULT)
 {
 	static const uintptr_t bad[] = { 1UL << 56, 1UL << 57, 1UL << 62, 0x7ffffffffffff000 };
 
@@ -162,28 +162,28 @@ TEST_ENTERS(an_address_between_the_halves_is_EFAULT)
 }
 
 /*
- * The end of the addresses that a process may have: the kernel says EFAULT there, and the
- * processor faults.
+ * The first address above user space: the system call fails with EFAULT, a store by the vDSO
+ * faults.
  */
-static void ask_at_the_end(void)
+static void request_above_user_addresses(void)
 {
 	errno = 0;
 	_exit(getrandom(address(0x7ffffffff000), 16, 0) != -1 || errno != EFAULT);
 }
 
-TEST(where_addresses_end_it_is_EFAULT_or_a_fault)
+TEST(a_buffer_above_user_addresses_fails_with_EFAULT_or_SIGSEGV)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (!pid)
-		ask_at_the_end();
+		request_above_user_addresses();
 	status = test_wait(pid);
 	check(!status || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV), "%#x", status);
 }
 
 /*
- * The functions, alike.
+ * The functions with one signature.
  */
 typedef ssize_t (*fill_fn)(void *buf, size_t len);
 
@@ -208,7 +208,7 @@ static ssize_t by_arc4random_buf(void *buf, size_t len)
 	return len;
 }
 
-/* That each byte is written shows when several outputs lay on different grounds. */
+/* A byte that differs from CANARY in any round has been written. */
 static void fills_exactly(fill_fn fill, size_t len, size_t at)
 {
 	enum { ROUNDS = 6, MARGIN = 128 };
@@ -225,9 +225,10 @@ static void fills_exactly(fill_fn fill, size_t len, size_t at)
 		for (size_t i = 0; i < len; i++)
 			changed[i] |= out[i] ^ CANARY;
 		for (uint8_t *p = area; p < out; p++)
-			check(*p == CANARY, "len %zu: wrote %td bytes before it", len, out - p);
+			check(*p == CANARY, "len %zu: wrote %td bytes before the buffer", len,
+			      out - p);
 		for (uint8_t *p = out + len; p < out + len + MARGIN; p++)
-			check(*p == CANARY, "len %zu: wrote %td bytes behind", len,
+			check(*p == CANARY, "len %zu: wrote %td bytes past the end", len,
 			      p - out - len + 1);
 	}
 	for (size_t i = 0; i < len; i++)
@@ -254,8 +255,8 @@ TEST(every_alignment_is_filled_exactly)
 				fills_exactly(by_vgetrandom, sizes[i], at);
 }
 
-/* Between two pages that may not be touched. */
-TEST(a_buffer_may_end_where_memory_ends)
+/* Between two inaccessible pages. */
+TEST(a_buffer_may_border_on_inaccessible_pages)
 {
 	const size_t room = 80 << 10;
 	uint8_t *area = mmap(NULL, room + 2 * PAGE_BYTES, PROT_NONE,
@@ -274,7 +275,7 @@ TEST(a_buffer_may_end_where_memory_ends)
 		check(vgetrandom(area + room - len, len, 0) == (ssize_t)len);
 }
 
-/* Counts of byte values, and no 8 bytes twice. */
+/* Checks the counts of byte values, and that no 8 bytes occur twice. */
 static void looks_random(const uint8_t *out, size_t len)
 {
 	const size_t slots = 1 << 22;
@@ -323,24 +324,24 @@ TEST(megabytes_look_random_and_repeat_nothing)
 	free(out);
 }
 
-/* All of the address range is the same few pages, and behind it is nothing. */
-TEST(a_length_beyond_2_GiB_is_cut_as_the_kernel_cuts_it)
+/* The whole range maps the same few pages, and the memory after it is inaccessible. */
+TEST(a_length_beyond_2_GiB_is_clipped_as_the_kernel_clips_it)
 {
-	const size_t piece = 8 << 20, range = 1UL << 31;
+	const size_t chunk = 8 << 20, range = 1UL << 31;
 	int fd = syscall(SYS_memfd_create, "pages", 0);
 	uint8_t *area;
 
-	check(fd >= 0 && !ftruncate(fd, piece));
-	area = mmap(NULL, range + piece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(fd >= 0 && !ftruncate(fd, chunk));
+	area = mmap(NULL, range + chunk, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check(area != MAP_FAILED);
-	for (size_t at = 0; at < range; at += piece)
-		check(mmap(area + at, piece, PROT_READ | PROT_WRITE,
+	for (size_t at = 0; at < range; at += chunk)
+		check(mmap(area + at, chunk, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) != MAP_FAILED);
-	check(vgetrandom(area, 3UL << 30, 0) == MOST_BYTES);
-	looks_random(area, piece);
+	check(vgetrandom(area, 3UL << 30, 0) == MAX_BYTES);
+	looks_random(area, chunk);
 }
 
-TEST(errno_stays_what_it_was_when_all_goes_well)
+TEST(errno_is_unchanged_on_success)
 {
 	struct vgetrandom_info info;
 	void *state;
@@ -368,7 +369,7 @@ TEST(errno_stays_what_it_was_when_all_goes_well)
 	check(errno == UNTOUCHED);
 }
 
-TEST(getentropy_gives_256_bytes_at_most)
+TEST(getentropy_returns_at_most_256_bytes)
 {
 	for (size_t len = 1; len <= 256; len++)
 		fills_exactly(by_getentropy, len, len * 7 % 64);
@@ -381,7 +382,7 @@ TEST(getentropy_gives_256_bytes_at_most)
 		check(buffer[i] == CANARY);
 }
 
-TEST(arc4random_buf_fills_all_of_it)
+TEST(arc4random_buf_fills_the_whole_buffer)
 {
 	for (size_t len = 1; len < 300; len++)
 		fills_exactly(by_arc4random_buf, len, len * 7 % 64);
@@ -389,7 +390,7 @@ TEST(arc4random_buf_fills_all_of_it)
 		fills_exactly(by_arc4random_buf, sizes[i], 1);
 }
 
-TEST(no_bytes_come_twice_whichever_function_of_libc_gives_them)
+TEST(bytes_never_repeat_across_the_functions_of_libc)
 {
 	static const fill_fn fill[] = {
 		by_getrandom, by_getentropy, by_arc4random_buf,
@@ -427,7 +428,7 @@ TEST(arc4random_sets_every_bit_half_of_the_time)
 		check(abs(ones[bit] - rounds / 2) < 6 * 158, "bit %d: %d times", bit, ones[bit]);
 }
 
-TEST(arc4random_uniform_knows_the_edges)
+TEST(arc4random_uniform_handles_extreme_bounds)
 {
 	static const uint32_t bounds[] = {
 		3, 5, 255, 256, 257, 65535, 65537, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff,
@@ -439,12 +440,13 @@ TEST(arc4random_uniform_knows_the_edges)
 
 		for (int n = 0; n < 3000; n++) {
 			number = arc4random_uniform(bounds[i]);
-			check(number < bounds[i], "below %u came %u", bounds[i], number);
+			check(number < bounds[i], "bound %u: got %u", bounds[i], number);
 			if (number > max)
 				max = number;
 		}
-		/* They get as near to the bound as this, but for 1 in e^46. */
-		check(max >= bounds[i] - 1 - bounds[i] / 64, "below %u at most %u", bounds[i], max);
+		/* The largest is less than this with a probability of e^-46. */
+		check(max >= bounds[i] - 1 - bounds[i] / 64, "bound %u: got at most %u", bounds[i],
+		      max);
 	}
 	for (int i = 0; i < 1000; i++) {
 		check(arc4random_uniform(0) == 0);
@@ -452,12 +454,12 @@ TEST(arc4random_uniform_knows_the_edges)
 		check(arc4random_uniform(2) < 2);
 		ones += arc4random_uniform(2);
 	}
-	check(ones > 400 && ones < 600, "2 gives 1 in %d of 1000", ones);
+	check(ones > 400 && ones < 600, "bound 2: got 1 in %d of 1000", ones);
 }
 
 /*
- * Of 3 * 2^30, both ways of being lazy show: by the remainder, the lowest third is as
- * likely as the others together; by the product, so are the multiples of 3.
+ * The bound 3 * 2^30 shows both biased methods. With the remainder of a division, the lowest
+ * third is as likely as the other two together; with a multiplication, the multiples of 3 are.
  */
 TEST(arc4random_uniform_is_unbiased)
 {
@@ -477,7 +479,7 @@ TEST(arc4random_uniform_is_unbiased)
 	check(abs(upper - rounds / 2) < 6 * 158, "the upper half: %d of %d", upper, rounds);
 }
 
-TEST(arc4random_uniform_gives_each_value_as_often)
+TEST(arc4random_uniform_returns_each_value_equally_often)
 {
 	for (uint32_t bound = 2; bound <= 64; bound++) {
 		const int rounds = 200;
@@ -492,13 +494,13 @@ TEST(arc4random_uniform_gives_each_value_as_often)
 		}
 		for (uint32_t i = 0; i < bound; i++)
 			chi += (count[i] - rounds) * (double)(count[i] - rounds) / rounds;
-		/* Six standard deviations, and some for the skew of small bounds. */
+		/* Six standard deviations, and 15 for the skew of small bounds. */
 		check(chi < bound + 6 * sqrt(2.0 * bound) + 15, "bound %u: chi-square %.1f", bound,
 		      chi);
 	}
 }
 
-TEST(info_tells_no_more_than_there_is_room_for)
+TEST(info_writes_no_more_than_the_given_size)
 {
 	struct {
 		struct vgetrandom_info	info;
@@ -533,14 +535,14 @@ static bool is_core(const char *name)
 	return false;
 }
 
-TEST(info_does_not_contradict_itself)
+TEST(info_is_consistent)
 {
 	struct vgetrandom_info info = test_info();
 
 	check(info.version && *info.version);
 	check(info.small_why && *info.small_why && !strchr(info.small_why, '\n'));
 	check(info.large_why && *info.large_why && !strchr(info.large_why, '\n'));
-	/* It may be of an architecture without any. */
+	/* An architecture may have no core. */
 	check(!info.core || is_core(info.core));
 	check(info.core || info.large != VGETRANDOM_EXPAND);
 	check(info.small != VGETRANDOM_EXPAND);
@@ -563,7 +565,7 @@ TEST(info_does_not_contradict_itself)
 		check(info.large == info.small && !info.large_from);
 }
 
-TEST_ENTERS(info_counts_what_the_system_call_serves)
+TEST_ENTERS(info_counts_requests_that_the_system_call_serves)
 {
 	unsigned long before = test_info().syscalls;
 	bool large = test_info().large == VGETRANDOM_SYSCALL;
@@ -577,7 +579,7 @@ TEST_ENTERS(info_counts_what_the_system_call_serves)
 	check(test_info().syscalls == before + small + large + 1);
 }
 
-/* The first request of a process, and of what kind it is, is not to matter. */
+/* The first request of a process works as any other, whatever its kind. */
 TEST(the_first_request_may_be_small)
 {
 	fills_exactly(by_vgetrandom, 16, 0);
@@ -588,7 +590,7 @@ TEST(the_first_request_may_be_large)
 	fills_exactly(by_vgetrandom, 100000, 1);
 }
 
-TEST_ENTERS(the_first_request_may_be_wrong)
+TEST_ENTERS(the_first_request_may_be_invalid)
 {
 	check(vgetrandom(buffer, 16, 8) == -1 && errno == EINVAL);
 	check(vgetrandom(address(0), 16, 0) == -1 && errno == EFAULT);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What of test.h needs the library: all but programs that open it themselves have this.
+ * The functions of test.h that call the library. Programs that open it with dlopen() are not
+ * linked with this file.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +25,7 @@ void test_draw(size_t len)
 	got = vgetrandom(out, len, 0);
 	if (len <= 256)
 		check(got == (ssize_t)len, "%zd of %zu bytes", got, len);
-	/* A signal may cut the system call's answer short. */
+	/* A signal may shorten the result of the system call. */
 	check(got > 0 || !len || errno == EINTR, "%zd of %zu bytes", got, len);
 	if (got > 0)
 		test_unseen(out, got);
@@ -51,7 +52,7 @@ void test_states_are(size_t states)
 {
 	struct vgetrandom_info info = test_info();
 
-	check(info.states == states, "%zu states have become %zu", states, info.states);
+	check(info.states == states, "%zu states became %zu", states, info.states);
 }
 
 struct fake_vdso *test_fake(void)
@@ -61,19 +62,19 @@ struct fake_vdso *test_fake(void)
 
 	check(info.vdso, "no vDSO function: %s", info.small_why);
 	check(!info.vdso(&fake, 0, 0, NULL, FAKE_VDSO_CONTROL) && fake,
-	      "this is to be run with a fake vDSO");
+	      "not a fake vDSO; run this with with_vdso --image");
 	memset(fake, 0, sizeof(*fake));
 	return fake;
 }
 
-void test_no_harm(const struct fake_vdso *fake)
+void test_no_misuse(const struct fake_vdso *fake)
 {
-	check(!fake->shared, "%lu times two threads had one state", fake->shared);
-	check(!fake->misplaced, "%lu times a state was where none may be", fake->misplaced);
+	check(!fake->shared, "two threads used one state %lu times", fake->shared);
+	check(!fake->misplaced, "a state was misplaced %lu times", fake->misplaced);
 	check(!fake->wrong_size && !fake->null_state);
 }
 
-bool test_is_over(const volatile uint8_t *out, size_t len)
+bool test_request_is_complete(const volatile uint8_t *out, size_t len)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -86,16 +87,16 @@ bool test_is_over(const volatile uint8_t *out, size_t len)
 	return false;
 }
 
-static void draw_for_keys(void)
+static void draw_only_keys(void)
 {
 	uint8_t byte;
 
-	test_only_keys();
+	test_allow_only_keys();
 	for (int i = 0; i < 10; i++)
 		check(vgetrandom(&byte, 1, 0) == 1);
 }
 
-void test_hold_to_module(const struct test *test, bool enters)
+void test_require_module(const struct test *test, bool enters)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -103,7 +104,7 @@ void test_hold_to_module(const struct test *test, bool enters)
 	if (enters)
 		return;
 	if (test->kind == A_TEST)
-		test_only_keys();
+		test_allow_only_keys();
 	else
-		test_in_child(draw_for_keys);
+		test_in_child(draw_only_keys);
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * A program that knows nothing of libvgetrandom, and calls all that it takes over. Run
- * with the library preloaded or linked, it checks that the library answers. What it
- * answers, contract does.
+ * A program that is written for libc alone. With libvgetrandom preloaded or linked, it checks
+ * that the library provides all functions that it replaces. contract.c checks their results.
  *
  * usage: dropin_calls library | libc | early | small N | reseed N
  *
- * "libc" says that it is libc that should answer: for what the preload does not reach.
- * "early" is for a kernel whose RNG is not seeded yet. "small" makes N small requests of
- * each kind, and does nothing else; "reseed" has the kernel reseed N times, with a
- * request after each.
+ *	library		fail unless the library provides the functions
+ *	libc		fail unless libc does, because the preload should not work
+ *	early		check results before the kernel's RNG is seeded
+ *	small N		make N small requests with each function
+ *	reseed N	have the kernel reseed N times, with a request after each
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* musl has none of its own: there they are found with the library, or not at all. */
+/* musl does not have these: without the library they are missing. */
 #ifndef __GLIBC__
 #ifndef STATIC
 #pragma weak arc4random
@@ -39,7 +39,7 @@ void arc4random_buf(void *buf, size_t len);
 uint32_t arc4random_uniform(uint32_t upper_bound);
 #endif
 
-/* Names that old headers lack, and that musl's have no access to. */
+/* Old headers lack these, and the kernel's do not go together with musl's. */
 #define INSECURE	0x0004		/* GRND_INSECURE */
 #ifndef RNDRESEEDCRNG
 #define RNDRESEEDCRNG	_IO('R', 0x07)
@@ -49,11 +49,11 @@ static int tap_n, tap_bad;
 static bool expect_libc;
 
 #ifndef STATIC
-static void verdict(const char *what, bool ok, const char *format, ...)
+static void report(const char *title, bool ok, const char *format, ...)
 {
 	va_list args;
 
-	printf("%sok %d %s\n", ok ? "" : "not ", ++tap_n, what);
+	printf("%sok %d %s\n", ok ? "" : "not ", ++tap_n, title);
 	if (ok)
 		return;
 	tap_bad++;
@@ -64,46 +64,47 @@ static void verdict(const char *what, bool ok, const char *format, ...)
 	printf("\n");
 }
 
-/* Who has the function that calls of this name end in? */
-static void bound(const char *name, void *fn)
+/* Check which library provides @name, which this program calls at @fn. */
+static void check_function(const char *name, void *fn)
 {
 	Dl_info info = { 0 };
-	char what[64];
-	bool ours;
+	char title[64];
+	bool is_library;
 
-	snprintf(what, sizeof(what), "%s is %s", name, expect_libc ? "libc's" : "the library's");
+	snprintf(title, sizeof(title), "%s comes from %s", name,
+		 expect_libc ? "libc" : "the library");
 	if (!fn) {
-		verdict(what, expect_libc, "there is no such function");
+		report(title, expect_libc, "there is no such function");
 		return;
 	}
 	if (!dladdr(fn, &info) || !info.dli_fname) {
-		verdict(what, false, "dladdr() does not know %p", fn);
+		report(title, false, "dladdr() does not know %p", fn);
 		return;
 	}
-	ours = strstr(info.dli_fname, "/libvgetrandom.so");
-	verdict(what, ours != expect_libc, "it is in %s", info.dli_fname);
+	is_library = strstr(info.dli_fname, "/libvgetrandom.so");
+	report(title, is_library != expect_libc, "it comes from %s", info.dli_fname);
 	if (!expect_libc)
-		verdict("... and dlsym() finds the same", dlsym(RTLD_DEFAULT, name) == fn,
-			"it finds %p, not %p", dlsym(RTLD_DEFAULT, name), fn);
+		report("... and dlsym() returns the same", dlsym(RTLD_DEFAULT, name) == fn,
+		       "dlsym() returns %p, not %p", dlsym(RTLD_DEFAULT, name), fn);
 }
 
-static void all_bound(void)
+static void check_functions(void)
 {
-	bound("getrandom", getrandom);
-	bound("getentropy", getentropy);
-	bound("arc4random", arc4random);
-	bound("arc4random_buf", arc4random_buf);
-	bound("arc4random_uniform", arc4random_uniform);
-	bound("syscall", syscall);
+	check_function("getrandom", getrandom);
+	check_function("getentropy", getentropy);
+	check_function("arc4random", arc4random);
+	check_function("arc4random_buf", arc4random_buf);
+	check_function("arc4random_uniform", arc4random_uniform);
+	check_function("syscall", syscall);
 }
 #else
-/* What is in the program, dropin_count sees by what it asks the kernel for. */
-static void all_bound(void)
+/* In a static program dropin_count counts the system calls instead. */
+static void check_functions(void)
 {
 }
 #endif
 
-/* Is there a run of one byte in it that no random bytes have? */
+/* Whether one byte value is repeated so often that the bytes are not random. */
 static bool has_hole(const uint8_t *p, size_t len)
 {
 	size_t same = 1;
@@ -134,7 +135,7 @@ static int small(unsigned long n)
 	return 0;
 }
 
-/* Its answers, and that nobody waits. Status 4 if the kernel is seeded already. */
+/* Requests must fail or succeed at once, as in the kernel. Status 4: it is seeded already. */
 static int early(void)
 {
 	static uint8_t buf[5000];
@@ -142,22 +143,22 @@ static int early(void)
 
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		long kernel = syscall(SYS_getrandom, buf, lens[i], GRND_NONBLOCK);
-		ssize_t ours;
+		ssize_t got;
 
 		if (kernel != -1 || errno != EAGAIN) {
 			printf("the kernel's RNG is seeded already\n");
 			return 4;
 		}
 		errno = 0;
-		ours = getrandom(buf, lens[i], GRND_NONBLOCK);
-		if (ours != -1 || errno != EAGAIN) {
+		got = getrandom(buf, lens[i], GRND_NONBLOCK);
+		if (got != -1 || errno != EAGAIN) {
 			printf("not seeded, GRND_NONBLOCK, %zu bytes: %zd (%s), not EAGAIN\n",
-			       lens[i], ours, strerror(errno));
+			       lens[i], got, strerror(errno));
 			return 1;
 		}
-		ours = getrandom(buf, lens[i], INSECURE);
-		if (ours != (ssize_t)lens[i] || has_hole(buf, lens[i])) {
-			printf("not seeded, GRND_INSECURE, %zu bytes: %zd (%s)\n", lens[i], ours,
+		got = getrandom(buf, lens[i], INSECURE);
+		if (got != (ssize_t)lens[i] || has_hole(buf, lens[i])) {
+			printf("not seeded, GRND_INSECURE, %zu bytes: %zd (%s)\n", lens[i], got,
 			       strerror(errno));
 			return 1;
 		}
@@ -176,7 +177,7 @@ static int reseed(unsigned long n)
 			return 1;
 		}
 		if (getrandom(buf, sizeof(buf), 0) != sizeof(buf) || !memcmp(buf, last, 16)) {
-			printf("after a reseed: no bytes, or the same again\n");
+			printf("after a reseed: no bytes, or the same as before\n");
 			return 1;
 		}
 		memcpy(last, buf, sizeof(buf));
@@ -186,22 +187,22 @@ static int reseed(unsigned long n)
 
 int main(int argc, char **argv)
 {
-	const char *how = argc > 1 ? argv[1] : "";
+	const char *mode = argc > 1 ? argv[1] : "";
 
-	if (argc == 3 && !strcmp(how, "small"))
+	if (argc == 3 && !strcmp(mode, "small"))
 		return small(strtoul(argv[2], NULL, 0));
-	if (argc == 3 && !strcmp(how, "reseed"))
+	if (argc == 3 && !strcmp(mode, "reseed"))
 		return reseed(strtoul(argv[2], NULL, 0));
-	if (argc == 2 && !strcmp(how, "early"))
+	if (argc == 2 && !strcmp(mode, "early"))
 		return early();
-	expect_libc = !strcmp(how, "libc");
-	if (argc != 2 || (!expect_libc && strcmp(how, "library"))) {
+	expect_libc = !strcmp(mode, "libc");
+	if (argc != 2 || (!expect_libc && strcmp(mode, "library"))) {
 		fprintf(stderr,
 			"usage: dropin_calls library | libc | early | small N | reseed N\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	all_bound();
+	check_functions();
 	printf("# AT_SECURE is %lu\n", getauxval(AT_SECURE));
 	printf("1..%d\n", tap_n);
 	return tap_bad > 0;

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Runs a program, and says which getrandom system calls it and its descendants make,
- * and from whose code.
+ * Runs a command and counts the getrandom system calls that it and its descendants make.
  *
  * usage: dropin_count FILE COMMAND [ARG...]
- *	  dropin_count --vdso		is there a getrandom in this kernel's vDSO?
+ *	  dropin_count --vdso		status 0 if the vDSO has __vdso_getrandom()
  *
- * FILE gets a line for each kind of call: how often, the name of the file in which the
- * syscall instruction is ("[vdso]" for the vDSO's), the length and the flags. A number
- * of calls alone would say little: the vDSO asks for its keys in the same way, and
- * libc's malloc() draws for itself. The status is COMMAND's, or 128 + N for signal N;
- * 125 is a failure of its own.
+ * It writes a line to FILE for each kind of call: the count, the name of the file that contains
+ * the syscall instruction ("[vdso]" for the vDSO), the length and the flags. A count alone would
+ * say little, because the vDSO draws its keys by the same call, and libc's malloc() makes some
+ * too. The exit status is COMMAND's, or 128 + N for signal N; 125 if dropin_count itself fails.
  *
- * With ptrace, for that the guest's kernel has: filters of seccomp need the network.
+ * It uses ptrace(2), which the guest's kernel has. That kernel has no seccomp filters, because
+ * they need its network code.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OWN_FAILURE	125
+#define FAILURE		125
 #define KINDS		4096
 
 struct kind {
@@ -35,7 +34,7 @@ struct kind {
 	unsigned long count;
 };
 
-/* The place that was looked up last, until a program or a process is a new one. */
+/* The result of the last find_where(), until a task is created or executes a program. */
 static struct {
 	pid_t pid;
 	unsigned long long ip;
@@ -48,10 +47,10 @@ static size_t nr_kinds;
 static void die(const char *what)
 {
 	fprintf(stderr, "dropin_count: %s: %s\n", what, strerror(errno));
-	exit(OWN_FAILURE);
+	exit(FAILURE);
 }
 
-/* The name of the file that @ip is in, without its directories. */
+/* The base name of the file that is mapped at @ip. */
 static void find_where(pid_t pid, unsigned long long ip, char *where, size_t size)
 {
 	char name[64], line[512];
@@ -82,7 +81,7 @@ static void count(pid_t pid, const struct __ptrace_syscall_info *info)
 	struct kind new = { .len = info->entry.args[1], .flags = info->entry.args[2] };
 	size_t i;
 
-	/* To look each time would make the guest a lot slower. */
+	/* A look-up for each call would make the guest much slower. */
 	if (pid != last.pid || info->instruction_pointer != last.ip) {
 		find_where(pid, info->instruction_pointer, last.where, sizeof(last.where));
 		last.pid = pid;
@@ -104,15 +103,15 @@ static void count(pid_t pid, const struct __ptrace_syscall_info *info)
 
 static void start(char **argv)
 {
-	/* It waits for the tracer, which then hears of the execve() first. */
+	/* Wait for the tracer, so that its first event is the execve(). */
 	raise(SIGSTOP);
 	execvp(argv[0], argv);
 	fprintf(stderr, "dropin_count: %s: %s\n", argv[0], strerror(errno));
 	_exit(127);
 }
 
-/* One stop of @pid: returns the signal to go on with. */
-static int stopped(pid_t pid, int status)
+/* Handle a stop of @pid; return the signal to continue it with. */
+static int handle_stop(pid_t pid, int status)
 {
 	struct __ptrace_syscall_info info;
 	int sig = WSTOPSIG(status);
@@ -123,15 +122,15 @@ static int stopped(pid_t pid, int status)
 			count(pid, &info);
 		return 0;
 	}
-	/* Events have a number above the signal's: an execve() is one, and a new task. */
+	/* An execve() or a new task is an event, whose number is above the signal's. */
 	if (!(status >> 16))
 		return sig;
 	last.pid = 0;
 	return 0;
 }
 
-/* The loader knows the vDSO as a library. Nothing of ours has a say in this. */
-static int has_vdso(void)
+/* The loader treats the vDSO as a library. This check uses no code of this project. */
+static int has_vdso_getrandom(void)
 {
 	void *vdso = dlopen("linux-vdso.so.1", RTLD_LAZY | RTLD_NOLOAD);
 
@@ -141,14 +140,14 @@ static int has_vdso(void)
 int main(int argc, char **argv)
 {
 	pid_t child, pid;
-	int status, end = OWN_FAILURE;
+	int status, end = FAILURE;
 	FILE *file;
 
 	if (argc == 2 && !strcmp(argv[1], "--vdso"))
-		return !has_vdso();
+		return !has_vdso_getrandom();
 	if (argc < 3) {
 		fprintf(stderr, "usage: dropin_count FILE COMMAND [ARG...] | --vdso\n");
-		return OWN_FAILURE;
+		return FAILURE;
 	}
 	file = fopen(argv[1], "we");
 	if (!file)
@@ -169,8 +168,8 @@ int main(int argc, char **argv)
 		if (pid < 0)
 			continue;
 		if (WIFSTOPPED(status)) {
-			/* It may be gone already: then waitpid() says so next. */
-			ptrace(PTRACE_SYSCALL, pid, 0, stopped(pid, status));
+			/* If the task is gone already, waitpid() returns its end next. */
+			ptrace(PTRACE_SYSCALL, pid, 0, handle_stop(pid, status));
 		} else if (pid == child) {
 			end = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 		}

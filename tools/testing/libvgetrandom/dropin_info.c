@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that is written for libvgetrandom, in as much of C as has been there all
- * along, and in as much of C++: prints what is in effect, a word and a value a line.
+ * A program that uses libvgetrandom's header. It compiles as C90 and as C++98. It prints the
+ * result of vgetrandom_info(), with a word and a value on each line.
  */
 #include <stdio.h>
 #include <string.h>
 #include <vgetrandom.h>
 
-static const char *way(enum vgetrandom_way which)
+static const char *name_of(enum vgetrandom_way way)
 {
-	switch (which) {
+	switch (way) {
 	case VGETRANDOM_SYSCALL: return "syscall";
 	case VGETRANDOM_VDSO: return "vdso";
 	case VGETRANDOM_EXPAND: return "expand";
@@ -31,9 +31,9 @@ int main(void)
 	printf("state_size %lu\n", (unsigned long)info.state_size);
 	printf("states %lu\n", (unsigned long)info.states);
 	printf("droppable %d\n", info.droppable);
-	printf("small %s\n", way(info.small));
+	printf("small %s\n", name_of(info.small));
 	printf("small_why %s\n", info.small_why);
-	printf("large %s\n", way(info.large));
+	printf("large %s\n", name_of(info.large));
 	printf("large_why %s\n", info.large_why);
 	printf("large_from %lu\n", (unsigned long)info.large_from);
 	printf("core %s\n", info.core ? info.core : "none");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A library whose constructor asks for randomness before libvgetrandom has started. It
- * is linked after that, and so is initialized before.
+ * A library whose constructor makes requests before libvgetrandom's constructor has run: the
+ * Makefile links both in the order that the loader of this libc needs for that.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -11,10 +11,10 @@
 
 struct early early;
 
-__attribute__((constructor)) static void ask_early(void)
+__attribute__((constructor)) static void draw_early(void)
 {
 	vgetrandom_info(&early.info, sizeof(early.info));
 	early.small = getrandom(early.bytes, 64, 0);
 	early.large = getrandom(early.bytes + 64, sizeof(early.bytes) - 64, 0);
-	early.asked = 1;
+	early.has_run = 1;
 }

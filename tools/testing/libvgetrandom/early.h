@@ -6,9 +6,9 @@
 #include <sys/types.h>
 #include <vgetrandom.h>
 
-/* What a constructor got that came before the library's. */
+/* The results of a constructor that ran before the library's. */
 struct early {
-	int			asked;
+	int			has_run;
 	struct vgetrandom_info	info;
 	ssize_t			small, large;
 	uint8_t			bytes[4096];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Large requests, with a fake vDSO that looks like that of Linux 6.11: they are expanded
- * from a key each. VGETRANDOM_CORE names a core to use.
+ * Large requests with a fake vDSO that looks like the one of Linux 6.11: the library draws a key
+ * for each and expands it. VGETRANDOM_CORE selects the core.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,16 +16,16 @@ static struct fake_vdso *fake;
 static struct vgetrandom_info info;
 static uint8_t out[TEST_MAX];
 
-static void meet_fake(void)
+static void set_up_fake(void)
 {
 	fake = test_fake();
 	info = test_info();
 	check(info.large == VGETRANDOM_EXPAND, "%s", info.large_why);
 }
 
-TEST(large_requests_are_one_key_each)
+TEST(each_large_request_draws_one_key)
 {
-	meet_fake();
+	set_up_fake();
 	for (size_t len = info.large_from; len < sizeof(out); len += len / 7 + 1) {
 		unsigned long calls = fake->calls, keys = fake->keys;
 
@@ -34,42 +34,42 @@ TEST(large_requests_are_one_key_each)
 		check(fake->calls == calls + 1 && fake->keys == keys + 1 && fake->longest == 32,
 		      "len %zu: %lu calls", len, fake->calls - calls);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
-TEST(flags_go_to_the_vDSO_function)
+TEST(requests_with_flags_go_to_the_vDSO_function)
 {
-	meet_fake();
+	set_up_fake();
 	for (unsigned int flags = 2; flags < 6; flags++) {
 		unsigned long calls = fake->calls;
 
 		fake->longest = 0;
-		/* Not from a key, of which the kernel would not say what it is worth. */
+		/* The flags must reach the kernel, so no key is drawn and expanded. */
 		check(vgetrandom(out, 10000, flags) == 10000);
 		check(fake->calls == calls + 1 && fake->longest == 10000);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
-/* Half a key is none. */
-TEST(partial_results_are_no_keys)
+/* The fake function returns less than a key. */
+TEST(a_partial_result_is_never_used_as_a_key)
 {
-	meet_fake();
+	set_up_fake();
 	for (fake->at_most = 1; fake->at_most < 32; fake->at_most++) {
 		ssize_t got;
 
 		memset(out, 0, sizeof(out));
 		got = vgetrandom(out, 8192, 0);
-		/* The request as it is got no more. */
+		/* The library then passes on the request itself, with the same result. */
 		check(got == (ssize_t)fake->at_most, "%zd of %lu", got, fake->at_most);
 		for (size_t i = got; i < 8192; i++)
 			check(!out[i]);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 /*
- * What becomes of a key: ChaCha20 as in RFC 8439, section 2.3, with nonce and counter 0.
+ * The expected expansion: ChaCha20 as in RFC 8439, section 2.3, with nonce and counter 0.
  */
 static uint32_t rotate(uint32_t x, int by)
 {
@@ -116,7 +116,7 @@ TEST(a_key_is_expanded_by_ChaCha20)
 	static uint8_t want[TEST_MAX + 64];
 	uint8_t key[32];
 
-	meet_fake();
+	set_up_fake();
 	memset(key, 'k', sizeof(key));
 	for (size_t i = 0; i < sizeof(want) / 64; i++)
 		chacha20(want + 64 * i, key, i);
@@ -129,16 +129,16 @@ TEST(a_key_is_expanded_by_ChaCha20)
 	}
 	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
 	check(!memcmp(out, want, sizeof(out)));
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
-TEST(the_core_is_the_one_that_the_environment_names)
+TEST(VGETRANDOM_CORE_selects_the_core)
 {
 	const char *name = getenv("VGETRANDOM_CORE");
 
-	meet_fake();
+	set_up_fake();
 	if (name)
-		check(!strcmp(info.core, name), "not %s, but %s", name, info.core);
+		check(!strcmp(info.core, name), "core %s, not %s", info.core, name);
 }
 
 static int depth;
@@ -153,7 +153,7 @@ static void fork_in_call(void)
 	depth++;
 	pid = fork();
 	if (!pid) {
-		/* It returns into the call, and all else is as if it had never forked. */
+		/* The child returns into the interrupted request, and the parent too. */
 		for (int i = 0; i < 5; i++) {
 			test_draw(4096);
 			test_draw(16);
@@ -165,12 +165,12 @@ static void fork_in_call(void)
 	depth--;
 }
 
-/* The key has been drawn, and now there are two who have it. */
-TEST(a_key_that_was_drawn_before_a_fork_is_not_used_after_it)
+/* The fork comes when the key is drawn, so parent and child both have it. */
+TEST(a_key_drawn_before_a_fork_is_not_used_after_it)
 {
 	pid_t me = getpid();
 
-	meet_fake();
+	set_up_fake();
 	test_unseen_init();
 	fake->hook = fork_in_call;
 	for (int i = 0; i < 30; i++) {
@@ -178,5 +178,5 @@ TEST(a_key_that_was_drawn_before_a_fork_is_not_used_after_it)
 		if (getpid() != me)
 			_exit(0);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }

@@ -44,7 +44,7 @@ TEST(small_requests_are_calls_of_the_vDSO_function)
 		check(vgetrandom(out, len, 0) == (ssize_t)len);
 		check(fake->calls == calls + 1 && fake->longest == len, "len %zu", len);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 TEST(only_states_of_144_bytes_make_large_requests_ours)
@@ -74,7 +74,7 @@ static void error_is_passed_on(int error)
 	}
 	for (size_t i = 0; i < sizeof(out); i++)
 		check(!out[i]);
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 TEST(EINTR_is_passed_on)
@@ -107,7 +107,7 @@ TEST(EFAULT_is_passed_on_unless_it_is_the_key_s)
 	check(errno == (expands ? 0 : EFAULT) && !fake->answers);
 	fake->answers = 1;
 	check(vgetrandom(out, 16, 0) == -1 && errno == EFAULT);
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 static uint8_t changed[4096];
@@ -146,7 +146,7 @@ TEST(getentropy_and_arc4random_go_on_after_EINTR)
 	fake->answer = -EINTR;
 	are_whole(fill_getentropy, 256);
 	are_whole(fill_arc4random, sizeof(changed));
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 TEST(getentropy_and_arc4random_go_on_after_partial_results)
@@ -155,7 +155,7 @@ TEST(getentropy_and_arc4random_go_on_after_partial_results)
 	fake->at_most = 7;
 	are_whole(fill_getentropy, 256);
 	are_whole(fill_arc4random, sizeof(changed));
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 static void fill_aborts(void)
@@ -198,7 +198,7 @@ TEST(no_two_threads_ever_use_the_same_state)
 		test_run_threads(threads, ask, NULL);
 	/* Who comes while others map more goes without for a moment. */
 	check(fake->calls > (unsigned long)(rounds * threads * 50 / 2));
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 /* What the child's own thread has, its others do not get. */
@@ -212,7 +212,7 @@ static void threads_in_child(void)
 	test_threads(thread, ARRAY_SIZE(thread), ask, NULL);
 	ask(NULL);
 	test_join_all(thread, ARRAY_SIZE(thread));
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }
 
 TEST(no_two_threads_of_a_child_ever_use_the_same_state)
@@ -248,5 +248,5 @@ TEST(requests_may_come_in_the_middle_of_a_request)
 		test_draw(16);
 		test_draw(10000);
 	}
-	test_no_harm(fake);
+	test_no_misuse(fake);
 }

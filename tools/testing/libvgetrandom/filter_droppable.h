@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As on a kernel that does not know droppable memory: mmap() of it fails with EINVAL.
+ * A seccomp filter that emulates a kernel without droppable memory: mmap() with MAP_DROPPABLE
+ * fails with EINVAL.
  */
 #ifndef _FILTER_DROPPABLE_H
 #define _FILTER_DROPPABLE_H

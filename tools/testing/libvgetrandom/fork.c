@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A child never gets its parent's bytes, however and whenever it is made; and has all
- * that its parent has.
+ * A child never gets the bytes of its parent, however and whenever it is created. It uses the
+ * same way to get bytes, and the memory of its parent's threads.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +23,7 @@
 
 extern char **environ;
 
-/* Multiples of 8, so that what is repeated is repeated at a multiple of 8. */
+/* Multiples of 8, so that test_unseen() finds every repetition. */
 static const size_t sizes[] = { 16, 8, 32, 64, 16, 192, 256, 512, 16, 4096, 24, 20000 };
 
 static void draw_some(void)
@@ -33,25 +33,25 @@ static void draw_some(void)
 }
 
 #ifdef __GLIBC__
-static pid_t by_underscore_fork(void)
+static pid_t call_Fork(void)
 {
 	return _Fork();
 }
 #endif
 
-/* Three generations, and all of them go on. */
-static void generations(pid_t (*make)(void), int depth)
+/* Have each process create three children, @depth + 1 generations deep; all make requests. */
+static void generations(pid_t (*create)(void), int depth)
 {
 	pid_t pid;
 
 	for (int i = 0; i < 3; i++) {
 		draw_some();
-		pid = make();
+		pid = create();
 		check(pid >= 0, "fork");
 		if (!pid) {
 			draw_some();
 			if (depth)
-				generations(make, depth - 1);
+				generations(create, depth - 1);
 			draw_some();
 			_exit(0);
 		}
@@ -61,7 +61,7 @@ static void generations(pid_t (*make)(void), int depth)
 	draw_some();
 }
 
-TEST(children_of_fork_get_bytes_of_their_own)
+TEST(children_of_fork_get_different_bytes)
 {
 	test_unseen_init();
 	draw_some();
@@ -69,23 +69,23 @@ TEST(children_of_fork_get_bytes_of_their_own)
 }
 
 #ifdef __GLIBC__
-TEST(children_of_Fork_get_bytes_of_their_own)
+TEST(children_of_Fork_get_different_bytes)
 {
 	test_unseen_init();
 	draw_some();
-	generations(by_underscore_fork, 2);
+	generations(call_Fork, 2);
 }
 #endif
 
-TEST(children_of_clone_get_bytes_of_their_own)
+TEST(children_of_clone_get_different_bytes)
 {
 	test_unseen_init();
 	draw_some();
 	generations(test_clone, 2);
 }
 
-/* Who has not asked for anything before has nothing that could be wiped. */
-TEST(children_of_one_who_never_asked_get_bytes_of_their_own)
+/* Without a request before the fork there is no state that the kernel could wipe. */
+TEST(children_of_a_parent_without_requests_get_different_bytes)
 {
 	test_unseen_init();
 	for (int i = 0; i < 3; i++) {
@@ -94,7 +94,10 @@ TEST(children_of_one_who_never_asked_get_bytes_of_their_own)
 	}
 }
 
-/* Its thread goes on with the state that it has: whoever takes one must not get that. */
+/*
+ * The child's thread keeps using its state, so vgetrandom_alloc() must not return that one: it
+ * would not be zeros after the request.
+ */
 static void take_all_states_and_draw(void)
 {
 	static uint8_t *taken[4096];
@@ -106,17 +109,17 @@ static void take_all_states_and_draw(void)
 	test_draw(16);
 	for (size_t i = 0; i < n; i++)
 		for (size_t at = 0; at < size; at++)
-			check(!taken[i][at], "byte %zu of state %zu of %zu", at, i, n);
+			check(!taken[i][at], "byte %zu of state %zu of %zu is not 0", at, i, n);
 }
 
-TEST(nobody_in_a_child_gets_the_state_of_its_thread)
+TEST(alloc_in_a_child_never_returns_the_state_of_its_thread)
 {
 	test_unseen_init();
 	test_draw(16);
 	test_in_child(take_all_states_and_draw);
 }
 
-TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
+TEST(a_child_of_vfork_and_then_its_parent_may_make_requests)
 {
 	test_unseen_init();
 	draw_some();
@@ -125,7 +128,7 @@ TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
 		pid_t pid;
 
 		draw_some();
-		/* It runs in our memory: what it draws is marked as seen as well. */
+		/* The child shares the parent's memory, and so its state. */
 		pid = vfork();
 		check(pid >= 0);
 		if (!pid) {
@@ -141,15 +144,15 @@ TEST(a_child_of_vfork_may_ask_and_so_may_its_parent_afterwards)
 	}
 }
 
-PART(be_spawned)
+PART(spawned_program)
 {
 	draw_some();
 	check(write(3, "", 1) == 1);
 }
 
-TEST_ENTERS(a_spawned_program_starts_as_any_other)
+TEST_ENTERS(a_spawned_program_may_make_requests)
 {
-	static char *const argv[] = { "test", "be_spawned", NULL };
+	static char *const argv[] = { "test", "spawned_program", NULL };
 	posix_spawn_file_actions_t actions;
 	int fds[2];
 	char byte;
@@ -181,7 +184,7 @@ static void report_on_3(void)
 	check(dup2(report_to, 3) == 3);
 }
 
-TEST_ENTERS(exec_starts_anew)
+TEST_ENTERS(bytes_do_not_repeat_after_exec)
 {
 	uint8_t out[64];
 	int fds[2];
@@ -198,37 +201,37 @@ TEST_ENTERS(exec_starts_anew)
 }
 
 /*
- * Forking in signal handlers, at any point of a call.
+ * Forking in signal handlers, at any point of a request.
  *
- * A call that has written all of its bytes is as good as over, though it has not returned:
- * parent and child both have them, as if the fork had come an instant later. So has a
- * system call whenever a handler runs. Else the child's are to be its own.
+ * If the request has written all of its bytes but not returned yet, parent and child both have
+ * them, as if the fork had come an instant later. A system call has always written them when
+ * a handler runs. Otherwise the child must get different bytes.
  */
-static pid_t (*make)(void);
-static uint8_t forked_over[TEST_MAX];
+static pid_t (*create)(void);
+static uint8_t forked_out[TEST_MAX];
 static volatile size_t forked_len;
-static volatile bool is_child, was_over;
+static volatile bool is_child, was_complete;
 static volatile int forks, forks_inside;
-static int most_forks;
+static int max_forks;
 
 static void fork_in_handler(int sig)
 {
 	int saved = errno;
-	bool over;
+	bool complete;
 	pid_t pid;
 
 	(void)sig;
-	if (forks >= most_forks || !forked_len)
+	if (forks >= max_forks || !forked_len)
 		return;
 	forks++;
-	over = test_is_over(forked_over, forked_len);
-	forks_inside += !over;
-	pid = make();
+	complete = test_request_is_complete(forked_out, forked_len);
+	forks_inside += !complete;
+	pid = create();
 	if (!pid) {
-		/* It asks in the handler, and then returns into the call. */
+		/* The child makes requests here, and then returns into the interrupted one. */
 		is_child = true;
-		was_over = over;
-		forks = most_forks;
+		was_complete = complete;
+		forks = max_forks;
 		test_draw(16);
 		test_draw(4096);
 		errno = saved;
@@ -245,66 +248,66 @@ static void fork_from_handlers(pid_t (*how)(void), size_t len, int times)
 	double until = test_now() + 10;
 
 	test_unseen_init();
-	make = how;
-	most_forks = test_rounds(times);
+	create = how;
+	max_forks = test_rounds(times);
 	test_draw(16);
-	test_storm(500, fork_in_handler);
-	while (!is_child && forks < most_forks && test_now() < until) {
+	test_periodic_alarm(500, fork_in_handler);
+	while (!is_child && forks < max_forks && test_now() < until) {
 		ssize_t got;
 
-		memset(forked_over + len - 8, 0, 8);
+		memset(forked_out + len - 8, 0, 8);
 		forked_len = len;
-		got = vgetrandom(forked_over, len, 0);
+		got = vgetrandom(forked_out, len, 0);
 		forked_len = 0;
 		check(got == (ssize_t)len || (len > 256 && (got > 0 || errno == EINTR)));
-		if (got > 0 && !(is_child && was_over))
-			test_unseen(forked_over, got);
+		if (got > 0 && !(is_child && was_complete))
+			test_unseen(forked_out, got);
 	}
 	test_draw(len);
 	test_draw(16);
 	if (is_child)
 		_exit(0);
-	test_storm(0, SIG_DFL);
-	check(forks >= most_forks / 4, "only %d forks", forks);
+	test_periodic_alarm(0, SIG_DFL);
+	check(forks >= max_forks / 4, "only %d forks", forks);
 	if (test_info().large == VGETRANDOM_EXPAND && len >= 4096)
-		check(forks_inside, "none of %d forks was in the middle of a call", forks);
+		check(forks_inside, "none of %d forks was during a request", forks);
 }
 
-TEST_ENTERS(a_handler_may_fork_in_a_small_call)
+TEST_ENTERS(a_handler_may_fork_during_a_small_request)
 {
 	fork_from_handlers(fork, 128, 300);
 }
 
-TEST_ENTERS(a_handler_may_clone_in_a_small_call)
+TEST_ENTERS(a_handler_may_clone_during_a_small_request)
 {
 	fork_from_handlers(test_clone, 128, 300);
 }
 
-TEST_ENTERS(a_handler_may_fork_in_the_middle_of_a_large_call)
+TEST_ENTERS(a_handler_may_fork_during_a_large_request)
 {
 	fork_from_handlers(fork, TEST_MAX, 300);
 }
 
-TEST_ENTERS(a_handler_may_clone_in_the_middle_of_a_large_call)
+TEST_ENTERS(a_handler_may_clone_during_a_large_request)
 {
 	fork_from_handlers(test_clone, TEST_MAX, 300);
 }
 
 /*
- * Forking while other threads take states and give them back.
+ * Forking while other threads allocate and free states.
  */
 static atomic_bool stop;
 
-static void *take_once(void *arg)
+static void *draw_once(void *arg)
 {
 	test_draw_both();
 	return arg;
 }
 
-static void *make_threads(void *arg)
+static void *start_threads(void *arg)
 {
 	while (!atomic_load(&stop))
-		test_run_threads(4, take_once, NULL);
+		test_run_threads(4, draw_once, NULL);
 	return arg;
 }
 
@@ -326,21 +329,21 @@ static void child_with_threads(void)
 	pthread_t thread[8];
 
 	draw_some();
-	test_threads(thread, 8, take_once, NULL);
+	test_threads(thread, 8, draw_once, NULL);
 	draw_some();
 	test_join_all(thread, 8);
 	alloc_and_free(NULL);
 	_exit(0);
 }
 
-TEST(a_process_may_fork_while_its_threads_come_and_go)
+TEST(a_process_may_fork_while_threads_start_and_end)
 {
-	pthread_t makers[2], allocator;
+	pthread_t starters[2], allocator;
 
 	test_unseen_init();
 	draw_some();
-	makers[0] = test_thread(make_threads, NULL);
-	makers[1] = test_thread(make_threads, NULL);
+	starters[0] = test_thread(start_threads, NULL);
+	starters[1] = test_thread(start_threads, NULL);
 	allocator = test_thread(alloc_and_free, NULL);
 	for (unsigned long i = 0; i < test_rounds(400); i++) {
 		pid_t pid = fork();
@@ -354,27 +357,30 @@ TEST(a_process_may_fork_while_its_threads_come_and_go)
 		test_passes(pid);
 	}
 	atomic_store(&stop, true);
-	test_join(makers[0]);
-	test_join(makers[1]);
+	test_join(starters[0]);
+	test_join(starters[1]);
 	test_join(allocator);
 }
 
-/* Each has threads that its child does not; what these had, the child's threads get. */
+/*
+ * Each process of a chain has threads that end with the fork; their states must be free in the
+ * child.
+ */
 #define GENERATIONS	200
 #define THREADS		20
 
-static pthread_barrier_t all_there, go_home;
+static pthread_barrier_t all_ready, may_end;
 
-static void *take_and_wait(void *arg)
+static void *draw_and_wait(void *arg)
 {
 	test_draw(16);
 	test_draw(4096);
-	pthread_barrier_wait(&all_there);
-	pthread_barrier_wait(&go_home);
+	pthread_barrier_wait(&all_ready);
+	pthread_barrier_wait(&may_end);
 	return arg;
 }
 
-static void count_droppable(const struct test_mapping *mapping, void *arg)
+static void add_wiped(const struct test_mapping *mapping, void *arg)
 {
 	*(size_t *)arg += strstr(mapping->flags, " wf ") ? mapping->end - mapping->start : 0;
 }
@@ -383,11 +389,11 @@ static size_t wiped_memory(void)
 {
 	size_t bytes = 0;
 
-	test_mappings(count_droppable, &bytes);
+	test_mappings(add_wiped, &bytes);
 	return bytes;
 }
 
-TEST(states_do_not_get_lost_over_generations)
+TEST(states_do_not_leak_over_generations_of_children)
 {
 	size_t states = test_info().states, memory;
 	int fds[2];
@@ -401,19 +407,19 @@ TEST(states_do_not_get_lost_over_generations)
 	for (unsigned long i = 0; i < test_rounds(GENERATIONS); i++) {
 		pid_t pid;
 
-		pthread_barrier_init(&all_there, NULL, THREADS + 1);
-		pthread_barrier_init(&go_home, NULL, THREADS + 1);
+		pthread_barrier_init(&all_ready, NULL, THREADS + 1);
+		pthread_barrier_init(&may_end, NULL, THREADS + 1);
 		for (int t = 0; t < THREADS; t++)
-			test_thread(take_and_wait, NULL);
-		pthread_barrier_wait(&all_there);
+			test_thread(draw_and_wait, NULL);
+		pthread_barrier_wait(&all_ready);
 		pid = fork();
 		check(pid >= 0);
 		if (pid && i) {
 			_exit(0);
 		} else if (pid) {
-			/* The last of all says how it was. */
+			/* The last child writes a byte if all went well. */
 			close(fds[1]);
-			check(read(fds[0], &byte, 1) == 1, "a generation has failed");
+			check(read(fds[0], &byte, 1) == 1, "a generation failed");
 			return;
 		}
 	}
@@ -423,7 +429,7 @@ TEST(states_do_not_get_lost_over_generations)
 	_exit(0);
 }
 
-TEST(info_is_true_in_a_child)
+TEST(info_is_unchanged_in_a_child)
 {
 	struct vgetrandom_info before = test_info(), info;
 	pid_t pid = fork();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * In the guest, on our kernel: threads draw by the library, while the kernel takes its
- * droppable memory away again and again: no zeros, and no bytes twice.
+ * In the guest, on the patched kernel: threads draw from the library, while the kernel drops the
+ * library's droppable memory again and again. No request may return zeros or repeated bytes.
  *
- * usage: guest_pressure SECONDS, or longer until enough was dropped
- *	  guest_pressure --droppable: status 0 if the kernel has such memory
+ * usage: guest_pressure SECONDS: runs longer until enough pages were dropped
+ *	  guest_pressure --droppable: status 0 if the kernel has droppable memory
  *
- * All of it is dropped: the states for the vDSO, and, with VGETRANDOM_LARGE in the
- * environment, the memory in which large requests are expanded.
+ * It drops the states for the vDSO, and, with VGETRANDOM_LARGE in the environment, the memory
+ * in which large requests are expanded.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,8 +37,8 @@
 #define CHUNK		16
 #define LARGE		6000
 #define AREAS		16
-#define ENOUGH		100		/* pages that were dropped */
-#define MAX_SECONDS	60		/* more than was asked for */
+#define ENOUGH		100		/* dropped pages, of which it needs more */
+#define MAX_SECONDS	60		/* beyond the requested time */
 #define GROUP		"/sys/fs/cgroup/pressure"
 
 #define check(condition, ...) do {		\
@@ -78,16 +78,17 @@ static void *work(void *arg)
 		size_t len = CHUNK;
 		ssize_t ret;
 
-		/* Now and then one with a refill in it, or one that is large. */
+		/* Some requests need a refill, and some are large. */
 		if (w->calls % 8 == 0)
 			len = 200;
 		if (w->calls % 16 == 4)
 			len = LARGE - w->calls % 512;
 		ret = vgetrandom(buffer, len, 0);
-		check(ret == (ssize_t)len, "of %zu bytes came %zd: %s", len, ret, strerror(errno));
+		check(ret == (ssize_t)len, "%zu bytes: vgetrandom() returned %zd: %s", len, ret,
+		      strerror(errno));
 		/*
-		 * Of small requests a sample, of all the time: memory is short in here. Of
-		 * large ones both ends, and the middle: they are made in many steps.
+		 * Memory is short in the guest: keep only a sample of the small requests. Keep
+		 * both ends and the middle of large ones, which take many steps.
 		 */
 		if (len > 200) {
 			keep(w, buffer);
@@ -116,7 +117,7 @@ static void write_file(const char *file, const char *text, bool must)
 		close(fd);
 }
 
-/* Where the process has droppable memory: flag "dp". */
+/* Find the process's droppable mappings: those with the flag "dp". */
 static int find_areas(void)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
@@ -138,7 +139,7 @@ static int find_areas(void)
 	return n;
 }
 
-/* Reclaims what there is of an area, used or not. Says how many pages went. */
+/* Drop all pages of @area, recently used or not; return their number. */
 static unsigned long drop(const struct area *area)
 {
 	size_t page = getpagesize(), pages = (area->end - area->start) / page;
@@ -157,9 +158,9 @@ static unsigned long drop(const struct area *area)
 }
 
 /*
- * All threads on one processor: a page that has just been made is in its list of new
- * pages for a while, and only from there can be got at. And each switch from a worker
- * to the reclaimer is in the middle of some call.
+ * Run all threads on one processor. A new page stays in the per-CPU list of its processor for a
+ * while, where only that processor can reclaim it. And a switch from a worker to the reclaimer
+ * is always during a request.
  */
 static void share_one_cpu(void)
 {
@@ -205,18 +206,18 @@ int main(int argc, char **argv)
 	}
 	nr = find_areas();
 	check(nr, "no memory here is droppable");
-	/* Longer where it takes long to see enough, as on a kernel that checks itself. */
+	/* A debug kernel takes longer to drop enough pages. */
 	for (end = time(NULL) + atoi(argv[1]);
 	     time(NULL) < end + (dropped > ENOUGH ? 0 : MAX_SECONDS);) {
 		for (int i = 0; i < 20; i++) {
 			for (int j = 0; j < nr; j++)
 				dropped += drop(&areas[j]);
-			/* So that somebody gets to a call. */
+			/* Let the workers run. */
 			nanosleep(&tick, NULL);
 		}
 		/*
-		 * And what has not been used of late; little of that: the kernel goes on as long
-		 * as it finds one of these areas again. It may not get all: EAGAIN.
+		 * Reclaim what has not been used recently, too. Only a little, because the kernel
+		 * goes on as long as it finds pages of these areas. EAGAIN: it found fewer.
 		 */
 		write_file(GROUP "/memory.reclaim", "128K", false);
 	}
@@ -229,12 +230,12 @@ int main(int argc, char **argv)
 	}
 	qsort(kept, n, CHUNK, cmp);
 	for (unsigned long i = 0; i < n; i++) {
-		check(memcmp(kept[i], zero, CHUNK), "zeros were handed out");
-		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
+		check(memcmp(kept[i], zero, CHUNK), "a request returned zeros");
+		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "two requests returned the same bytes");
 	}
 	printf("%lu calls, pages dropped %lu times of %d areas, %lu chunks compared\n",
 	       calls, dropped, nr, n);
-	check(dropped > ENOUGH, "the memory was hardly ever reclaimed: this has shown nothing");
-	check(calls > 1000, "hardly any calls: this has shown nothing");
+	check(dropped > ENOUGH, "only %lu pages were dropped: the test shows nothing", dropped);
+	check(calls > 1000, "only %lu requests: the test shows nothing", calls);
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Threads that come and go, for valgrind's helgrind: each takes what another one has given back.
+ * Threads that start and end, for valgrind's helgrind: each uses a state that another one freed.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #define ROUNDS	4
 #define LARGE	4096
 
-static void *ask(void *unused)
+static void *draw(void *unused)
 {
 	unsigned char bytes[LARGE];
 
@@ -27,7 +27,7 @@ int main(void)
 
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < THREADS; i++)
-			if (pthread_create(&threads[i], NULL, ask, NULL))
+			if (pthread_create(&threads[i], NULL, draw, NULL))
 				abort();
 		for (int i = 0; i < THREADS; i++)
 			pthread_join(threads[i], NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whatever memory the process may not have: every request is answered.
+ * Every request succeeds whatever the limits on memory are.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #include "test.h"
 
-#define REPORT	100	/* where a part tells how it is */
+#define REPORT	100	/* the descriptor to which report() writes */
 
 struct report {
 	int	in_main;
@@ -37,7 +37,7 @@ static size_t locked_bytes(void)
 	return sum;
 }
 
-static void tell(int in_main)
+static void report(int in_main)
 {
 	struct vgetrandom_info info = test_info();
 	struct report report = {
@@ -63,15 +63,15 @@ static void draw_all(void)
 	arc4random_buf(out, sizeof(out));
 }
 
-PART(draw_and_tell)
+PART(report_and_draw)
 {
-	tell(1);
+	report(1);
 	for (int i = 0; i < 10; i++)
 		draw_all();
 }
 
 /*
- * One process with a limit.
+ * A process with a limit.
  */
 static int resource, fds[2];
 static rlim_t limit;
@@ -81,7 +81,7 @@ static void set_limit(void)
 	struct rlimit rlimit = { limit, limit };
 	int null = open("/dev/null", O_WRONLY);
 
-	/* Programs that do not get as far as main() say so. */
+	/* The loader complains if a program does not get as far as main(). */
 	check(dup2(fds[1], REPORT) == REPORT && dup2(null, STDERR_FILENO) == STDERR_FILENO);
 	close(null);
 	close(fds[0]);
@@ -89,15 +89,15 @@ static void set_limit(void)
 	check(!setrlimit(resource, &rlimit));
 }
 
-/* Its end, and what it has said before. */
-static int run_limited(const char *part, struct report *report)
+/* Run @part under the limit; return its wait status, and in @report what it reported. */
+static int run_limited(struct report *report)
 {
 	int status;
 	pid_t pid;
 
 	memset(report, 0, sizeof(*report));
 	check(!pipe(fds));
-	pid = test_start(part, set_limit);
+	pid = test_start("report_and_draw", set_limit);
 	close(fds[1]);
 	if (read(fds[0], report, sizeof(*report)) != sizeof(*report))
 		report->in_main = 0;
@@ -106,18 +106,18 @@ static int run_limited(const char *part, struct report *report)
 	return status;
 }
 
-/* Does the program get as far as main()? If so, all is to go well. */
+/* Whether the program gets as far as main() under the limit. If so, it must succeed. */
 static bool starts(struct report *report)
 {
-	int status = run_limited("draw_and_tell", report);
+	int status = run_limited(report);
 
 	if (report->in_main)
-		check(!status, "with %lu KiB: status %#x", (unsigned long)limit >> 10, status);
+		check(!status, "%lu KiB: status %#x", (unsigned long)limit >> 10, status);
 	return report->in_main;
 }
 
-/* From the least that a program needs for its start to what is enough for all. */
-static void under_limit(int which)
+/* Try limits from the least with which a program starts up to one that suffices for all. */
+static void run_under_limits(int which)
 {
 	rlim_t too_little = 0, enough = 256 << 20;
 	size_t states = test_info().states;
@@ -141,30 +141,30 @@ static void under_limit(int which)
 	}
 	limit = 256 << 20;
 	check(starts(&report) && report.states == states);
-	check(full, "800 KiB more than a program needs are not enough for the library");
-	/* The linker needs more room for a moment than the states will. */
+	check(full, "the library needs more than 800 KiB beyond what a program needs");
+	/* Under RLIMIT_AS the loader needs more for a moment than the states do later. */
 	if (states && which == RLIMIT_DATA)
-		check(starved, "there were states, whatever the limit");
+		check(starved, "there were states under every limit");
 }
 
-TEST_ENTERS(address_space_may_be_too_little_from_the_start)
+TEST_ENTERS(requests_succeed_under_any_RLIMIT_AS)
 {
-	under_limit(RLIMIT_AS);
+	run_under_limits(RLIMIT_AS);
 }
 
-TEST_ENTERS(data_may_be_too_little_from_the_start)
+TEST_ENTERS(requests_succeed_under_any_RLIMIT_DATA)
 {
-	under_limit(RLIMIT_DATA);
+	run_under_limits(RLIMIT_DATA);
 }
 
 /*
- * Memory that runs out, and comes again.
+ * A limit that is lowered below what is in use, and raised again.
  */
 #define THREADS	600
 
 static pthread_barrier_t barrier;
 
-static void *ask_twice(void *arg)
+static void *draw_twice(void *arg)
 {
 	pthread_barrier_wait(&barrier);
 	draw_all();
@@ -177,14 +177,14 @@ static void *ask_twice(void *arg)
 	return arg;
 }
 
-static void runs_out(int which)
+static void lower_and_raise(int which)
 {
 	struct rlimit old, none = { 4096, RLIM_INFINITY };
 	pthread_t thread[THREADS];
 	size_t states = test_info().states;
 
 	pthread_barrier_init(&barrier, NULL, THREADS + 1);
-	test_threads(thread, THREADS, ask_twice, NULL);
+	test_threads(thread, THREADS, draw_twice, NULL);
 	check(!getrlimit(which, &old));
 	check(!setrlimit(which, &none));
 	check(mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -195,26 +195,26 @@ static void runs_out(int which)
 	check(!setrlimit(which, &old));
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
-	/* A shortage that has ended is noticed. */
+	/* The library notices that there is memory again. */
 	if (states && test_info().droppable)
 		check(test_info().states > states, "still %zu states", states);
 	test_join_all(thread, THREADS);
 }
 
-TEST_ENTERS(address_space_may_run_out_and_come_back)
+TEST_ENTERS(requests_succeed_when_RLIMIT_AS_is_lowered_and_raised)
 {
-	runs_out(RLIMIT_AS);
+	lower_and_raise(RLIMIT_AS);
 }
 
-TEST_ENTERS(data_may_run_out_and_come_back)
+TEST_ENTERS(requests_succeed_when_RLIMIT_DATA_is_lowered_and_raised)
 {
-	runs_out(RLIMIT_DATA);
+	lower_and_raise(RLIMIT_DATA);
 }
 
 /*
- * Locked memory, where keys are if there is no droppable memory.
+ * Locked memory, which holds the keys if the kernel has no droppable memory.
  */
-TEST(little_of_the_memory_that_may_be_locked_is)
+TEST(at_most_a_quarter_of_RLIMIT_MEMLOCK_is_locked)
 {
 	struct rlimit memlock;
 
@@ -227,7 +227,7 @@ TEST(little_of_the_memory_that_may_be_locked_is)
 		      (unsigned long)memlock.rlim_cur);
 }
 
-TEST_ENTERS(no_memory_may_be_locked)
+TEST_ENTERS(requests_succeed_under_any_RLIMIT_MEMLOCK)
 {
 	struct vgetrandom_info info = test_info();
 	bool droppable = test_has_droppable();
@@ -235,7 +235,7 @@ TEST_ENTERS(no_memory_may_be_locked)
 
 	resource = RLIMIT_MEMLOCK;
 	for (limit = 0; limit < 1 << 20; limit = limit * 2 + 4096) {
-		check(!run_limited("draw_and_tell", &report) && report.in_main);
+		check(!run_limited(&report) && report.in_main);
 		check(report.locked <= limit / 4, "%zu of %lu bytes", report.locked,
 		      (unsigned long)limit);
 		if (droppable || limit >= 64 << 10)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whoever asks before the library has started gets randomness too.
+ * Requests before the library's own constructor has run succeed too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,28 +11,28 @@
 #include "early.h"
 #include "test.h"
 
-/* Before all constructors with a priority, and those without. */
+/* What a constructor of this program gets that runs before all others. */
 static struct early first;
 
-static void ask_first(void)
+static void draw_first(void)
 {
 	vgetrandom_info(&first.info, sizeof(first.info));
 	first.small = vgetrandom(first.bytes, 64, 0);
 	first.large = vgetrandom(first.bytes + 64, sizeof(first.bytes) - 64, 0);
-	first.asked = 1;
+	first.has_run = 1;
 }
 
 __attribute__((section(".init_array.00001"), used))
-static void (*const before_others)(void) = ask_first;
+static void (*const before_others)(void) = draw_first;
 
-static void was_answered(const struct early *who)
+static void check_early(const struct early *result)
 {
-	check(who->asked);
-	check(who->small == 64, "%zd", who->small);
-	check(who->large == sizeof(who->bytes) - 64, "%zd", who->large);
-	test_unseen(who->bytes, 64);
-	for (size_t i = 64; i < sizeof(who->bytes); i += 64)
-		test_unseen(who->bytes + i, 64);
+	check(result->has_run);
+	check(result->small == 64, "%zd", result->small);
+	check(result->large == sizeof(result->bytes) - 64, "%zd", result->large);
+	test_unseen(result->bytes, 64);
+	for (size_t i = 64; i < sizeof(result->bytes); i += 64)
+		test_unseen(result->bytes + i, 64);
 }
 
 static void draw(void)
@@ -41,32 +41,33 @@ static void draw(void)
 	test_draw(4096);
 }
 
-TEST(the_first_constructor_of_the_program_may_ask)
+TEST(the_first_constructor_of_the_program_may_make_requests)
 {
 	test_unseen_init();
-	was_answered(&first);
+	check_early(&first);
 	draw();
 }
 
-TEST(a_constructor_that_runs_before_the_library_s_may_ask)
+TEST(a_constructor_that_runs_before_the_library_s_may_make_requests)
 {
 #ifdef EARLY
-	const struct early *who = &early;
+	const struct early *result = &early;
 #else
-	/* Statically linked, the program's own is such a one. */
-	const struct early *who = &first;
+	/* In a static program the first constructor runs before the library's. */
+	const struct early *result = &first;
 #endif
 
 	test_unseen_init();
-	check(!who->info.core, "the library had started already");
-	check(who->info.small == VGETRANDOM_SYSCALL && who->info.large == VGETRANDOM_SYSCALL);
-	check(who->info.small_why && who->info.large_why);
-	was_answered(who);
+	check(!result->info.core, "the library had started already");
+	check(result->info.small == VGETRANDOM_SYSCALL);
+	check(result->info.large == VGETRANDOM_SYSCALL);
+	check(result->info.small_why && result->info.large_why);
+	check_early(result);
 	draw();
 }
 
-/* What it has taken then must not be in its way. */
-TEST(early_requests_do_not_change_what_comes_later)
+/* The early requests must not keep the library from starting. */
+TEST(early_requests_do_not_affect_later_ones)
 {
 	struct vgetrandom_info info = test_info();
 
@@ -80,8 +81,8 @@ TEST(early_requests_do_not_change_what_comes_later)
 }
 
 #ifdef EARLY
-/* The file has one page of data, with what is decided and with addresses of functions. */
-TEST(once_it_has_started_its_file_s_data_is_read_only)
+/* It has one page of data: what it decided at startup, and addresses of functions. */
+TEST(after_startup_the_library_s_data_is_read_only)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
 	unsigned int mappings = 0;
@@ -95,6 +96,6 @@ TEST(once_it_has_started_its_file_s_data_is_read_only)
 		mappings++;
 	}
 	fclose(maps);
-	check(mappings == 2, "%u mappings of it", mappings);
+	check(mappings == 2, "%u mappings of the library", mappings);
 }
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * With the module's page: the real one, or that of with_vdso, which is in TEST_PAGE.
+ * The module's page: the real one, or with_vdso's, whose path is in TEST_PAGE.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,9 +31,9 @@ static void open_page(void)
 	check(page_fd >= 0, "%s", path ? path : "/dev/random");
 }
 
-static void put(size_t offset, const void *what, size_t len)
+static void write_page(size_t offset, const void *value, size_t len)
 {
-	check(pwrite(page_fd, what, len, offset) == (ssize_t)len);
+	check(pwrite(page_fd, value, len, offset) == (ssize_t)len);
 }
 
 static void reseed(void)
@@ -47,14 +47,15 @@ static void reseed(void)
 	check(pread(page_fd, &generation, sizeof(generation),
 		    offsetof(struct vgetrandom_page, rng.generation)) == sizeof(generation));
 	generation++;
-	put(offsetof(struct vgetrandom_page, rng.generation), &generation, sizeof(generation));
+	write_page(offsetof(struct vgetrandom_page, rng.generation), &generation,
+		   sizeof(generation));
 }
 
 static void become_unready(void)
 {
 	const uint8_t no = 0;
 
-	put(offsetof(struct vgetrandom_page, rng.is_ready), &no, sizeof(no));
+	write_page(offsetof(struct vgetrandom_page, rng.is_ready), &no, sizeof(no));
 }
 
 static void draw(void)
@@ -66,10 +67,10 @@ static void draw(void)
 }
 
 /*
- * Does a request enter the kernel after this? The kernel may want a new key at any time:
- * so of several processes most count.
+ * Whether requests make a system call after @event. A reseed may require a new key at any time,
+ * so the majority of several processes decides.
  */
-static bool enters_after(void (*happens)(void))
+static bool enters_after(void (*event)(void))
 {
 	static const int killed[] = { SYS_getrandom, -1 };
 	int entered = 0, status;
@@ -80,7 +81,7 @@ static bool enters_after(void (*happens)(void))
 		if (!pid) {
 			draw();
 			test_filter(killed, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ALLOW);
-			happens();
+			event();
 			draw();
 			_exit(0);
 		}
@@ -92,7 +93,7 @@ static bool enters_after(void (*happens)(void))
 	return entered >= 3;
 }
 
-static void nothing(void)
+static void do_nothing(void)
 {
 }
 
@@ -106,7 +107,7 @@ TEST(the_page_is_mapped_once_and_no_descriptor_stays_open)
 TEST(after_a_reseed_a_request_asks_for_a_key)
 {
 	open_page();
-	check(!enters_after(nothing));
+	check(!enters_after(do_nothing));
 	check(enters_after(reseed));
 	draw();
 }
@@ -114,7 +115,7 @@ TEST(after_a_reseed_a_request_asks_for_a_key)
 TEST_ENTERS(before_the_RNG_is_ready_the_system_call_serves)
 {
 	open_page();
-	check(!enters_after(nothing));
+	check(!enters_after(do_nothing));
 	check(enters_after(become_unready));
 	draw();
 }

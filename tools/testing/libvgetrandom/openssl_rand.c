@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * libcrypto with our provider: what its functions for random bytes do. OPENSSL_CONF names a
- * configuration that is "on".
+ * libcrypto's functions for random bytes with the provider "vgetrandom". OPENSSL_CONF names a
+ * configuration in which `vgetrandom openssl on` has enabled it.
  *
- * The program does not know of the library: libcrypto loads it with the module. But it has a
- * vgetrandom() of its own, which the module finds first, counts, and calls the library's.
+ * The program is not linked with the library: libcrypto loads it with the provider's module. The
+ * module calls this program's vgetrandom(), which counts and then calls the library's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -55,13 +55,13 @@ static const char *provider_of(EVP_RAND_CTX *ctx)
 	return OSSL_PROVIDER_get0_name(EVP_RAND_get0_provider(EVP_RAND_CTX_get0_rand(ctx)));
 }
 
-/* @len bytes by the function @ask: they are new, and all were requested from the library. */
-static void draw_from_library(int (*ask)(unsigned char *buf, int len), int len)
+/* Draw @len bytes with @fill: they must be new, and all come from the library. */
+static void draw_from_library(int (*fill)(unsigned char *buf, int len), int len)
 {
 	unsigned char buf[1000] = { 0 };
 	unsigned long before = atomic_load(&bytes);
 
-	check(ask(buf, len) == 1);
+	check(fill(buf, len) == 1);
 	check(atomic_load(&bytes) - before == (unsigned long)len);
 	test_unseen(buf, (size_t)len);
 }
@@ -90,7 +90,7 @@ TEST(keys_come_from_the_library)
 	EVP_PKEY_free(key);
 }
 
-TEST(interrupted_and_short_answers_are_continued)
+TEST(interrupted_and_short_results_are_continued)
 {
 	unsigned char buf[100] = { 0 }, zeros[4] = { 0 };
 
@@ -117,7 +117,7 @@ TEST(added_entropy_and_reseeds_succeed_and_change_nothing)
 	check(EVP_RAND_reseed(ctx, 1, buf, sizeof(buf), NULL, 0) == 1);
 	check(atomic_load(&requests) == before && RAND_status() == 1);
 	draw_from_library(RAND_bytes, 32);
-	/* Nor does additional input. */
+	/* Additional input changes nothing either. */
 	for (int i = 0; i < 2; i++) {
 		check(EVP_RAND_generate(ctx, buf, sizeof(buf), 256, 0, input, sizeof(input)) == 1);
 		test_unseen(buf, sizeof(buf));
@@ -126,7 +126,7 @@ TEST(added_entropy_and_reseeds_succeed_and_change_nothing)
 
 static const int getrandom_only[] = { SYS_getrandom, -1 };
 
-TEST(prediction_resistance_is_the_system_call)
+TEST(prediction_resistance_uses_the_system_call)
 {
 	EVP_RAND_CTX *ctx = RAND_get0_public(NULL);
 	unsigned char buf[32] = { 0 };
@@ -142,14 +142,14 @@ TEST(prediction_resistance_is_the_system_call)
 		test_unseen(buf, sizeof(buf));
 	}
 	check(atomic_load(&requests) == before);
-	/* A failure of the system call is reported. */
+	/* If the system call fails, an error is queued. */
 	test_filter(getrandom_only, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 	check(EVP_RAND_generate(ctx, buf, sizeof(buf), 256, 1, NULL, 0) == 0);
 	check(ERR_get_error_all(NULL, NULL, NULL, &data, &flags));
 	check(data && strstr(data, "getrandom: Operation not permitted"), "%s", data);
 }
 
-TEST(a_context_that_is_not_instantiated_gives_nothing)
+TEST(an_uninstantiated_context_returns_no_bytes)
 {
 	EVP_RAND *rand = EVP_RAND_fetch(NULL, "CTR-DRBG", "provider=vgetrandom");
 	EVP_RAND_CTX *ctx = EVP_RAND_CTX_new(rand, NULL);
@@ -179,28 +179,28 @@ static void draw_from_default(OSSL_LIB_CTX *ctx)
 	check(!atomic_load(&requests));
 }
 
-TEST(another_generator_that_the_program_sets_is_openssl_s)
+TEST(a_different_generator_that_the_program_sets_is_openssl_s)
 {
 	check(RAND_set_DRBG_type(NULL, "HASH-DRBG", NULL, NULL, "SHA2-512") == 1);
 	draw_from_default(NULL);
 	check(EVP_RAND_is_a(EVP_RAND_CTX_get0_rand(RAND_get0_public(NULL)), "HASH-DRBG"));
 }
 
-TEST(the_same_generator_that_the_program_sets_is_the_provider_s_that_it_names)
+TEST(the_same_generator_set_without_a_provider_is_openssl_s)
 {
 	check(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1);
 	check(RAND_set_DRBG_type(NULL, "CTR-DRBG", NULL, "AES-256-CTR", NULL) == 1);
 	draw_from_default(NULL);
 }
 
-TEST(a_program_can_set_ours)
+TEST(a_program_can_select_the_vgetrandom_provider)
 {
 	check(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1);
 	check(RAND_set_DRBG_type(NULL, "CTR-DRBG", "provider=vgetrandom", NULL, NULL) == 1);
 	draw_from_library(RAND_bytes, 16);
 }
 
-TEST(a_private_context_is_ours_if_it_loads_the_configuration)
+TEST(a_private_context_uses_the_provider_if_it_loads_the_configuration)
 {
 	OSSL_LIB_CTX *ctx = OSSL_LIB_CTX_new();
 	unsigned char buf[16];
@@ -214,8 +214,8 @@ TEST(a_private_context_is_ours_if_it_loads_the_configuration)
 	OSSL_LIB_CTX_free(ctx);
 }
 
-/* A DRBG of the program's own is seeded from ours, again after a fork. */
-TEST(a_generator_of_openssl_may_have_ours_as_its_parent)
+/* A DRBG that the program creates is seeded by the provider, and again when it reseeds. */
+TEST(the_provider_may_seed_a_generator_of_openssl)
 {
 	EVP_RAND *rand = EVP_RAND_fetch(NULL, "HMAC-DRBG", NULL);
 	OSSL_PARAM params[] = {
@@ -245,7 +245,7 @@ static void draw_in_child(void)
 		draw_from_library(RAND_bytes, 32);
 }
 
-TEST(children_get_bytes_of_their_own)
+TEST(children_get_different_bytes)
 {
 	test_unseen_init();
 	for (int i = 0; i < 5; i++) {
@@ -265,20 +265,20 @@ static void *draw_in_thread(void *arg)
 	return arg;
 }
 
-TEST(threads_get_bytes_of_their_own)
+TEST(threads_get_different_bytes)
 {
 	test_unseen_init();
 	test_run_threads(8, draw_in_thread, NULL);
 	check(atomic_load(&bytes) == 8 * 1000 * 32);
 }
 
-/* With the module missing: as if there had never been one. */
-PART(openssl_draws_itself)
+/* The provider's module is missing: the configuration must have no effect. */
+PART(openssl_uses_its_default_generator)
 {
 	draw_from_default(NULL);
 }
 
-/* With a FIPS provider, and fips=yes for all that the program does, or for this context. */
+/* OpenSSL's FIPS provider, with fips=yes in the configuration or set by the program. */
 PART(fips_stays_openssl_s)
 {
 	unsigned char buf[16];
@@ -291,7 +291,7 @@ PART(fips_stays_openssl_s)
 	check(!atomic_load(&requests));
 }
 
-PART(fips_can_be_asked_for_later)
+PART(fips_can_be_enabled_later)
 {
 	check(EVP_default_properties_enable_fips(NULL, 1) == 1);
 	test_fips_stays_openssl_s.fn();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Under seccomp filters: once it has started, the library makes no system call that who
- * calls getrandom() does not make anyway; and one that is refused is no reason to fail,
- * unless it is that.
+ * Seccomp filters. After startup the library makes no other system call than getrandom(2), which
+ * its callers make anyway. If a filter refuses others, all requests still succeed; they fail
+ * only if it refuses getrandom(2).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,8 +31,8 @@
 static uint8_t out[TEST_MAX];
 static const size_t sizes[] = { 1, 16, 32, 100, 256, 257, 1024, 4096, 10000, TEST_MAX };
 
-/* No return from a signal handler, either. */
-static void only_getrandom(void)
+/* Not even rt_sigreturn(2). */
+static void allow_only_getrandom(void)
 {
 	static const int allowed[] = { SYS_getrandom, SYS_write, SYS_exit, SYS_exit_group, -1 };
 
@@ -46,20 +46,20 @@ static void refuse_getrandom(int error)
 	test_filter(refused, SECCOMP_RET_ERRNO | error, SECCOMP_RET_ALLOW);
 }
 
-static void ask_for_all_sizes(void)
+static void draw_all_sizes(void)
 {
 	for (int round = 0; round < 20; round++)
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
 			check(vgetrandom(out, sizes[i], 0) == (ssize_t)sizes[i]);
 }
 
-TEST(the_filter_kills)
+TEST(the_filter_kills_at_other_system_calls)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (!pid) {
-		only_getrandom();
+		allow_only_getrandom();
 		syscall(SYS_getpid);
 		_exit(0);
 	}
@@ -71,21 +71,21 @@ TEST(the_filter_kills)
 
 TEST(the_first_small_request_needs_only_getrandom)
 {
-	only_getrandom();
+	allow_only_getrandom();
 	check(vgetrandom(out, 16, 0) == 16);
-	ask_for_all_sizes();
+	draw_all_sizes();
 }
 
 TEST(the_first_large_request_needs_only_getrandom)
 {
-	only_getrandom();
+	allow_only_getrandom();
 	check(vgetrandom(out, TEST_MAX, 0) == TEST_MAX);
-	ask_for_all_sizes();
+	draw_all_sizes();
 }
 
 TEST_ENTERS(requests_with_flags_need_only_getrandom)
 {
-	only_getrandom();
+	allow_only_getrandom();
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
 		for (unsigned int flags = 0; flags < 6; flags++)
 			check(vgetrandom(out, sizes[i], flags) == (ssize_t)sizes[i]);
@@ -95,7 +95,7 @@ TEST_ENTERS(errors_need_only_getrandom)
 {
 	void *volatile null = NULL;
 
-	only_getrandom();
+	allow_only_getrandom();
 	check(vgetrandom(null, 16, 0) == -1 && errno == EFAULT);
 	check(vgetrandom(null, TEST_MAX, 0) == -1 && errno == EFAULT);
 	check(vgetrandom(out, 16, 64) == -1 && errno == EINVAL);
@@ -105,21 +105,21 @@ TEST_ENTERS(errors_need_only_getrandom)
 
 TEST(getrandom_needs_only_getrandom)
 {
-	only_getrandom();
+	allow_only_getrandom();
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
 		check(getrandom(out, sizes[i], 0) == (ssize_t)sizes[i]);
 }
 
 TEST(getentropy_needs_only_getrandom)
 {
-	only_getrandom();
+	allow_only_getrandom();
 	for (size_t len = 0; len <= 256; len++)
 		check(!getentropy(out, len));
 }
 
 TEST(arc4random_needs_only_getrandom)
 {
-	only_getrandom();
+	allow_only_getrandom();
 	arc4random();
 	arc4random_uniform(1000);
 	arc4random_buf(out, sizeof(out));
@@ -131,7 +131,7 @@ TEST(info_and_states_need_only_getrandom)
 	struct vgetrandom_info info;
 	void *state;
 
-	only_getrandom();
+	allow_only_getrandom();
 	info = test_info();
 	for (int i = 0; i < 100; i++) {
 		state = vgetrandom_alloc();
@@ -143,24 +143,24 @@ TEST(info_and_states_need_only_getrandom)
 	}
 }
 
-/* Threads that are there, but have not asked before. */
+/* Threads that exist when the filter is installed, and make their first requests after it. */
 static pthread_barrier_t barrier;
-static atomic_int there, asked;
-static atomic_bool filtered;
+static atomic_int ready, done;
+static atomic_bool is_filtered;
 
-static void *ask_when_filtered(void *arg)
+static void *draw_when_filtered(void *arg)
 {
 	uint8_t mine[1024];
 
-	/* From now on without a system call: a barrier makes some. */
-	atomic_fetch_add(&there, 1);
-	while (!atomic_load(&filtered))
+	/* No other system calls from here on, so no barrier. */
+	atomic_fetch_add(&ready, 1);
+	while (!atomic_load(&is_filtered))
 		__builtin_ia32_pause();
 	for (int i = 0; i < 5; i++) {
 		check(vgetrandom(mine, 16, 0) == 16);
 		check(vgetrandom(mine, sizeof(mine), 0) == sizeof(mine));
 	}
-	atomic_fetch_add(&asked, 1);
+	atomic_fetch_add(&done, 1);
 	for (;;)
 		__builtin_ia32_pause();
 	return arg;
@@ -171,35 +171,35 @@ TEST(the_first_requests_of_other_threads_need_only_getrandom)
 	enum { OTHERS = 8 };
 
 	for (int i = 0; i < OTHERS; i++)
-		test_thread(ask_when_filtered, NULL);
-	while (atomic_load(&there) < OTHERS)
+		test_thread(draw_when_filtered, NULL);
+	while (atomic_load(&ready) < OTHERS)
 		sched_yield();
-	only_getrandom();
-	atomic_store(&filtered, true);
-	while (atomic_load(&asked) < OTHERS)
+	allow_only_getrandom();
+	atomic_store(&is_filtered, true);
+	while (atomic_load(&done) < OTHERS)
 		__builtin_ia32_pause();
 	_exit(0);
 }
 
-static void child_asks(void)
+static void draw_filtered(void)
 {
-	only_getrandom();
-	ask_for_all_sizes();
+	allow_only_getrandom();
+	draw_all_sizes();
 	arc4random_buf(out, sizeof(out));
 	_exit(0);
 }
 
 TEST(a_child_needs_only_getrandom)
 {
-	ask_for_all_sizes();
-	test_in_child(child_asks);
+	draw_all_sizes();
+	test_in_child(draw_filtered);
 }
 
 /*
- * With a key, a request does not enter the kernel at all; that is what it is all about.
- * The kernel may want a new key at any time, so the better of several processes counts.
+ * With a key, a request makes no system call at all, which is the purpose of the library. A
+ * reseed may require a new key at any time, so one of several processes must succeed.
  */
-static bool without_system_calls(size_t len)
+static bool needs_no_system_call(size_t len)
 {
 	static const int allowed[] = { SYS_exit_group, -1 };
 	int status;
@@ -223,21 +223,21 @@ static bool without_system_calls(size_t len)
 	return false;
 }
 
-TEST(small_requests_go_where_info_says)
+TEST(small_requests_are_served_as_info_says)
 {
-	check(without_system_calls(16) == (test_info().small != VGETRANDOM_SYSCALL));
+	check(needs_no_system_call(16) == (test_info().small != VGETRANDOM_SYSCALL));
 }
 
-TEST(large_requests_go_where_info_says)
+TEST(large_requests_are_served_as_info_says)
 {
-	/* An expanded key comes from the vDSO function, if there is one. */
-	check(without_system_calls(16384) == (test_info().small != VGETRANDOM_SYSCALL));
+	/* A key for expansion comes from the vDSO function if small requests use it. */
+	check(needs_no_system_call(16384) == (test_info().small != VGETRANDOM_SYSCALL));
 }
 
 /*
- * getrandom() itself is refused.
+ * Filters that refuse getrandom(2) itself.
  */
-static void is_refused(int error)
+static void requests_fail_with(int error)
 {
 	struct vgetrandom_info info = test_info();
 	void *state = vgetrandom_alloc();
@@ -252,7 +252,7 @@ static void is_refused(int error)
 		errno = 0;
 		if (sizes[i] <= 256)
 			check(getentropy(out, sizes[i]) == -1 && errno == error);
-		/* Nothing that looks like an answer. */
+		/* The buffer must not look filled. */
 		for (size_t n = 0; n < sizes[i]; n++)
 			check(!out[n], "byte %zu of %zu is not 0", n, sizes[i]);
 	}
@@ -260,58 +260,58 @@ static void is_refused(int error)
 		check(info.vdso(out, 16, 0, state, info.state_size) == -error);
 }
 
-TEST_ENTERS(without_getrandom_a_request_fails_with_EPERM)
+TEST_ENTERS(requests_fail_with_EPERM_if_getrandom_does)
 {
-	is_refused(EPERM);
+	requests_fail_with(EPERM);
 }
 
-TEST_ENTERS(without_getrandom_a_request_fails_with_ENOSYS)
+TEST_ENTERS(requests_fail_with_ENOSYS_if_getrandom_does)
 {
-	is_refused(ENOSYS);
+	requests_fail_with(ENOSYS);
 }
 
-static void ask_arc4random(void)
+static void call_arc4random(void)
 {
 	refuse_getrandom(EPERM);
 	arc4random();
 }
 
-static void ask_arc4random_buf(void)
+static void call_arc4random_buf(void)
 {
 	refuse_getrandom(ENOSYS);
 	arc4random_buf(out, 16);
 }
 
-static void ask_arc4random_buf_for_much(void)
+static void call_arc4random_buf_large(void)
 {
 	refuse_getrandom(EPERM);
 	arc4random_buf(out, TEST_MAX);
 }
 
-static void ask_arc4random_uniform(void)
+static void call_arc4random_uniform(void)
 {
 	refuse_getrandom(EPERM);
 	arc4random_uniform(10);
 }
 
-TEST_ENTERS(without_getrandom_arc4random_ends_the_process_with_a_message)
+TEST_ENTERS(arc4random_aborts_with_a_message_if_getrandom_fails)
 {
-	test_aborts(ask_arc4random, "arc4random");
-	test_aborts(ask_arc4random_buf, "arc4random");
-	test_aborts(ask_arc4random_buf_for_much, "arc4random");
-	test_aborts(ask_arc4random_uniform, "arc4random");
+	test_aborts(call_arc4random, "arc4random");
+	test_aborts(call_arc4random_buf, "arc4random");
+	test_aborts(call_arc4random_buf_large, "arc4random");
+	test_aborts(call_arc4random_uniform, "arc4random");
 }
 
-/* The kernel never answers 0; a filter may, in its place. */
-static void ask_arc4random_of_nobody(void)
+/* The kernel never returns 0 for such requests, but a filter can. */
+static void call_arc4random_without_bytes(void)
 {
 	refuse_getrandom(0);
 	arc4random();
 }
 
-TEST_ENTERS(no_bytes_for_ever_are_an_error_and_not_a_hang)
+TEST_ENTERS(getrandom_that_always_returns_0_is_an_error_and_not_a_hang)
 {
-	test_aborts(ask_arc4random_of_nobody, "arc4random");
+	test_aborts(call_arc4random_without_bytes, "arc4random");
 	refuse_getrandom(0);
 	check(vgetrandom(out, 16, 0) == 0);
 	check(vgetrandom(out, TEST_MAX, 0) == 0);
@@ -322,7 +322,7 @@ TEST_ENTERS(no_bytes_for_ever_are_an_error_and_not_a_hang)
 }
 
 /*
- * mmap() is refused: how often it is tried is counted by the handler that refuses it.
+ * Filters that refuse mmap(2), with a handler that counts the attempts.
  */
 static atomic_int tried, refuse_with;
 
@@ -336,7 +336,7 @@ static void refuse_mmap(int sig, siginfo_t *info, void *context)
 	regs[REG_RAX] = -atomic_load(&refuse_with);
 }
 
-static void *ask_in_turn(void *arg)
+static void *draw_between_barriers(void *arg)
 {
 	uint8_t mine[1024];
 
@@ -349,7 +349,8 @@ static void *ask_in_turn(void *arg)
 	return arg;
 }
 
-static void no_more_memory(int error, int most)
+/* 1000 threads make their first requests; at most @max attempts of mmap() fail with @error. */
+static void refuse_memory(int error, int max)
 {
 	struct sigaction sa = { .sa_sigaction = refuse_mmap, .sa_flags = SA_SIGINFO };
 	static const int refused[] = { SYS_mmap, -1 };
@@ -359,40 +360,40 @@ static void no_more_memory(int error, int most)
 	atomic_store(&refuse_with, error);
 	check(!sigaction(SIGSYS, &sa, NULL));
 	pthread_barrier_init(&barrier, NULL, THREADS + 1);
-	test_threads(thread, THREADS, ask_in_turn, NULL);
+	test_threads(thread, THREADS, draw_between_barriers, NULL);
 	test_filter(refused, SECCOMP_RET_TRAP, SECCOMP_RET_ALLOW);
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
-	check(atomic_load(&tried) <= most, "mmap() was tried %d times", atomic_load(&tried));
+	check(atomic_load(&tried) <= max, "mmap() was tried %d times", atomic_load(&tried));
 	if (states && test_info().droppable)
-		check(atomic_load(&tried), "there were never 1000 threads, then");
+		check(atomic_load(&tried), "1000 threads never needed more memory");
 	check(test_info().states == states);
 	test_join_all(thread, THREADS);
-	ask_for_all_sizes();
+	draw_all_sizes();
 }
 
-TEST_ENTERS(mmap_that_is_forbidden_is_seldom_tried)
+TEST_ENTERS(mmap_that_fails_with_EPERM_is_rarely_retried)
 {
 #ifdef __GLIBC__
-	no_more_memory(EPERM, 4);
+	refuse_memory(EPERM, 4);
 #else
-	/* musl takes this for a mistake of the kernel, and makes it ENOMEM. */
-	no_more_memory(EPERM, 60);
+	/* musl turns this error of mmap() into ENOMEM. */
+	refuse_memory(EPERM, 60);
 #endif
 }
 
-TEST_ENTERS(mmap_that_is_not_there_is_tried_once_for_each_kind_of_memory)
+TEST_ENTERS(mmap_that_fails_with_ENOSYS_is_tried_once_per_kind_of_memory)
 {
-	no_more_memory(ENOSYS, 4);
+	refuse_memory(ENOSYS, 4);
 }
 
-TEST_ENTERS(mmap_that_finds_no_memory_is_tried_ever_more_seldom)
+TEST_ENTERS(mmap_that_fails_with_ENOMEM_is_retried_less_and_less_often)
 {
-	no_more_memory(ENOMEM, 60);
+	refuse_memory(ENOMEM, 60);
 }
 
-/* A filter that is there before the library starts. */
-static void forbid_mapping(void)
+/* Filters that are installed before the library starts. */
+static void refuse_memory_calls(void)
 {
 	static const int refused[] = { SYS_mlock, SYS_mlock2, SYS_madvise, SYS_getrlimit,
 				       SYS_prlimit64, -1 };
@@ -400,29 +401,29 @@ static void forbid_mapping(void)
 	test_filter(refused, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 }
 
-static void forbid_locking(void)
+static void refuse_locking(void)
 {
 	static const int refused[] = { SYS_mlock2, -1 };
 
 	test_filter(refused, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 }
 
-PART(ask_after_start)
+PART(draw_after_start)
 {
 	struct vgetrandom_info info = test_info();
 
 	check(!info.states == (info.small == VGETRANDOM_SYSCALL));
-	ask_for_all_sizes();
-	only_getrandom();
-	ask_for_all_sizes();
+	draw_all_sizes();
+	allow_only_getrandom();
+	draw_all_sizes();
 }
 
-TEST_ENTERS(it_starts_where_it_may_not_even_ask_for_memory)
+TEST_ENTERS(the_library_starts_where_mlock_madvise_and_getrlimit_are_refused)
 {
-	test_passes(test_start("ask_after_start", forbid_mapping));
+	test_passes(test_start("draw_after_start", refuse_memory_calls));
 }
 
-TEST_ENTERS(it_starts_where_it_may_not_lock_memory)
+TEST_ENTERS(the_library_starts_where_mlock2_is_refused)
 {
-	test_passes(test_start("ask_after_start", forbid_locking));
+	test_passes(test_start("draw_after_start", refuse_locking));
 }

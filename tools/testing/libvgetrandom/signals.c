@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Signal handlers may ask at any time, also in the middle of a request, at the start and
- * at the end of a thread.
+ * Signal handlers may make requests at any time: during a request, and while a thread starts
+ * or ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,8 +18,8 @@
 
 #include "test.h"
 
-/* So many interruptions show nothing. */
-#define FEW	20
+/* A test needs more interruptions than this to show anything. */
+#define ENOUGH	20
 
 static atomic_bool stop;
 static atomic_int handled;
@@ -27,10 +27,10 @@ static size_t handler_len;
 
 static void check_handled(void)
 {
-	check(atomic_load(&handled) > FEW, "only %d handlers have run", atomic_load(&handled));
+	check(atomic_load(&handled) > ENOUGH, "only %d handlers ran", atomic_load(&handled));
 }
 
-static void ask_in_handler(int sig)
+static void draw_in_handler(int sig)
 {
 	int saved = errno;
 
@@ -43,7 +43,7 @@ static void ask_in_handler(int sig)
 
 static pthread_t target;
 
-static void *bombard(void *arg)
+static void *send_signals(void *arg)
 {
 	struct timespec pause = { 0, 100000 };
 
@@ -56,11 +56,11 @@ static void *bombard(void *arg)
 
 static void requests_in_requests(size_t outer, size_t inner)
 {
-	/* Handlers of these, and of SIGALRM, may be interrupted by each other. */
-	struct sigaction sa = { .sa_handler = ask_in_handler, .sa_flags = SA_RESTART };
+	/* The handlers of SIGUSR1, SIGUSR2 and SIGALRM may interrupt each other. */
+	struct sigaction sa = { .sa_handler = draw_in_handler, .sa_flags = SA_RESTART };
 	double until = test_seconds(0.4);
 	sigset_t set;
-	pthread_t bomber;
+	pthread_t sender;
 
 	test_unseen_init();
 	handler_len = inner;
@@ -68,42 +68,41 @@ static void requests_in_requests(size_t outer, size_t inner)
 	target = pthread_self();
 	sigfillset(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	bomber = test_thread(bombard, NULL);
+	sender = test_thread(send_signals, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	test_storm(150, ask_in_handler);
+	test_periodic_alarm(150, draw_in_handler);
 	do {
 		for (int i = 0; i < 20; i++)
 			test_draw(outer);
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+	} while (test_continues(until, atomic_load(&handled), ENOUGH));
+	test_periodic_alarm(0, SIG_DFL);
 	atomic_store(&stop, true);
-	test_join(bomber);
+	test_join(sender);
 	check_handled();
 }
 
-TEST_ENTERS(small_requests_in_small_requests)
+TEST_ENTERS(handlers_may_make_small_requests_during_small_ones)
 {
 	requests_in_requests(32, 16);
 }
 
-TEST_ENTERS(small_requests_in_large_requests)
+TEST_ENTERS(handlers_may_make_small_requests_during_large_ones)
 {
 	requests_in_requests(16384, 16);
 }
 
-TEST_ENTERS(large_requests_in_small_requests)
+TEST_ENTERS(handlers_may_make_large_requests_during_small_ones)
 {
 	requests_in_requests(32, 4096);
 }
 
-TEST_ENTERS(large_requests_in_large_requests)
+TEST_ENTERS(handlers_may_make_large_requests_during_large_ones)
 {
 	requests_in_requests(16384, 8192);
 }
 
 /*
- * Threads that start and end under fire: of signals for the process, that they alone do
- * not block.
+ * Signals for the process while threads start and end: only those threads do not block them.
  */
 static void *start_and_end(void *arg)
 {
@@ -117,18 +116,18 @@ static void *start_and_end(void *arg)
 
 static pthread_key_t key;
 
-static void ask_at_the_end(void *arg)
+static void draw_in_destructor(void *arg)
 {
 	test_draw((uintptr_t)arg);
 }
 
-static void *start_and_ask_at_the_end(void *arg)
+static void *start_and_end_with_destructor(void *arg)
 {
 	pthread_setspecific(key, arg);
 	return start_and_end(arg);
 }
 
-static void threads_under_fire(void *(*fn)(void *arg), size_t len)
+static void signal_starting_threads(void *(*fn)(void *arg), size_t len)
 {
 	size_t states = test_info().states;
 	double until = test_seconds(1);
@@ -137,36 +136,36 @@ static void threads_under_fire(void *(*fn)(void *arg), size_t len)
 
 	test_unseen_init();
 	handler_len = len;
-	pthread_key_create(&key, ask_at_the_end);
+	pthread_key_create(&key, draw_in_destructor);
 	sigfillset(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	test_storm(60, ask_in_handler);
-	while (test_goes_on(until, atomic_load(&handled), FEW)) {
+	test_periodic_alarm(60, draw_in_handler);
+	while (test_continues(until, atomic_load(&handled), ENOUGH)) {
 		test_run_threads(4, fn, (void *)len);
 		threads += 4;
 	}
-	test_storm(0, SIG_DFL);
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
-	check(test_info().states == states, "%d threads, and %zu states have become %zu",
+	check(test_info().states == states, "after %d threads %zu states became %zu",
 	      threads, states, test_info().states);
 }
 
-TEST_ENTERS(handlers_ask_for_little_while_threads_start_and_end)
+TEST_ENTERS(handlers_may_make_small_requests_while_threads_start_and_end)
 {
-	threads_under_fire(start_and_end, 16);
+	signal_starting_threads(start_and_end, 16);
 }
 
-TEST_ENTERS(handlers_ask_for_much_while_threads_start_and_end)
+TEST_ENTERS(handlers_may_make_large_requests_while_threads_start_and_end)
 {
-	threads_under_fire(start_and_end, 4096);
+	signal_starting_threads(start_and_end, 4096);
 }
 
-TEST_ENTERS(handlers_and_destructors_ask_while_threads_end)
+TEST_ENTERS(handlers_and_destructors_may_make_requests_while_threads_end)
 {
-	threads_under_fire(start_and_ask_at_the_end, 512);
+	signal_starting_threads(start_and_end_with_destructor, 512);
 }
 
-/* What a call needs must not be locked for good if it never returns. */
+/* A request that never returns must not keep anything locked that later requests need. */
 static sigjmp_buf out;
 static volatile bool may_jump;
 
@@ -184,8 +183,8 @@ static void leave_calls(size_t len)
 	volatile int left = 0;
 
 	test_unseen_init();
-	test_storm(200, jump_out);
-	while (test_goes_on(until, left, FEW)) {
+	test_periodic_alarm(200, jump_out);
+	while (test_continues(until, left, ENOUGH)) {
 		static uint8_t buffer[TEST_MAX];
 
 		if (sigsetjmp(out, 1)) {
@@ -200,16 +199,16 @@ static void leave_calls(size_t len)
 			check(vgetrandom(buffer, len, 0) > 0 || (len > 256 && errno == EINTR));
 		may_jump = false;
 	}
-	test_storm(0, SIG_DFL);
-	check(left > FEW, "left only %d calls", left);
+	test_periodic_alarm(0, SIG_DFL);
+	check(left > ENOUGH, "left only %d calls", left);
 }
 
-TEST_ENTERS(a_handler_may_jump_out_of_a_small_call)
+TEST_ENTERS(a_handler_may_jump_out_of_a_small_request)
 {
 	leave_calls(128);
 }
 
-TEST_ENTERS(a_handler_may_jump_out_of_a_large_call)
+TEST_ENTERS(a_handler_may_jump_out_of_a_large_request)
 {
 	leave_calls(TEST_MAX);
 }
@@ -223,8 +222,8 @@ static void do_nothing(int sig)
 	atomic_fetch_add(&handled, 1);
 }
 
-/* No 64 bytes are all zeros unless nobody has written them. */
-static bool is_full(const uint8_t *p, size_t len)
+/* Random bytes do not contain 64 zeros. */
+static bool is_filled(const uint8_t *p, size_t len)
 {
 	static const uint8_t zeros[64];
 
@@ -236,40 +235,40 @@ static bool is_full(const uint8_t *p, size_t len)
 
 static uint8_t large[1 << 20];
 
-TEST_ENTERS(signals_do_not_cut_256_bytes_short)
+TEST_ENTERS(signals_do_not_shorten_requests_up_to_256_bytes)
 {
 	double until = test_seconds(0.5);
 
-	test_storm(50, do_nothing);
+	test_periodic_alarm(50, do_nothing);
 	do {
 		for (size_t len = 1; len <= 256; len++) {
 			check(vgetrandom(large, len, 0) == (ssize_t)len);
 			check(!getentropy(large, len));
 		}
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+	} while (test_continues(until, atomic_load(&handled), ENOUGH));
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 }
 
-TEST_ENTERS(arc4random_buf_is_never_cut_short)
+TEST_ENTERS(signals_do_not_shorten_arc4random_buf)
 {
 	double until = test_seconds(0.7);
 
-	test_storm(100, do_nothing);
+	test_periodic_alarm(100, do_nothing);
 	do {
 		memset(large, 0, sizeof(large));
 		arc4random_buf(large, sizeof(large));
-		check(is_full(large, sizeof(large)));
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+		check(is_filled(large, sizeof(large)));
+	} while (test_continues(until, atomic_load(&handled), ENOUGH));
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 }
 
-TEST_ENTERS(what_a_cut_request_says_it_gave_it_gave)
+TEST_ENTERS(an_interrupted_request_has_written_all_bytes_that_it_counts)
 {
 	double until = test_seconds(0.7);
 
-	test_storm(100, do_nothing);
+	test_periodic_alarm(100, do_nothing);
 	do {
 		ssize_t got;
 
@@ -277,19 +276,19 @@ TEST_ENTERS(what_a_cut_request_says_it_gave_it_gave)
 		errno = 0;
 		got = vgetrandom(large, sizeof(large), 0);
 		check((got > 0 && got <= (ssize_t)sizeof(large)) || (got == -1 && errno == EINTR));
-		check(got < 0 || is_full(large, got / 64 * 64));
-	} while (test_goes_on(until, atomic_load(&handled), FEW));
-	test_storm(0, SIG_DFL);
+		check(got < 0 || is_filled(large, got / 64 * 64));
+	} while (test_continues(until, atomic_load(&handled), ENOUGH));
+	test_periodic_alarm(0, SIG_DFL);
 	check_handled();
 }
 
-static atomic_bool got_through;
+static atomic_bool completed;
 
-static void *ask_when_cancelled(void *arg)
+static void *call_all_when_cancelled(void *arg)
 {
 	static const size_t sizes[] = { 1, 16, 256, 4096, 65536 };
 
-	/* From now on this thread does not get past such a point. */
+	/* From now on a cancellation point ends this thread. */
 	check(!pthread_cancel(pthread_self()));
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		check(vgetrandom(large, sizes[i], 0) == (ssize_t)sizes[i]);
@@ -302,14 +301,14 @@ static void *ask_when_cancelled(void *arg)
 	arc4random_uniform(10);
 	vgetrandom_free(vgetrandom_alloc());
 	check(test_info().version);
-	atomic_store(&got_through, true);
+	atomic_store(&completed, true);
 	pthread_testcancel();
-	check(false, "it has not been cancelled at all");
+	check(false, "the thread was not cancelled at all");
 	return arg;
 }
 
-TEST_ENTERS(a_call_is_no_cancellation_point)
+TEST_ENTERS(no_function_is_a_cancellation_point)
 {
-	test_join(test_thread(ask_when_cancelled, NULL));
-	check(atomic_load(&got_through));
+	test_join(test_thread(call_all_when_cancelled, NULL));
+	check(atomic_load(&completed), "a function was a cancellation point");
 }

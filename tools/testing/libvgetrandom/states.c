@@ -287,7 +287,7 @@ TEST(no_two_ever_have_the_same_state)
 	pthread_t thread[4];
 
 	need_states();
-	test_storm(200, in_handler);
+	test_periodic_alarm(200, in_handler);
 	test_threads(thread, 4, take_and_give_on, NULL);
 	for (double until = test_seconds(0.7); test_now() < until;)
 		usleep(1000);

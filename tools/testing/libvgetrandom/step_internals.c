@@ -58,9 +58,9 @@ static void forget_pieces(void)
 static unsigned int pieces_out(struct pool *pool)
 {
 	unsigned int fresh = atomic_load(&pool->fresh), n = 0;
-	uint32_t number = (uint32_t)atomic_load(&pool->returned);
+	uint32_t number = (uint32_t)atomic_load(&pool->free_top);
 
-	for (; number; number = atomic_load(&pool->next[number - 1])) {
+	for (; number; number = atomic_load(&pool->slots[number - 1].below)) {
 		n++;
 		check(n <= fresh, "a piece is free twice");
 	}
@@ -75,8 +75,8 @@ static void ask(void)
 static void ask_and_tell(const char *who)
 {
 	ask();
-	is_mine_alone(thread.state, who);
-	is_mine_alone(thread.expansion, who);
+	is_mine_alone(thread.state.idle, who);
+	is_mine_alone(thread.expansion.idle, who);
 }
 
 static void *ask_and_end(void *arg)

@@ -175,7 +175,7 @@ static pid_t (*make)(void);
 
 static void fork_and_ask(void)
 {
-	bool over = test_is_over(out, out_len);
+	bool over = test_request_is_complete(out, out_len);
 	pid_t pid;
 
 	pid = make();

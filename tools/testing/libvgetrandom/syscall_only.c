@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Without a vDSO, or with one whose function is not usable, and without a page of the module
- * that is: all requests are answered, by the kernel itself.
+ * No usable vDSO function, and no usable page of the module: all requests succeed as system
+ * calls.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "test.h"
 
-TEST(info_says_that_there_is_no_function_and_why)
+TEST(info_reports_no_vDSO_function_and_the_reason)
 {
 	struct vgetrandom_info info = test_info();
 	const char *why = getenv("TEST_WHY");
@@ -25,7 +25,7 @@ TEST(info_says_that_there_is_no_function_and_why)
 	check(!test_page_mappings());
 }
 
-TEST(there_are_no_states)
+TEST(alloc_fails_with_ENOSYS)
 {
 	for (int i = 0; i < 1000; i++) {
 		errno = 0;
@@ -53,7 +53,7 @@ static void draw_in_child(void)
 	draw_all(NULL);
 }
 
-TEST(children_get_bytes_of_their_own)
+TEST(children_get_different_bytes)
 {
 	test_unseen_init();
 	for (int i = 0; i < 10; i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * syscall() with other numbers than that of getrandom(2): the kernel gets all arguments, and
- * results and errno are as with libc's syscall(), which is tested beside it. What
- * syscall(SYS_getrandom, ...) returns, contract compares.
+ * syscall() with other numbers than SYS_getrandom: the kernel gets all arguments, and result and
+ * errno are those of libc's syscall(), which runs through the same tests. contract.c compares
+ * the results of syscall(SYS_getrandom, ...).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -58,7 +58,7 @@ static void with_each(void (*test)(syscall_fn fn, const char *whose))
 #define WORD		"vget"
 #define WORD_AT		(HIGH + 4096)
 
-static int file(void)
+static int create_file(void)
 {
 	int fd = (int)raw_syscall(SYS_memfd_create, "syscalls", 0);
 
@@ -66,19 +66,19 @@ static int file(void)
 	return fd;
 }
 
-/* As the kernel returns it: -errno on error. ANY: whatever the kernel returns now. */
+/* @want is what the kernel returns: -errno on error, or ANY value. */
 struct call {
 	long want, number, args[6];
 };
 
-static void same(syscall_fn fn, const char *whose, const struct call *call)
+static void same_as_kernel(syscall_fn fn, const char *whose, const struct call *call)
 {
 	const long *a = call->args, number = call->number;
 	long kernel, got;
 	bool failed;
 
 	kernel = arch_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-	/* It may be built without some. */
+	/* The kernel may be built without some calls. */
 	check(call->want == ANY || kernel == call->want || kernel == -ENOSYS,
 	      "system call %ld: the kernel returns %ld", number, kernel);
 	failed = kernel < 0 && kernel >= -4095;
@@ -92,7 +92,7 @@ static void other_numbers(syscall_fn fn, const char *whose)
 {
 	static char buf[64];
 	const struct iovec iov = { buf, sizeof(buf) };
-	const long pid = getpid(), fd = file();
+	const long pid = getpid(), fd = create_file();
 	static int word = 42, other;
 	const struct call calls[] = {
 		{ pid, SYS_getpid, { 0 } },
@@ -126,27 +126,27 @@ static void other_numbers(syscall_fn fn, const char *whose)
 		{ -ENOSYS, -SYS_getrandom, { 0 } },
 		{ ANY, LONG_MIN, { 0 } },
 		{ ANY, HIGH | SYS_getpid, { 0 } },
-		/* Flags that are wrong: what the kernel makes of the number does not change. */
+		/* Invalid flags, so that it fails if the kernel ignores the upper half. */
 		{ ANY, HIGH | SYS_getrandom, { (long)buf, sizeof(buf), INT_MAX } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		same(fn, whose, &calls[i]);
+		same_as_kernel(fn, whose, &calls[i]);
 	check(!memcmp(buf, WORD, sizeof(WORD)));
 	close((int)fd);
 }
 
-TEST(other_numbers_give_what_the_kernel_gives)
+TEST(other_system_calls_return_what_the_kernel_returns)
 {
 	with_each(other_numbers);
 }
 
 static void six_arguments(syscall_fn fn, const char *whose)
 {
-	/* A place that is free, and an address with more than 32 bits. */
+	/* A free address with more than 32 bits. */
 	void *place = mmap(NULL, PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct test_mapping mapping;
-	int fd = file();
+	int fd = create_file();
 	long got;
 
 	check(place != MAP_FAILED && (long)place > HIGH && !munmap(place, PAGE_BYTES));
@@ -161,17 +161,17 @@ static void six_arguments(syscall_fn fn, const char *whose)
 	close(fd);
 }
 
-TEST(each_of_six_arguments_reaches_the_kernel)
+TEST(all_six_arguments_reach_the_kernel)
 {
 	with_each(six_arguments);
 }
 
-static volatile int been_here;
+static volatile int child_ran;
 
-/* In emulators it may be fork(). */
+/* Emulators of other architectures may run vfork() as fork(). */
 #ifdef __x86_64__
-/* The child uses this function's frame, and may call nothing. */
-static void borrowed_stack(syscall_fn fn, const char *whose)
+/* The child uses this function's stack frame, so it may not call functions that return. */
+static void vfork_with(syscall_fn fn, const char *whose)
 {
 	static const long numbers[] = { SYS_vfork, SYS_clone };
 
@@ -179,33 +179,33 @@ static void borrowed_stack(syscall_fn fn, const char *whose)
 		long pid;
 		int status;
 
-		been_here = 0;
+		child_ran = 0;
 		errno = UNTOUCHED;
 		pid = fn(numbers[i], CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
 		if (!pid) {
-			been_here = 1;
+			child_ran = 1;
 			raw_syscall(SYS_exit_group, 7);
 		}
-		/* Only if the parent has waited. */
-		check(been_here && errno == UNTOUCHED, "%s, number %ld", whose, numbers[i]);
+		/* The parent must not return before the child has ended. */
+		check(child_ran && errno == UNTOUCHED, "%s, number %ld", whose, numbers[i]);
 		status = test_wait(pid);
 		check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 	}
 }
 
-TEST(a_child_of_vfork_returns_from_it_and_so_does_its_parent)
+TEST(vfork_returns_in_the_child_and_in_the_parent)
 {
-	with_each(borrowed_stack);
+	with_each(vfork_with);
 }
 
 static void child_of_clone(void)
 {
-	been_here = 1;
+	child_ran = 1;
 	raw_syscall(SYS_exit_group, 7);
 }
 
-/* On which the child finds where it returns to. */
-static void new_stack(syscall_fn fn, const char *whose)
+/* The child returns to the address that it finds on the new stack. */
+static void clone_with_stack(syscall_fn fn, const char *whose)
 {
 	static struct {
 		char		room[PAGE_BYTES];
@@ -214,26 +214,26 @@ static void new_stack(syscall_fn fn, const char *whose)
 	int status;
 	long pid;
 
-	been_here = 0;
+	child_ran = 0;
 	stack.return_to = child_of_clone;
 	pid = fn(SYS_clone, CLONE_VM | SIGCHLD, &stack.return_to, 0, 0, 0);
 	check(pid > 0);
 	status = test_wait(pid);
-	check(been_here && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
+	check(child_ran && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 }
 
-TEST(a_child_of_clone_returns_on_a_stack_of_its_own)
+TEST(clone_returns_on_the_child_s_new_stack)
 {
 #ifdef __GLIBC__
-	with_each(new_stack);
+	with_each(clone_with_stack);
 #else
-	/* musl's has a frame. */
-	new_stack(syscall, "this program's");
+	/* Not with musl's syscall(), which has a stack frame. */
+	clone_with_stack(syscall, "this program's");
 #endif
 }
 #endif
 
-static void two_returns(syscall_fn fn, const char *whose)
+static void fork_with(syscall_fn fn, const char *whose)
 {
 	long pid;
 	int status;
@@ -246,7 +246,7 @@ static void two_returns(syscall_fn fn, const char *whose)
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
 }
 
-TEST(a_child_of_fork_returns_from_it_and_so_does_its_parent)
+TEST(fork_returns_in_the_child_and_in_the_parent)
 {
-	with_each(two_returns);
+	with_each(fork_with);
 }

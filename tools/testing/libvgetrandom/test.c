@@ -24,7 +24,7 @@
 #define FAILED		1
 #define SKIPPED		4
 #define TIME_LIMIT	120	/* seconds, for a test */
-#define PATIENCE	60	/* seconds; of test_goes_on() */
+#define EXTRA_TIME	60	/* seconds; of test_continues() */
 #define STACK_BYTES	(64 << 10)
 #define MAX_WORDS	32	/* of TEST_LAUNCH */
 
@@ -44,7 +44,7 @@ void test_register(struct test *test)
 	*last = test;
 }
 
-/* With as little of libc as there may be: a handler, or a filter, may be around it. */
+/* Uses little of libc: a signal handler, or a process with a filter, may call it. */
 static void say(const char *format, va_list args)
 {
 	char text[1024];
@@ -75,7 +75,7 @@ void test_fail(const char *file, int line, const char *condition, const char *fo
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	sayf("# %s:%d: not true: %s%s%s (errno %d)", file, line, condition,
+	sayf("# %s:%d: check failed: %s%s%s (errno %d)", file, line, condition,
 	     text[1] ? ":" : "", text[1] ? text : "", saved);
 	_exit(FAILED);
 }
@@ -124,7 +124,7 @@ pid_t test_start(const char *name, void (*before)(void))
 		check(pid > 0, "fork");
 		return pid;
 	}
-	/* Nobody is to wait for what a test has left behind. */
+	/* A new process group, so that wait_for() can kill what a test leaves behind. */
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	copy = launch ? strdup(launch) : NULL;
@@ -195,7 +195,7 @@ void test_aborts(void (*fn)(void), const char *message)
 	close(fds[0]);
 	status = test_wait(pid);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %#x", status);
-	check(strstr(text, message), "'%s' says nothing of '%s'", text, message);
+	check(strstr(text, message), "'%s' does not contain '%s'", text, message);
 	check(len && strchr(text, '\n') == text + len - 1, "'%s' is not one line", text);
 }
 
@@ -249,7 +249,7 @@ pid_t test_clone(void)
 	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
-void test_storm(int usec, void (*handler)(int sig))
+void test_periodic_alarm(int usec, void (*handler)(int sig))
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
 	struct itimerval timer = { { 0, usec }, { 0, usec } };
@@ -267,20 +267,20 @@ double test_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-bool test_goes_on(double until, long times, long few)
+bool test_continues(double until, long events, long enough)
 {
 	double now = test_now();
 
-	return now < until || (times <= few && now < until + PATIENCE);
+	return now < until || (events <= enough && now < until + EXTRA_TIME);
 }
 
 /*
- * What has been seen: a hash table of 8 byte values, which only grows. By chance, one in
- * a million full tables has two equal ones.
+ * The 8-byte values seen so far: a hash table, without removal. Random values collide in one
+ * of a million full tables.
  */
 #define SEEN_SLOTS	(1UL << 22)
-#define SEEN_MOST	(SEEN_SLOTS / 4 * 3)
-#define SEEN_LONG	512	/* bytes; of longer outputs we look at pieces */
+#define SEEN_MAX	(SEEN_SLOTS / 4 * 3)
+#define SEEN_LONG	512	/* bytes; of longer outputs only samples are compared */
 
 static struct {
 	_Atomic(unsigned long)	count;
@@ -289,7 +289,7 @@ static struct {
 
 void test_unseen_init(void)
 {
-	/* Shared by all children, and not copied by those who fork. */
+	/* Shared with all children: fork() does not copy it. */
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	check(seen != MAP_FAILED);
@@ -304,7 +304,7 @@ static void unseen_words(const uint8_t *out, size_t len)
 		memcpy(&word, out + i, sizeof(word));
 		if (!word)
 			word = 1;
-		if (atomic_load_explicit(&seen->count, memory_order_relaxed) > SEEN_MOST)
+		if (atomic_load_explicit(&seen->count, memory_order_relaxed) > SEEN_MAX)
 			return;
 		for (slot = word % SEEN_SLOTS;; slot = (slot + 1) % SEEN_SLOTS) {
 			there = 0;
@@ -331,7 +331,7 @@ void test_unseen(const void *out, size_t len)
 }
 
 /*
- * Mappings. The text of smaps has a head line for each, and then one for each value.
+ * Mappings. In smaps each has a header line, and then a line for each value.
  */
 static char smaps_text[64 << 10];
 
@@ -366,7 +366,7 @@ void test_mappings(void (*fn)(const struct test_mapping *mapping, void *arg), vo
 				   sscanf(line, "Locked: %ld kB", &mapping.locked_kb) == 1) {
 				continue;
 			} else if (!strncmp(line, "VmFlags:", 8)) {
-				/* The last one. */
+				/* The last line of a mapping. */
 				snprintf(mapping.flags, sizeof(mapping.flags), "%s ", line + 8);
 				fn(&mapping, arg);
 			}
@@ -426,7 +426,7 @@ unsigned int test_count_mappings(void)
 	return count;
 }
 
-/* No other is shared and may not be written to. */
+/* Of single pages only the module's is shared and read-only. */
 static void count_page(const struct test_mapping *mapping, void *arg)
 {
 	*(unsigned int *)arg += mapping->shared && mapping->readable && !mapping->writable &&
@@ -444,7 +444,7 @@ unsigned int test_page_mappings(void)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		len = readlink(path, target, sizeof(target) - 1);
 		target[len < 0 ? 0 : len] = 0;
-		/* As with_vdso calls it, and the module. */
+		/* The names of with_vdso's page, and of the module's. */
 		check(!strstr(target, "memfd:page") && !strstr(target, "vgetrandom/page"),
 		      "%d is %s", fd, target);
 	}
@@ -494,7 +494,7 @@ void test_filter(const int *listed, uint32_t action, uint32_t otherwise)
 	install(&prog);
 }
 
-void test_only_keys(void)
+void test_allow_only_keys(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -516,7 +516,7 @@ void test_only_keys(void)
 }
 
 /*
- * Running them.
+ * Running the tests.
  */
 
 static int run_one(const char *name)
@@ -529,24 +529,24 @@ static int run_one(const char *name)
 		if (strcmp(test->name, name))
 			continue;
 		if (is_module && test->kind != A_PART)
-			test_hold_to_module(test, enters);
+			test_require_module(test, enters);
 		test->fn();
 		fflush(stdout);
 		return 0;
 	}
-	fprintf(stderr, "%s: there is no test '%s'\n", self, name);
+	fprintf(stderr, "%s: unknown test '%s'\n", self, name);
 	return FAILED;
 }
 
-/* SIGALRM ends the wait, not more. */
-static void time_is_up(int sig)
+/* SIGALRM only interrupts waitpid(). */
+static void do_nothing(int sig)
 {
 	(void)sig;
 }
 
 static int wait_for(pid_t pid)
 {
-	struct sigaction sa = { .sa_handler = time_is_up };
+	struct sigaction sa = { .sa_handler = do_nothing };
 	bool late = false;
 	int status;
 
@@ -558,8 +558,8 @@ static int wait_for(pid_t pid)
 	}
 	alarm(0);
 	if (late)
-		printf("# no end after %d s\n", TIME_LIMIT);
-	/* What it may have left behind. */
+		printf("# killed after %d s\n", TIME_LIMIT);
+	/* The processes that it may have left behind. */
 	kill(-pid, SIGKILL);
 	return status;
 }
@@ -587,7 +587,7 @@ static int run_all(void)
 		if (!passed) {
 			bad++;
 			if (WIFSIGNALED(status))
-				printf("# ended by signal %d\n", WTERMSIG(status));
+				printf("# killed by signal %d\n", WTERMSIG(status));
 		}
 		printf("%s %u %s%s%s # %s%.1f s\n", passed ? "ok" : "not ok", ++n,
 		       label ? label : "", label ? ": " : "", test->name,

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of libvgetrandom have in common.
+ * The harness of libvgetrandom's tests.
  *
- * A program is a list of tests, each named as the promise that it holds the library to.
- * Without an argument it runs them all, and prints TAP. Each runs in a process of its
- * own, and not in a child that was merely forked: what a library does at its start,
- * in its first call, and in a child of fork() is just what is to be tested. So
- * kselftest's harness, which forks, does not do.
+ * A program is a list of tests; a test's name is the promise that it checks. Without an
+ * argument the program runs all of them and prints TAP. It executes itself again for each
+ * test, because startup, the first call and fork() are what the tests are about. So
+ * kselftest's harness, which only forks, does not do.
  *
  *	PROGRAM		all its tests
- *	PROGRAM TEST	this one, in this process: status 0 if it passed, 4 if it does not
+ *	PROGRAM TEST	this test, in this process: status 0 if it passed, 4 if it does not
  *			apply here, else it failed
  *
- * TEST_LAUNCH is a command to start each of them with, such as "with_vdso --none".
- * With TEST_WAY=module each has to find the module's page in use; and a system call for
- * anything but a state's key ends it, unless it is a TEST_ENTERS. Then it does so for a child.
- * TEST_WAY=reseeds is the same without that: a request during which the kernel reseeds twice
- * is a system call.
- * TEST_SCALE divides the number of rounds of the long ones. TEST_LABEL comes before each
- * test's name.
+ * Environment:
+ *	TEST_LAUNCH	a command that starts each test, such as "with_vdso --none"
+ *	TEST_WAY	"module": each test fails unless the library uses the module's page. A
+ *			getrandom(2) that does not draw a key kills the test, or, for a
+ *			TEST_ENTERS, a child that makes small requests.
+ *			"reseeds": the same without the filter, because a request during which
+ *			the kernel reseeds twice is a system call
+ *	TEST_SCALE	divides the rounds of long tests
+ *	TEST_LABEL	printed before each test's name
  */
 #ifndef _TEST_H
 #define _TEST_H
@@ -67,15 +68,15 @@ void test_register(struct test *test);
 /* A test. */
 #define TEST(test_name)	__TEST(test_name, A_TEST)
 
-/* One some of whose requests are system calls, whichever way is in effect: see TEST_WAY. */
+/* A test with requests that are system calls whatever the library uses: see TEST_WAY. */
 #define TEST_ENTERS(test_name)	__TEST(test_name, A_TEST_THAT_ENTERS)
 
-/* Not a test, but a process that one starts, with test_start(). */
+/* Not a test, but code for a process that a test starts with test_start(). */
 #define PART(test_name)	__TEST(test_name, A_PART)
 
 /*
- * End the process: something is not as promised. Any thread and any handler may. The
- * space is for the compiler, which does not like empty formats.
+ * Unless @condition holds, report it and end the process. Any thread and any signal handler
+ * may call it. The space is there because gcc warns of empty formats.
  */
 #define check(condition, ...) do {					\
 	if (!(condition))						\
@@ -86,85 +87,87 @@ noreturn void test_fail(const char *file, int line, const char *condition,
 			const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* End the process: the test does not apply here, for this reason. */
+/* End the process, because the test does not apply here; the format says why. */
 noreturn void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* How many rounds of a long test are to be run: @rounds / TEST_SCALE, but some. */
+/* The number of rounds that a long test runs: @rounds / TEST_SCALE, but at least 2. */
 unsigned long test_rounds(unsigned long rounds);
 
-/* When a test that takes @seconds has to end, by test_now(): TEST_SCALE divides these too. */
+/* The time, as of test_now(), at which a test of @seconds / TEST_SCALE ends. */
 double test_seconds(double seconds);
 
 /*
- * Start the part (or test) @name of this program in a new process with the same vDSO.
- * @before, if given, is called in it before the program is.
+ * Execute the PART (or TEST) @name of this program in a new process, with the same vDSO.
+ * The process calls @before, if given, before it executes the program.
  */
 pid_t test_start(const char *name, void (*before)(void));
 
-/* Wait for process @pid; returns its status as of waitpid(). */
+/* Wait for process @pid; return its status as of waitpid(). */
 int test_wait(pid_t pid);
 
-/* Fails the test if the process did not end with status 0; skips it if it skipped. */
+/* Wait for process @pid. Fail the test if it failed, skip the test if it was skipped. */
 void test_passes(pid_t pid);
 
-/* Run @fn in a child of fork(). Its checks are ours. */
+/* Run @fn in a child of fork(). Fail the test if a check in it fails. */
 void test_in_child(void (*fn)(void));
 
 /*
- * Run @fn in a child of fork(), that is meant to die of SIGABRT after a message on
- * standard error, of one line and with @message in it.
+ * Run @fn in a child of fork(). Fail the test unless the child dies of SIGABRT and writes one
+ * line to standard error that contains @message.
  */
 void test_aborts(void (*fn)(void), const char *message);
 
-/* A thread that cannot be made is a failure. */
+/* Create or join a thread; fail the test if that fails. */
 #include <pthread.h>
 pthread_t test_thread(void *(*fn)(void *arg), void *arg);
 void test_join(pthread_t thread);
 
-/* The same of @count threads; and both, one after the other. */
+/* The same for @count threads; test_run_threads() creates and joins them. */
 void test_threads(pthread_t *thread, size_t count, void *(*fn)(void *arg), void *arg);
 void test_join_all(const pthread_t *thread, size_t count);
 void test_run_threads(size_t count, void *(*fn)(void *arg), void *arg);
 
-/* As fork(), of which libc does not hear. */
+/* fork() by the system call clone(2), which runs no handlers of pthread_atfork(). */
 pid_t test_clone(void);
 
-/* SIGALRM for @handler, each @usec microseconds; 0 is the end of it. */
-void test_storm(int usec, void (*handler)(int sig));
+/* Have SIGALRM call @handler each @usec microseconds; 0 stops the timer. */
+void test_periodic_alarm(int usec, void (*handler)(int sig));
 
-/* A clock, in seconds. */
+/* CLOCK_MONOTONIC, in seconds. */
 double test_now(void);
 
 /*
- * Is it before @until, or did what this is about happen no more than @few times yet? On a
- * busy machine a process may hardly run in the time that it was given. Gives up after a
- * minute more: the caller checks @times.
+ * Whether a timed test goes on: until the time @until, and then until the events that it
+ * counts are more than @enough. On a busy machine a process may hardly run in its time. It
+ * gives up a minute after @until, so the caller must check @events.
  */
-bool test_goes_on(double until, long times, long few);
+bool test_continues(double until, long events, long enough);
 
 /*
- * What has been handed out so far, here and in all children: test_unseen() fails if it
- * sees 8 bytes of an output at a multiple of 8 for the second time. Of long outputs it
- * looks at the beginning, the middle and the end. Async-signal-safe. Nothing is
- * remembered before test_unseen_init().
+ * test_unseen() fails the test if 8 bytes of an output, at a multiple of 8, were seen before,
+ * in this process or any relative. Of long outputs it compares the beginning, the middle and
+ * the end. Async-signal-safe. It does nothing before test_unseen_init().
  */
 void test_unseen_init(void);
 void test_unseen(const void *out, size_t len);
 
-/* Ask for @len bytes, all of which must come and be new: at most TEST_MAX. */
+/*
+ * Draw: request @len bytes, at most TEST_MAX, and pass them to test_unseen(). Fails if a
+ * request of up to 256 bytes is short.
+ */
 #define TEST_MAX	(64 << 10)
 void test_draw(size_t len);
 
-/* Ask for little, and for much. */
+/* Make a small and a large request. */
 void test_draw_both(void);
 
-/* What is in effect. */
+/* The result of vgetrandom_info(). */
 struct vgetrandom_info test_info(void);
 
-/* There is memory for @states states. */
+/* Fail the test unless the library has memory for @states states. */
 void test_states_are(size_t states);
 
-/* Lines of /proc/self/smaps: of the mapping with @address. */
+/* A mapping, as /proc/self/smaps describes it. test_mapping() finds the one with @address. */
 struct test_mapping {
 	uintptr_t	start, end;
 	bool		readable, writable, shared;
@@ -174,42 +177,45 @@ struct test_mapping {
 
 bool test_mapping(const void *address, struct test_mapping *mapping);
 
-/* Call @fn for each mapping. Uses no memory that the mappings would then show. */
+/* Call @fn for each mapping. Maps no memory itself. */
 void test_mappings(void (*fn)(const struct test_mapping *mapping, void *arg), void *arg);
 
-/* How many mappings of the module's page there are. Fails if it has a descriptor. */
+/* The number of mappings of the module's page. Fails if a descriptor for it is open. */
 unsigned int test_page_mappings(void);
 
-/* Does mmap() know MAP_DROPPABLE? */
+/* Whether mmap() supports MAP_DROPPABLE. */
 bool test_has_droppable(void);
 
 unsigned int test_count_mappings(void);
 long test_rss_kb(void);
 
-/* Fake vDSOs: how the test and the image talk, in fake_vdso.h. It has forgotten all before. */
+/* The page that a test shares with a fake vDSO, zeroed: see fake_vdso.h. */
 struct fake_vdso *test_fake(void);
 
-/* Fails if the library has given the fake function a state as it must not. */
-void test_no_harm(const struct fake_vdso *fake);
+/* Fail the test if the library called the fake function with a state that it must not use. */
+void test_no_misuse(const struct fake_vdso *fake);
 
 /*
- * In a signal handler: has the request that it interrupts, of @len bytes (8 or more) to @out,
- * which was zeros, all its bytes already? Then a child has its parent's; and with a system
- * call always.
+ * For a signal handler that interrupts a request of @len bytes (8 or more) to @out, which was
+ * zeroed: whether all bytes are there already. Then a child of fork() rightly has the same
+ * bytes as its parent. Always true for requests that are system calls.
  */
-bool test_is_over(const volatile uint8_t *out, size_t len);
+bool test_request_is_complete(const volatile uint8_t *out, size_t len);
 
 /*
- * Install a seccomp filter, for all threads: the @listed system calls, ended by -1, get
- * @action, all others @otherwise; both as of seccomp(2). Skips the test on a kernel that
- * has no filters.
+ * Install a seccomp filter for all threads: @action for the system calls in @listed, which -1
+ * ends, and @otherwise for all others; both as of seccomp(2). Skips the test if the kernel has
+ * no filters.
  */
 void test_filter(const int *listed, uint32_t action, uint32_t otherwise);
 
-/* The same for what is not a key, nor for glibc's malloc(): getrandom(2) ends the process. */
-void test_only_keys(void);
+/*
+ * Install a seccomp filter for getrandom(2): it kills the process, unless the call draws a key
+ * or is the one of glibc's malloc().
+ */
+void test_allow_only_keys(void);
 
-/* TEST_WAY=module. Not there in a program that is not linked with the library. */
-void test_hold_to_module(const struct test *test, bool enters) __attribute__((weak));
+/* Apply TEST_WAY. Missing in programs that are not linked with the library. */
+void test_require_module(const struct test *test, bool enters) __attribute__((weak));
 
 #endif /* _TEST_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Threads come and go, in any number and in any way: each has bytes of its own, and what
- * it had the next one gets.
+ * Threads start and end, in any number and in any way. All get different bytes, and the state of
+ * a thread that ends is used again.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,24 +16,24 @@
 
 #include "test.h"
 
-#define CHURN		100000
+#define MANY		100000
 #define AT_ONCE		50
 
-static pthread_barrier_t all_there, go_home;
+static pthread_barrier_t all_ready, may_end;
 
-static void *ask_small(void *arg)
+static void *draw_small(void *arg)
 {
 	test_draw(16);
 	return arg;
 }
 
-static void *ask_both(void *arg)
+static void *draw_both(void *arg)
 {
 	test_draw_both();
 	return arg;
 }
 
-static void churn(unsigned long threads, void *(*fn)(void *arg))
+static void start_and_end(unsigned long threads, void *(*fn)(void *arg))
 {
 	for (unsigned long i = 0; i < threads; i += AT_ONCE)
 		test_run_threads(AT_ONCE, fn, NULL);
@@ -45,133 +45,137 @@ TEST(memory_is_bounded_by_the_peak_of_100000_threads)
 	unsigned int mappings;
 	long rss;
 
-	/* What the first ones need, the others need too; and libc caches stacks. */
-	churn(500, ask_both);
+	/* The first threads grow the library's memory, and libc's cache of stacks. */
+	start_and_end(500, draw_both);
 	mappings = test_count_mappings();
 	rss = test_rss_kb();
-	churn(test_rounds(CHURN), ask_both);
+	start_and_end(test_rounds(MANY), draw_both);
 	test_states_are(info.states);
-	check(test_count_mappings() <= mappings + AT_ONCE, "%u mappings have become %u", mappings,
+	check(test_count_mappings() <= mappings + AT_ONCE, "%u mappings became %u", mappings,
 	      test_count_mappings());
-	check(test_rss_kb() < rss + 2048, "%ld KiB have become %ld", rss, test_rss_kb());
+	check(test_rss_kb() < rss + 2048, "%ld KiB became %ld", rss, test_rss_kb());
 }
 
-TEST(threads_that_come_and_go_never_get_the_same)
+TEST(short_lived_threads_never_get_the_same_bytes)
 {
 	test_unseen_init();
-	churn(test_rounds(5000), ask_both);
+	start_and_end(test_rounds(5000), draw_both);
 }
 
-/* All have a state at once, twice; the second time nothing is left to be mapped. */
-static void *ask_and_stay(void *arg)
+/* All threads have a state at the same time. */
+static void *draw_and_stay(void *arg)
 {
-	pthread_barrier_wait(&all_there);
+	pthread_barrier_wait(&all_ready);
 	test_draw_both();
-	pthread_barrier_wait(&all_there);
-	pthread_barrier_wait(&go_home);
+	pthread_barrier_wait(&all_ready);
+	pthread_barrier_wait(&may_end);
 	test_draw(16);
 	return arg;
 }
 
-static void at_once(unsigned int threads)
+static void draw_at_once(unsigned int threads)
 {
 	pthread_t *thread = calloc(threads, sizeof(*thread));
 
 	check(thread);
-	check(!pthread_barrier_init(&all_there, NULL, threads + 1));
-	check(!pthread_barrier_init(&go_home, NULL, threads + 1));
-	test_threads(thread, threads, ask_and_stay, NULL);
-	pthread_barrier_wait(&all_there);
-	pthread_barrier_wait(&all_there);
-	pthread_barrier_wait(&go_home);
+	check(!pthread_barrier_init(&all_ready, NULL, threads + 1));
+	check(!pthread_barrier_init(&may_end, NULL, threads + 1));
+	test_threads(thread, threads, draw_and_stay, NULL);
+	pthread_barrier_wait(&all_ready);
+	pthread_barrier_wait(&all_ready);
+	pthread_barrier_wait(&may_end);
 	test_join_all(thread, threads);
 	free(thread);
 }
 
-TEST_ENTERS(there_may_be_1000_threads_at_once)
+TEST_ENTERS(requests_of_1000_threads_at_once_succeed)
 {
 	struct vgetrandom_info info;
 	size_t states;
 
 	test_unseen_init();
-	at_once(300);
-	at_once(1000);
-	at_once(1000);
+	draw_at_once(300);
+	draw_at_once(1000);
+	draw_at_once(1000);
 	info = test_info();
 	states = info.states;
-	/* Without droppable memory there are no more than at the start: then the system call. */
+	/*
+	 * Without droppable memory the library never maps more than at startup; threads without a
+	 * state use the system call.
+	 */
 	if (info.droppable)
 		check(states >= 900 && states < 2500, "%zu states for 1000 threads", states);
 	else
 		check(states <= 256, "%zu states", states);
-	at_once(1000);
-	churn(2000, ask_small);
+	draw_at_once(1000);
+	start_and_end(2000, draw_small);
 	test_states_are(states);
 }
 
 /*
- * Destructors. POSIX promises so many rounds of them.
+ * Destructors. POSIX promises at least PTHREAD_DESTRUCTOR_ITERATIONS rounds.
  */
 static pthread_key_t key;
-static int from_round, most_rounds;
-static atomic_ulong asked;
+static int first_round, max_rounds;
+static atomic_ulong drawn;
 
-static void ask_in_destructor(void *arg)
+static void draw_in_destructor(void *arg)
 {
 	uintptr_t round = (uintptr_t)arg;
 
-	if ((int)round >= from_round) {
+	if ((int)round >= first_round) {
 		test_draw_both();
-		atomic_fetch_add(&asked, 1);
+		atomic_fetch_add(&drawn, 1);
 	}
-	if ((int)round < most_rounds)
+	if ((int)round < max_rounds)
 		pthread_setspecific(key, (void *)(round + 1));
 }
 
 static void *end_with_destructors(void *arg)
 {
 	pthread_setspecific(key, (void *)1);
-	if (!from_round)
+	if (!first_round)
 		test_draw(16);
 	return arg;
 }
 
-static void destructors(int from, bool bounded)
+/* Threads whose destructors draw from round @from on; 0: as the threads themselves do. */
+static void draw_in_destructors(int from, bool bounded)
 {
 	const unsigned long threads = 2000;
 	size_t states;
 
 	test_unseen_init();
-	from_round = from;
-	most_rounds = PTHREAD_DESTRUCTOR_ITERATIONS;
-	check(!pthread_key_create(&key, ask_in_destructor));
-	churn(500, end_with_destructors);
+	first_round = from;
+	max_rounds = PTHREAD_DESTRUCTOR_ITERATIONS;
+	check(!pthread_key_create(&key, draw_in_destructor));
+	start_and_end(500, end_with_destructors);
 	states = test_info().states;
-	churn(threads, end_with_destructors);
-	check(atomic_load(&asked) >= threads);
+	start_and_end(threads, end_with_destructors);
+	check(atomic_load(&drawn) >= threads);
 	if (bounded)
 		test_states_are(states);
 }
 
-TEST_ENTERS(destructors_may_ask_in_every_round)
+TEST_ENTERS(destructors_may_make_requests_in_every_round)
 {
-	destructors(0, true);
+	draw_in_destructors(0, true);
 }
 
 TEST_ENTERS(the_first_request_of_a_thread_may_be_in_a_destructor)
 {
-	destructors(1, true);
+	draw_in_destructors(1, true);
 }
 
-TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round_but_one)
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_second_to_last_destructor_round)
 {
-	destructors(PTHREAD_DESTRUCTOR_ITERATIONS - 1, true);
+	draw_in_destructors(PTHREAD_DESTRUCTOR_ITERATIONS - 1, true);
 }
 
-/* POSIX gives nobody a chance to tidy up after that: what such a thread takes is lost. */
-TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round)
+/* No destructor runs after that, so the states of these threads are never freed. */
+TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_destructor_round)
 {
-	destructors(PTHREAD_DESTRUCTOR_ITERATIONS, false);
+	draw_in_destructors(PTHREAD_DESTRUCTOR_ITERATIONS, false);
 }
 
 /*
@@ -180,7 +184,7 @@ TEST_ENTERS(the_first_request_of_a_thread_may_be_in_the_last_round)
 static atomic_bool ready;
 static uint8_t garbage[AT_ONCE][TEST_MAX];
 
-static void *ask_until_cancelled(void *arg)
+static void *draw_until_cancelled(void *arg)
 {
 	size_t len = (uintptr_t)arg;
 
@@ -193,7 +197,7 @@ static void *ask_until_cancelled(void *arg)
 	return NULL;
 }
 
-static void *ask_until_cancelled_anywhere(void *arg)
+static void *draw_until_cancelled_anywhere(void *arg)
 {
 	size_t len = (uintptr_t)arg;
 	int old;
@@ -212,7 +216,7 @@ static void cancel(void *(*fn)(void *arg), unsigned long times)
 	size_t states;
 
 	test_unseen_init();
-	churn(300, ask_both);
+	start_and_end(300, draw_both);
 	states = test_info().states;
 	for (unsigned long i = 0; i < times; i++) {
 		struct timespec pause = { 0, i % 50 * 1000 };
@@ -226,8 +230,8 @@ static void cancel(void *(*fn)(void *arg), unsigned long times)
 		nanosleep(&pause, NULL);
 		check(!pthread_cancel(thread));
 		check(!pthread_join(thread, &result) && result == PTHREAD_CANCELED);
-		/* The next one has what the cancelled one had. */
-		test_join(test_thread(ask_both, NULL));
+		/* This thread gets the state of the cancelled one. */
+		test_join(test_thread(draw_both, NULL));
 		test_draw_both();
 	}
 	test_states_are(states);
@@ -235,16 +239,16 @@ static void cancel(void *(*fn)(void *arg), unsigned long times)
 
 TEST(threads_may_be_cancelled_between_requests)
 {
-	cancel(ask_until_cancelled, test_rounds(600));
+	cancel(draw_until_cancelled, test_rounds(600));
 }
 
-TEST(threads_may_be_cancelled_in_the_middle_of_a_request)
+TEST(threads_may_be_cancelled_during_a_request)
 {
-	cancel(ask_until_cancelled_anywhere, test_rounds(600));
+	cancel(draw_until_cancelled_anywhere, test_rounds(600));
 }
 
 /*
- * Ends of the process.
+ * The end of the process.
  */
 static void *outlive_main(void *arg)
 {
@@ -252,8 +256,8 @@ static void *outlive_main(void *arg)
 
 	test_join(*main_thread);
 	for (int i = 0; i < 100; i++)
-		ask_both(NULL);
-	churn(200, ask_both);
+		draw_both(NULL);
+	start_and_end(200, draw_both);
 	exit(0);
 }
 
@@ -262,43 +266,42 @@ TEST(the_main_thread_may_end_before_others)
 	static pthread_t self;
 
 	test_unseen_init();
-	ask_both(NULL);
+	draw_both(NULL);
 	self = pthread_self();
 	test_thread(outlive_main, &self);
 	pthread_exit(NULL);
 }
 
-static void ask_at_exit(void)
+static void draw_at_exit(void)
 {
-	ask_both(NULL);
+	draw_both(NULL);
 }
 
-__attribute__((destructor)) static void ask_in_fini(void)
+__attribute__((destructor)) static void draw_in_fini(void)
 {
 	test_draw_both();
 }
 
-static void *ask_forever(void *arg)
+static void *draw_forever(void *arg)
 {
 	for (;;)
-		ask_both(arg);
+		draw_both(arg);
 	return arg;
 }
 
-TEST(exit_may_ask_while_threads_still_ask)
+TEST(exit_handlers_may_make_requests_while_threads_still_do)
 {
 	test_unseen_init();
-	check(!atexit(ask_at_exit));
+	check(!atexit(draw_at_exit));
 	for (int i = 0; i < 4; i++)
-		test_thread(ask_forever, NULL);
-	ask_both(NULL);
+		test_thread(draw_forever, NULL);
+	draw_both(NULL);
 	exit(0);
 }
 
-/* Each has another part of the processor's attention, and all of the states. */
-TEST(many_threads_ask_at_the_same_time)
+TEST(many_threads_may_make_requests_at_once)
 {
 	test_unseen_init();
 	for (unsigned long i = 0; i < test_rounds(20); i++)
-		at_once(200);
+		draw_at_once(200);
 }

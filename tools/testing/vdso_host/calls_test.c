@@ -28,7 +28,7 @@
 #define MAX_LEN		0x7ffff000UL	/* of a system call: INT_MAX & PAGE_MASK */
 
 /* Of requests up to this there is every kind: from a batch, and of several passes. */
-#define MAX_LEN_OF_INTEREST (BATCH + 2 * PASS_SIZE + 100)
+#define MAX_LEN_OF_INTEREST (BATCH + 2 * ITERATION_SIZE + 100)
 
 struct params {
 	uint32_t size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
@@ -307,7 +307,7 @@ static void on_breakpoint(int sig, siginfo_t *info, void *ucontext)
 	(void)sig;
 	(void)info;
 	blocks_asked += machine_argument(ucontext, 2);	/* nblocks */
-	machine_leave(ucontext);
+	machine_return_early(ucontext);
 }
 
 /* A breakpoint where the core begins, which returns at once then. */
@@ -510,7 +510,7 @@ TEST_F(calls, sequences_of_calls)
 
 	testbed_start(EMPTY);
 	oracle_load(&o, testbed.state);
-	for (int i = 0; i < 20000; i++, len = (len * 7 + i) % (3 * PASS_SIZE) + 1) {
+	for (int i = 0; i < 20000; i++, len = (len * 7 + i) % (3 * ITERATION_SIZE) + 1) {
 		ASSERT_TRUE(is_served(self->out, len, 0, &o))
 			TH_LOG("call %d, %zu bytes", i, len);
 	}
@@ -616,7 +616,7 @@ TEST_F(calls, bad_buffer)
 			ASSERT_TRUE(faults(bad[i], bad_lens[j], testbed.state));
 			/* In the buffer, at most a copy's or a pass's length into it. */
 			ASSERT_LE((uintptr_t)bad[i], (uintptr_t)fault_address);
-			ASSERT_GT((uintptr_t)bad[i] + PASS_SIZE, (uintptr_t)fault_address);
+			ASSERT_GT((uintptr_t)bad[i] + ITERATION_SIZE, (uintptr_t)fault_address);
 			ASSERT_TRUE(testbed_canaries_ok());
 
 			for (int k = 0; k < 3; k++) {
@@ -674,7 +674,7 @@ TEST_F(calls, first_and_last_state_of_a_page)
 }
 
 /* RFC 8439, appendix A.1, test vectors 1 and 2: blocks 0 and 1 of a key of zeros. */
-TEST_F(calls, the_oracle_is_right)
+TEST_F(calls, the_oracle_matches_rfc8439)
 {
 	static const uint8_t key[VGETRANDOM_KEY_SIZE], want[] = {
 		0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86,

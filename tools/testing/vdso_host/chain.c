@@ -8,9 +8,9 @@
 #define BLOCK	VGETRANDOM_BLOCK_SIZE
 #define KEY	VGETRANDOM_KEY_SIZE
 
-size_t layout_batch(const struct layout *layout)
+size_t layout_batch_size(const struct layout *layout)
 {
-	return (layout->kept ? layout->kept : layout->pass) * BLOCK - KEY;
+	return (layout->refill_blocks ? layout->refill_blocks : layout->iteration_blocks) * BLOCK - KEY;
 }
 
 bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len)
@@ -23,7 +23,7 @@ bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len)
 		if (s->id == id && from < s->to && s->from < from + len)
 			return false;
 	}
-	/* Not to be forgotten: a test that does so has to be changed. */
+	/* Raise the limit for a test that gets here. */
 	if (spans->n == MAX_SPANS)
 		abort();
 	spans->span[spans->n++] = (struct span){ id, from, from + len };
@@ -57,11 +57,11 @@ void chain_rekey(struct chain *c, const uint8_t *key, uint64_t generation)
 	c->valid = true;
 }
 
-/* Ours hands out the batch from its end, the other from its start. */
+/* This project's generator takes bytes from the end of the batch, Linux 6.11's from its start. */
 static void take_from_batch(struct chain *c, const struct layout *layout, uint8_t *out,
 			    size_t len, struct spans *spans)
 {
-	size_t from = layout->kept ? layout_batch(layout) - c->left : c->left - len;
+	size_t from = layout->refill_blocks ? layout_batch_size(layout) - c->left : c->left - len;
 
 	memcpy(out, c->batch + from, len);
 	memset(c->batch + from, 0, len);
@@ -75,8 +75,8 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 {
 	for (;;) {
 		size_t part = len < c->left ? len : c->left;
-		uint8_t run[VGETRANDOM_KEYSTREAM_SIZE];
-		size_t blocks, kept;
+		uint8_t keystream[VGETRANDOM_KEYSTREAM_SIZE];
+		size_t blocks, refill;
 
 		take_from_batch(c, layout, out, part, spans);
 		out += part;
@@ -85,18 +85,18 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 			return;
 
 		blocks = len / BLOCK;
-		kept = layout->kept ? layout->kept : layout->pass - blocks % layout->pass;
+		refill = layout->refill_blocks ? layout->refill_blocks : layout->iteration_blocks - blocks % layout->iteration_blocks;
 		oracle_stream(out, blocks * BLOCK, c->key, c->counter);
-		oracle_stream(run, kept * BLOCK, c->key, c->counter + blocks);
+		oracle_stream(keystream, refill * BLOCK, c->key, c->counter + blocks);
 		c->id = id_of(c->key);
-		c->left = kept * BLOCK - KEY;
-		c->at = (c->counter + blocks) * BLOCK + (layout->kept ? 0 : KEY);
+		c->left = refill * BLOCK - KEY;
+		c->at = (c->counter + blocks) * BLOCK + (layout->refill_blocks ? 0 : KEY);
 		if (spans)
 			spans_add(spans, c->id, c->counter * BLOCK, blocks * BLOCK);
 		c->counter = 0;
 		memset(c->batch, 0, sizeof(c->batch));
-		memcpy(c->batch, layout->kept ? run : run + KEY, c->left);
-		memcpy(c->key, layout->kept ? run + c->left : run, KEY);
+		memcpy(c->batch, layout->refill_blocks ? keystream : keystream + KEY, c->left);
+		memcpy(c->key, layout->refill_blocks ? keystream + c->left : keystream, KEY);
 		out += blocks * BLOCK;
 		len -= blocks * BLOCK;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a key makes: the bytes that a generator has to hand out one after the other,
- * computed by the oracle, and for each of them where it comes from.
+ * The chain of bytes that follow from a key, as a generator must return them, computed by
+ * the oracle. Each byte's origin (key and offset in its keystream) is known, so that a test
+ * can find bytes that were returned twice.
  */
 #ifndef _CHAIN_H
 #define _CHAIN_H
@@ -11,28 +12,28 @@
 #include <stdint.h>
 #include <vdso/getrandom.h>
 
-/* How a generator cuts up a key's stream. */
+/* How a generator divides a keystream. */
 struct layout {
-	size_t pass;		/* ours: the core makes a multiple of that many blocks */
-	size_t kept;		/* Linux 6.11's: so many blocks are kept; 0: it is ours */
+	size_t iteration_blocks;	/* this project's: blocks of an iteration of its core */
+	size_t refill_blocks;		/* Linux 6.11's: blocks of a refill; 0: this project's */
 };
 
-/* The batch of a generator that keeps @kept blocks ends with the next key. */
-size_t layout_batch(const struct layout *layout);
+/* Bytes of a full batch: a refill without the next key. */
+size_t layout_batch_size(const struct layout *layout);
 
 struct chain {
 	uint8_t key[VGETRANDOM_KEY_SIZE];
 	uint8_t batch[VGETRANDOM_BATCH_SIZE];
-	size_t left;		/* of the batch */
-	uint64_t id;		/* of the key that has made the batch */
-	size_t at;		/* where in that key's stream it begins */
-	uint64_t generation;	/* of the kernel, when it gave the first key */
-	unsigned int counter;	/* of the key's first block: not 0 in a second attempt of theirs */
-	bool valid;		/* there is a key at all */
-	bool may_rekey;		/* a call has given it up; perhaps before it was touched */
+	size_t left;		/* bytes in the batch */
+	uint64_t id;		/* first bytes of the key that made the batch */
+	size_t at;		/* where in that key's keystream the batch begins */
+	uint64_t generation;	/* the kernel's, when it returned the first key */
+	unsigned int counter;	/* of the key's first block: not 0 in a retry of Linux 6.11's */
+	bool valid;		/* there is a key */
+	bool may_rekey;		/* a call fell back; it may have invalidated the state */
 };
 
-/* Bytes [from, to) of what the key makes that begins with id. */
+/* Bytes [from, to) of the keystream of the key that begins with id. */
 struct span {
 	uint64_t id;
 	size_t from, to;
@@ -45,14 +46,14 @@ struct spans {
 	struct span span[MAX_SPANS];
 };
 
-/* The kernel has given this key. */
+/* The kernel has returned this key. */
 void chain_rekey(struct chain *c, const uint8_t *key, uint64_t generation);
 
-/* The next @len bytes, and where they are from, if @spans is not NULL. */
+/* Return the next @len bytes, and add their origin to @spans, if that is not NULL. */
 void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size_t len,
 		struct spans *spans);
 
-/* False if some of it has been added before. */
+/* Return false if some of these bytes have been added before. */
 bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len);
 bool spans_add_all(struct spans *spans, const struct spans *more);
 

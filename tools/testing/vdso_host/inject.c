@@ -17,26 +17,26 @@
 struct inject inject;
 
 static struct {
-	unsigned int nlines, count;
+	unsigned int nhistories, count;
 	struct vdso_rng_data rng;
 } saved;
 
 static struct {
 	pid_t pid;
 	const char *name, *what;
-} count;
+} report;
 
-static void say_cases(void)
+static void print_cases(void)
 {
 	const struct inject_shared *shared = inject.shared;
 
-	if (getpid() != count.pid)
+	if (getpid() != report.pid)
 		return;
 	fflush(NULL);
 	if (shared->cases)
-		printf("# %s: %lu (%s)\n", count.name, shared->cases, count.what);
+		printf("# %s: %lu (%s)\n", report.name, shared->cases, report.what);
 	if (shared->pairs)
-		printf("# %s with two events: %lu\n", count.name, shared->pairs);
+		printf("# %s with two events: %lu\n", report.name, shared->pairs);
 }
 
 void inject_count_cases(const char *name, const char *what)
@@ -50,10 +50,10 @@ void inject_count_cases(const char *name, const char *what)
 		exit(1);
 	}
 	inject.shared = shared;
-	count.pid = getpid();
-	count.name = name;
-	count.what = what;
-	atexit(say_cases);
+	report.pid = getpid();
+	report.name = name;
+	report.what = what;
+	atexit(print_cases);
 }
 
 static bool is_ready(void)
@@ -66,73 +66,74 @@ static uint64_t generation(void)
 	return inject.subject.rng ? inject.subject.rng->generation : 0;
 }
 
-static void begin_call(struct made *m, uint8_t *buffer, size_t len, unsigned int flags)
+static void begin_call(struct call_record *record, uint8_t *buffer, size_t len,
+		       unsigned int flags)
 {
 	const struct vgetrandom_state *state = inject.subject.state;
 
-	m->buffer = buffer;
-	m->len = len;
-	m->flags = flags;
-	m->from = mock_count();
-	m->in_use = inject.subject.ours && (state->owner || testbed_thread_in_use());
-	m->ready = is_ready();
-	m->generation = generation();
+	record->buffer = buffer;
+	record->len = len;
+	record->flags = flags;
+	record->from = mock_count();
+	record->in_use = inject.subject.is_hosted && (state->owner || testbed_thread_in_use());
+	record->ready = is_ready();
+	record->generation = generation();
 }
 
-static void end_call(struct made *m, ssize_t ret)
+static void end_call(struct call_record *record, ssize_t ret)
 {
-	m->ret = ret;
-	m->to = mock_count();
-	m->may_keep = testbed_may_hold_keys();
-	m->limited = inject.limited;
-	memcpy(m->out, m->buffer, m->len);
-	memcpy(m->after, inject.subject.state, inject.subject.state_len);
+	record->ret = ret;
+	record->to = mock_count();
+	record->may_hold_keys = testbed_may_hold_keys();
+	record->limited = inject.limited;
+	memcpy(record->out, record->buffer, record->len);
+	memcpy(record->after, inject.subject.state, inject.subject.state_len);
 }
 
-static struct item *log_item(char what, unsigned long point)
+static struct log_entry *add_entry(char what, unsigned long step)
 {
-	struct line *line = inject.line;
-	struct item *item = &line->items[line->nitems++];
+	struct history *history = inject.history;
+	struct log_entry *entry = &history->entries[history->nentries++];
 
-	if (line->nitems > MAX_ITEMS)
+	if (history->nentries > MAX_ENTRIES)
 		abort();
-	item->what = what;
-	item->serial = inject.shared->serial++;
-	item->point = point;
-	item->at = mock_count();
+	entry->what = what;
+	entry->serial = inject.shared->serial++;
+	entry->step = step;
+	entry->at = mock_count();
 	if (what != CALLS && what != NEXT)
-		memcpy(item->out, inject.out, inject.len);
-	return item;
+		memcpy(entry->out, inject.out, inject.len);
+	return entry;
 }
 
-static void call(char what, unsigned long point, size_t len, unsigned int flags)
+static void call(char what, unsigned long step, size_t len, unsigned int flags)
 {
 	uint8_t buffer[INNER_CALL > NEXT_CALL ? INNER_CALL : NEXT_CALL];
-	struct made *m = &log_item(what, point)->made;
+	struct call_record *record = &add_entry(what, step)->call;
 	const struct subject *s = &inject.subject;
 
-	begin_call(m, buffer, len, flags);
-	end_call(m, s->fn(buffer, len, flags, s->state, s->state_len));
+	begin_call(record, buffer, len, flags);
+	end_call(record, s->fn(buffer, len, flags, s->state, s->state_len));
 }
 
-/* A process that has just been forked goes on with what the one before it knew. */
-static void new_line(void)
+/* A process that has just been forked continues its parent's log. */
+static void new_history(void)
 {
 	static const struct itimerval limit = { .it_value.tv_sec = CPU_LIMIT };
-	struct line *line = &inject.shared->lines[inject.shared->nlines++];
-	unsigned int n = inject.line->generations;
+	struct history *history = &inject.shared->histories[inject.shared->nhistories++];
+	unsigned int n = inject.history->nlineage;
 
-	if (inject.shared->nlines > MAX_LINES || n == MAX_LINEAGE)
+	if (inject.shared->nhistories > MAX_HISTORIES || n == MAX_LINEAGE)
 		abort();
-	memcpy(line, inject.line, sizeof(*line));
-	line->lineage[n - 1].to = mock_count();
-	line->lineage[n].pid = getpid();
-	line->lineage[n].from = mock_count();
-	line->lineage[n].to = ~0U;
-	line->generations = n + 1;
-	inject.line = line;
+	memcpy(history, inject.history, sizeof(*history));
+	history->lineage[n - 1].to = mock_count();
+	history->lineage[n].pid = getpid();
+	history->lineage[n].from = mock_count();
+	history->lineage[n].to = ~0U;
+	history->nlineage = n + 1;
+	inject.history = history;
 	inject.is_copy = true;
-	/* A call without an end is a failure, not a hang. */
+	/* A call that does not return fails the test and does not hang it. */
 	setitimer(ITIMER_PROF, &limit, NULL);
 }
 
@@ -146,12 +147,12 @@ static bool wait_for(pid_t pid, const char **why)
 	else if (WIFSIGNALED(status))
 		*why = strsignal(WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		*why = "a process that it has forked failed";
+		*why = "a forked process exited with an error";
 	return !*why;
 }
 
-/* Returns whether this is the child: not necessarily the process that fork() made. */
-static bool fork_here(unsigned long point, bool as_child, bool *ok)
+/* Returns true in the process that acts as the child, which may be fork()'s parent. */
+static bool fork_here(unsigned long step, bool as_child, bool *ok)
 {
 	const struct vdso_rng_data rng = inject.subject.rng ? *inject.subject.rng : saved.rng;
 	bool child = as_child;
@@ -160,49 +161,49 @@ static bool fork_here(unsigned long point, bool as_child, bool *ok)
 
 	pid = as_child ? testbed_fork() : fork();
 	if (!pid) {
-		new_line();
+		new_history();
 		child = !as_child;
 	} else {
-		/* One after the other: what they do to the RNG is seen by both. */
+		/* One process at a time, because both share the RNG's data. */
 		*ok = wait_for(pid, &why);
 		if (inject.subject.rng)
 			*inject.subject.rng = rng;
 	}
 	if (child) {
-		log_item(WIPED, point);
-		testbed_lose();
+		add_entry(WIPED, step);
+		testbed_drop();
 	}
 	return child;
 }
 
-bool inject_event(const struct event *event, unsigned long point, bool as_child)
+bool inject_event(const struct event *event, unsigned long step, bool as_child)
 {
 	bool ok = true;
 
 	for (const char *p = event->what; *p; p++) {
 		switch (*p) {
 		case DROPS:
-			log_item(DROPS, point);
-			testbed_lose();
+			add_entry(DROPS, step);
+			testbed_drop();
 			break;
 		case RESEEDS:
-			log_item(RESEEDS, point);
+			add_entry(RESEEDS, step);
 			inject.subject.rng->generation++;
 			break;
 		case UNREADY:
-			log_item(UNREADY, point);
+			add_entry(UNREADY, step);
 			inject.subject.rng->is_ready = 0;
 			break;
 		case LIMITED:
-			log_item(LIMITED, point);
+			add_entry(LIMITED, step);
 			inject.limited = true;
-			testbed_limit(true);
+			testbed_limit_locking(true);
 			break;
 		case CALLS:
-			call(CALLS, point, INNER_CALL, GRND_NONBLOCK);
+			call(CALLS, step, INNER_CALL, GRND_NONBLOCK);
 			break;
 		case FORKS:
-			if (!fork_here(point, as_child, &ok))
+			if (!fork_here(step, as_child, &ok))
 				return ok;
 			break;
 		}
@@ -210,19 +211,19 @@ bool inject_event(const struct event *event, unsigned long point, bool as_child)
 	return ok;
 }
 
-bool inject_try(const struct event *event, unsigned long point, const char **why)
+bool inject_try(const struct event *event, unsigned long step, const char **why)
 {
 	struct vdso_rng_data *rng = inject.subject.rng;
 	pid_t pid;
 
-	saved.nlines = inject.shared->nlines;
+	saved.nhistories = inject.shared->nhistories;
 	saved.count = mock_count();
 	if (rng)
 		saved.rng = *rng;
 	pid = testbed_fork();
 	if (!pid) {
-		new_line();
-		if (!inject_event(event, point, false))
+		new_history();
+		if (!inject_event(event, step, false))
 			_exit(1);
 		return false;
 	}
@@ -231,42 +232,42 @@ bool inject_try(const struct event *event, unsigned long point, const char **why
 
 void inject_undo(void)
 {
-	inject.shared->nlines = saved.nlines;
-	/* The record is a ring: what the copies have asked for is no longer needed. */
+	inject.shared->nhistories = saved.nhistories;
+	/* The record is a ring: make room by dropping the copies' requests. */
 	mock->count = saved.count;
 	if (inject.subject.rng)
 		*inject.subject.rng = saved.rng;
 }
 
-/* In a copy: the call has returned. */
-static void finish(ssize_t ret)
+/* In a copy, when the call has returned: call once more, and until the RNG is ready again. */
+static void finish_copy(ssize_t ret)
 {
-	struct line *line = inject.line;
+	struct history *history = inject.history;
 
-	end_call(&line->outer, ret);
+	end_call(&history->outer, ret);
 	if (!is_ready()) {
 		call(NEXT, 0, NEXT_CALL, 0);
 		inject.subject.rng->is_ready = 1;
 	}
 	call(NEXT, 0, NEXT_CALL, 0);
-	line->generation = generation();
-	line->canaries_ok = testbed_canaries_ok();
-	line->finished = true;
+	history->generation = generation();
+	history->canaries_ok = testbed_canaries_ok();
+	history->finished = true;
 	_exit(0);
 }
 
-/* The state as it is to be before the call, made by calls whose keys are known. */
-static bool prepare(enum start start)
+/* Bring the state to @start by calls whose keys the mock knows. */
+static bool prepare_state(enum start start)
 {
 	const struct subject *s = &inject.subject;
-	size_t lens[] = { s->whole, layout_batch(&s->layout) - s->part_left };
+	size_t lens[] = { s->whole, layout_batch_size(&s->layout) - s->part_left };
 	unsigned int from = mock_count();
 	uint8_t out[MAX_LEN], want[MAX_LEN];
 
 	memset(&inject.before, 0, sizeof(inject.before));
 	inject.limited = false;
 	testbed_restore();
-	testbed_lose();
+	testbed_drop();
 	if (start != EMPTY)
 		testbed_restore();
 	for (int i = 0; i < (start == EMPTY ? 0 : start == FULL_BATCH ? 1 : 2); i++) {
@@ -285,33 +286,33 @@ static bool prepare(enum start start)
 ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
 {
 	const struct subject *s = &inject.subject;
-	struct line *line = &inject.shared->lines[0];
+	struct history *history = &inject.shared->histories[0];
 	ssize_t ret;
 
 	inject.start = start;
 	inject.len = len;
 	inject.is_copy = false;
-	inject.line = line;
-	inject.shared->nlines = 1;
+	inject.history = history;
+	inject.shared->nhistories = 1;
 	inject.shared->serial = 0;
 	mock->count = 0;
 	if (s->rng) {
 		s->rng->generation = 1;
 		s->rng->is_ready = 1;
 	}
-	memset(line, 0, sizeof(*line));
-	line->lineage[0].pid = getpid();
-	line->lineage[0].to = ~0U;
-	line->generations = 1;
-	/* A second time: the running kernel may have been reseeded in the middle. */
-	if (!prepare(start) && !prepare(start))
+	memset(history, 0, sizeof(*history));
+	history->lineage[0].pid = getpid();
+	history->lineage[0].to = ~0U;
+	history->nlineage = 1;
+	/* Try twice: the running kernel may have been reseeded in the middle. */
+	if (!prepare_state(start) && !prepare_state(start))
 		return -1;
-	begin_call(&line->outer, inject.out, len, 0);
-	mock->hook = step_point;
+	begin_call(&history->outer, inject.out, len, 0);
+	mock->hook = step_here;
 	ret = step_call(s->fn, inject.out, len, 0, s->state, s->state_len, step, arg,
-			&inject.points);
+			&inject.steps);
 	if (inject.is_copy)
-		finish(ret);
+		finish_copy(ret);
 	mock->hook = NULL;
 	return ret;
 }

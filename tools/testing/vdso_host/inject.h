@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Events injected into a call of a generator, between two of its instructions.
+ * Inject events between two instructions of a getrandom call.
  *
- * A call is single-stepped. At a point of it the process forks; in the copy, which
- * stands for the process itself, an event happens, and the call goes on to its end.
- * Everything that the copy, and children that the event forks, see of the generator is
- * logged in shared memory, and judged when they are done: see inject_check.c.
+ * The process single-steps a call and forks at a step. The child, called the copy, stands
+ * for the process itself: an event happens there, and the call then runs to its end. The
+ * copy, and children that the event forks, log all their calls and events in shared memory.
+ * When they have exited, inject_check.c checks the logs.
  *
- * The generator is ours, hosted, or the running kernel's (vdso_running.c).
+ * The generator is the hosted one (vdso_host.h) or the running kernel's (vdso_running.h).
  */
 #ifndef _INJECT_H
 #define _INJECT_H
@@ -25,27 +25,27 @@
 #define MAX_LEN		3200	/* longest request */
 #define MAX_STATE	1280
 #define INNER_CALL	40	/* length of a call in a signal handler */
-#define NEXT_CALL	50	/* length of the call after it all */
+#define NEXT_CALL	50	/* length of the call after the interrupted one */
 
 /*
- * A call looks at its state for the last time a few instructions before it
- * returns. What happens after that look happens after the call: its bytes are as
- * good as handed out. This is how many instructions may follow it: to mark the
- * state as free, load the result, restore registers and return.
+ * A call is committed when it checks its state for the last time, shortly before it
+ * returns. An event after that check counts as after the call, which returns its bytes.
+ * At most this many instructions may follow the check: they unlock the state, load the
+ * result, restore registers and return.
  */
 #define MAX_TAIL	24
 
-/* What happens, as a string of these. */
+/* An event is a string of these. */
 enum {
-	DROPS = 'd',		/* reclaim zeroes the page; locked states: testbed_lose() */
-	RESEEDS = 'r',		/* the kernel has a new generation */
+	DROPS = 'd',		/* reclaim zeroes the page; locked states: testbed_drop() */
+	RESEEDS = 'r',		/* the kernel publishes a new generation */
 	UNREADY = 'u',		/* the RNG is no longer ready, which no kernel does */
 	LIMITED = 'l',		/* the process may lock no more memory */
-	CALLS = 'c',		/* a signal handler calls on the same state */
-	FORKS = 'f',		/* the child's page is wiped; what follows happens there */
+	CALLS = 'c',		/* a signal handler makes a call with the same state */
+	FORKS = 'f',		/* the child's page is wiped; later events happen there */
 	/* In logs only. */
 	WIPED = 'w',		/* the child's side of FORKS */
-	NEXT = 'n',		/* the call after it all; before, one until the RNG is ready */
+	NEXT = 'n',		/* a call after the interrupted one; see finish_copy() */
 };
 
 struct event {
@@ -53,64 +53,65 @@ struct event {
 };
 
 /* One call, as the process that made it reports it. */
-struct made {
+struct call_record {
 	uint8_t *buffer;
 	ssize_t ret;
 	size_t len;
 	unsigned int flags;
-	unsigned int from, to;		/* requests before it, and before its end */
-	bool in_use, ready;		/* what it finds */
-	bool may_keep, limited;		/* what it leaves, of locked states */
-	uint64_t generation;		/* that is published as it begins */
+	unsigned int from, to;		/* requests [from, to) were made during the call */
+	bool in_use, ready;		/* at its start: the state is locked; the RNG is ready */
+	bool may_hold_keys, limited;	/* at its end, of locked states */
+	uint64_t generation;		/* published at its start */
 	uint8_t out[MAX_LEN];
-	uint8_t after[MAX_STATE];	/* the state */
+	uint8_t after[MAX_STATE];	/* the state at its end */
 };
 
-struct item {
+struct log_entry {
 	char what;
-	unsigned int serial;		/* children have copies of what was before them */
-	unsigned long point;
-	unsigned int at;		/* requests before it */
+	unsigned int serial;		/* a child's copy of an entry has the same one */
+	unsigned long step;
+	unsigned int at;		/* number of requests before it */
 	union {
-		struct made made;
-		uint8_t out[MAX_LEN];	/* the interrupted call's buffer then */
+		struct call_record call;
+		uint8_t out[MAX_LEN];	/* the interrupted call's buffer at that time */
 	};
 };
 
-#define MAX_ITEMS	8
+#define MAX_ENTRIES	8
 #define MAX_LINEAGE	4
-#define MAX_LINES	8
+#define MAX_HISTORIES	8
 
-/* What one process knows, and what its ancestors knew when they forked it. */
-struct line {
+/* The log of one process, which begins with its ancestors' logs up to the forks. */
+struct history {
 	struct {
 		pid_t pid;
-		unsigned int from, to;	/* requests that it made as this line */
+		unsigned int from, to;	/* its requests in [from, to) belong here */
 	} lineage[MAX_LINEAGE];
-	unsigned int generations;	/* of the lineage */
+	unsigned int nlineage;
 	bool finished, canaries_ok;
 	uint64_t generation;		/* at the end */
-	unsigned int nitems;
-	struct item items[MAX_ITEMS];
-	struct made outer;		/* the interrupted call */
+	unsigned int nentries;
+	struct log_entry entries[MAX_ENTRIES];
+	struct call_record outer;		/* the interrupted call */
 };
 
-/* What is examined. */
+/* The generator under test. */
 struct subject {
 	vgetrandom_fn fn;
 	void *state;
 	size_t state_len;
-	struct vdso_rng_data *rng;	/* NULL: the kernel's, which is not ours to change */
+	struct vdso_rng_data *rng;	/* NULL: the kernel's, which the test cannot write */
 	struct layout layout;
-	bool ours;			/* its states can be read, and have rules */
-	/* From a state without anything: this many bytes leave a full batch. */
-	size_t whole, part_left;
+	bool is_hosted;			/* the whole contract is checked, and its states */
+	size_t whole;			/* bytes that turn an empty state into a full batch */
+	size_t part_left;		/* bytes in a partly used batch */
 };
 
 struct inject_shared {
 	unsigned long cases, pairs;	/* tried, by all tests */
-	unsigned int nlines, serial;
-	struct line lines[MAX_LINES];	/* [0] is the stepping process, which is not judged */
+	unsigned int nhistories, serial;
+	/* [0] is the stepping process', which is not checked. */
+	struct history histories[MAX_HISTORIES];
 };
 
 extern struct inject {
@@ -119,44 +120,43 @@ extern struct inject {
 
 	enum start start;
 	size_t len;
-	struct chain before;		/* what the state has as the call begins */
+	struct chain before;		/* the state's key and batch as the call begins */
 	uint8_t out[MAX_LEN];		/* the call's buffer */
-	unsigned long points;		/* of the call, once it is over */
+	unsigned long steps;		/* of the call, once it has returned */
 
-	struct line *line;		/* of this process */
-	bool limited;			/* is it? */
-	bool is_copy;			/* to run on to the end, and to exit then */
+	struct history *history;	/* of this process */
+	bool limited;			/* this process may lock no more memory */
+	bool is_copy;			/* this process finishes the call and exits */
 } inject;
 
 /*
- * Before main(), so that every test's process has it: count the cases, and say at the end
- * how many there were, as "# @name: N (@what)".
+ * Count the cases of all tests. At exit, print them as "# @name: N (@what)". Call it before
+ * main(), so that the processes of all tests inherit the counter.
  */
 void inject_count_cases(const char *name, const char *what);
 
-/* Step through a call of @len bytes that begins with @start. */
+/* Step through a call of @len bytes on a state as @start says. */
 ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg);
 
 /*
- * In the stepping process for good: @event. Where it forks, the process goes on as the
- * child if @as_child, and the copy as the parent; the copy has come to its end when this
- * returns. In the copy, inject.is_copy is set then, and the step function has to return
- * false.
+ * Let @event happen in the stepping process itself. If the event forks, this process goes
+ * on as the child if @as_child, and the copy as the parent; the copy has exited when this
+ * returns. In the copy inject.is_copy is set, and the step function must return false.
  */
-bool inject_event(const struct event *event, unsigned long point, bool as_child);
+bool inject_event(const struct event *event, unsigned long step, bool as_child);
 
-/* The same in a copy. Returns whether there is something to judge; false in the copy. */
-bool inject_try(const struct event *event, unsigned long point, const char **why);
+/* The same in a copy. Returns true if there is a log to check; false in the copy. */
+bool inject_try(const struct event *event, unsigned long step, const char **why);
 
-/* After inject_try() has been judged: as if nothing had been. */
+/* Forget the log and the requests of the last inject_try(). */
 void inject_undo(void);
 
-/* inject_check.c: of all processes but the stepping one. */
+/* What inject_check() found in the logs of all processes but the stepping one. */
 struct verdict {
-	const char *why;		/* NULL: all is well */
-	const char *process;		/* which of them */
-	bool late;			/* an event came after the call's last look */
-	unsigned long late_point;	/* the first that did */
+	const char *why;		/* what is wrong, or NULL */
+	const char *process;		/* the process that it is wrong in */
+	bool committed;			/* an event came after the call was committed */
+	unsigned long committed_at;	/* step of the first such event */
 };
 
 void inject_check(struct verdict *verdict);

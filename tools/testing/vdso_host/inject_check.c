@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The oracle: it knows every key that the kernel gave, to whom and when, and goes
- * through what a process has logged in the order in which it took place. At every
- * moment it knows the one chain of bytes that the process' state may hand out from, if
- * any: none once the page was dropped or wiped, and none of an older generation. So
- * bytes are right only if they come from a key that the kernel gave for this state, to
- * this process, and that is new enough; and only once. Then it looks for bytes that two
- * processes, or handlers in them, have been given.
+ * Checks the logs of inject.c against the keys that the mock kernel has returned.
  *
- * One thing is not logged: when the interrupted call took its bytes, if it did so from a
- * key that was there before. So that is tried at each place.
+ * A process' log is replayed in order. The replay knows at every entry which chain of bytes
+ * the state may return: none once the page was dropped or wiped, and none of an older
+ * generation. So bytes pass only if they come from a key that the kernel returned to this
+ * process, for this state, in the current generation. Afterwards the check looks for bytes
+ * that were returned twice, in one process or in two.
+ *
+ * The log does not say when the interrupted call took bytes from a key that was there
+ * before the call. So the replay tries each place between two entries.
  */
 #include <linux/random.h>
 #include <stdio.h>
@@ -19,78 +19,80 @@
 
 #define NONE (~0U)
 
-struct given {
-	unsigned int serial;		/* of the call; of the interrupted one NONE */
+struct output {
+	unsigned int serial;		/* of the call's entry; NONE for the interrupted call */
 	struct spans spans;
 };
 
-struct judge {
-	const struct line *line;
-	struct chain m;			/* what the state has to give */
+struct replay {
+	const struct history *history;
+	struct chain chain;		/* the bytes that the state may return */
 	uint64_t generation;
 	bool ready;
-	bool late;			/* for an event, so it had its bytes before */
-	bool wiped_late;		/* in the child, which has the parent's, then */
-	unsigned long late_point;
-	unsigned int ngiven;
-	struct given given[MAX_ITEMS + 1];
+	bool committed;			/* an event came after the call had all its bytes */
+	bool wiped_after_commit;	/* that was a fork: parent and child return the same */
+	unsigned long committed_at;
+	unsigned int noutputs;
+	struct output outputs[MAX_ENTRIES + 1];
 };
 
-static struct spans *give(struct judge *j, unsigned int serial)
+static struct spans *add_output(struct replay *replay, unsigned int serial)
 {
-	struct given *g = &j->given[j->ngiven++];
+	struct output *output = &replay->outputs[replay->noutputs++];
 
-	g->serial = serial;
-	g->spans.n = 0;
-	return &g->spans;
+	output->serial = serial;
+	output->spans.n = 0;
+	return &output->spans;
 }
 
-/* What one call asked the kernel for. */
-struct asked {
-	unsigned int nkeys, key;	/* the last one */
-	unsigned int fallback;		/* or NONE */
+/* The requests that one call made to the kernel. */
+struct requests {
+	unsigned int nkeys, key;	/* number of the last request for a key */
+	unsigned int fallback;		/* number of the fallback system call, or NONE */
 	unsigned int others;
 };
 
-static bool is_call(const struct item *item)
+static bool is_call(const struct log_entry *entry)
 {
-	return item->what == CALLS || item->what == NEXT;
+	return entry->what == CALLS || entry->what == NEXT;
 }
 
-static bool belongs(const struct line *line, unsigned int n)
+static bool is_request_of(const struct history *history, unsigned int n)
 {
-	for (unsigned int i = 0; i < line->generations; i++)
-		if (mock_request(n)->pid == line->lineage[i].pid &&
-		    n >= line->lineage[i].from && n < line->lineage[i].to)
+	for (unsigned int i = 0; i < history->nlineage; i++)
+		if (mock_request(n)->pid == history->lineage[i].pid &&
+		    n >= history->lineage[i].from && n < history->lineage[i].to)
 			return true;
 	return false;
 }
 
-/* Inside of one of the calls that have interrupted the outer one? */
-static bool is_inner(const struct line *line, unsigned int n)
+/* Was request @n made by one of the calls that interrupted the outer one? */
+static bool is_inner_request(const struct history *history, unsigned int n)
 {
-	for (unsigned int i = 0; i < line->nitems; i++)
-		if (is_call(&line->items[i]) && n >= line->items[i].made.from &&
-		    n < line->items[i].made.to)
+	for (unsigned int i = 0; i < history->nentries; i++)
+		if (is_call(&history->entries[i]) && n >= history->entries[i].call.from &&
+		    n < history->entries[i].call.to)
 			return true;
 	return false;
 }
 
-static struct asked what_asked(const struct line *line, const struct made *m)
+static struct requests get_requests(const struct history *history,
+				    const struct call_record *call)
 {
-	struct asked a = { .fallback = NONE };
+	struct requests a = { .fallback = NONE };
 
-	for (unsigned int n = m->from; n < m->to; n++) {
+	for (unsigned int n = call->from; n < call->to; n++) {
 		const struct mock_request *r = mock_request(n);
 
-		if (!belongs(line, n) || (m == &line->outer && is_inner(line, n)))
+		if (!is_request_of(history, n) ||
+		    (call == &history->outer && is_inner_request(history, n)))
 			continue;
 		if (r->is_key && r->len == VGETRANDOM_KEY_SIZE && !r->flags &&
 		    a.fallback == NONE) {
 			a.nkeys++;
 			a.key = n;
-		} else if (r->buffer == m->buffer && r->len == m->len &&
-			   r->flags == m->flags && a.fallback == NONE) {
+		} else if (r->buffer == call->buffer && r->len == call->len &&
+			   r->flags == call->flags && a.fallback == NONE) {
 			a.fallback = n;
 		} else {
 			a.others++;
@@ -99,28 +101,29 @@ static struct asked what_asked(const struct line *line, const struct made *m)
 	return a;
 }
 
-/* Of bytes that are wrong: is it the worst that they could be? */
-static const char *wrong_bytes(const struct made *m, const char *otherwise)
+/* Say so if wrong bytes are the worst possible ones: known to an attacker. */
+static const char *wrong_bytes(const struct call_record *call, const char *otherwise)
 {
 	static const uint8_t zero[MAX_LEN];
-	struct chain c = { .valid = true };
+	struct chain zero_key = { .valid = true };
 	uint8_t out[MAX_LEN];
 
-	if (m->len >= 4 && !memcmp(m->out, zero, m->len))
-		return "zeros: those of a batch that was dropped";
-	chain_take(&c, &inject.subject.layout, out, m->len, NULL);
-	if (!memcmp(m->out, out, m->len < 32 ? m->len : 32))
-		return "bytes of a key of zeros";
+	if (call->len >= 4 && !memcmp(call->out, zero, call->len))
+		return "the call returned zeros: bytes of a dropped batch";
+	chain_take(&zero_key, &inject.subject.layout, out, call->len, NULL);
+	if (!memcmp(call->out, out, call->len < 32 ? call->len : 32))
+		return "the call returned bytes of an all-zero key";
 	return otherwise;
 }
 
 /*
- * The kernel's own goes on counting blocks when it starts over with a new key. That is
- * as good as any other way, and no secret: how many blocks there were is tried.
+ * Linux 6.11's generator keeps its block counter when it starts over with a new key, which
+ * is safe. So find the counter that explains the bytes.
  */
-static void find_counter(struct chain *chain, const struct made *m)
+static void find_counter(struct chain *chain, const struct call_record *call)
 {
-	unsigned int most = 2 * (m->len / VGETRANDOM_BLOCK_SIZE + inject.subject.layout.kept);
+	const size_t refill = inject.subject.layout.refill_blocks;
+	unsigned int most = 2 * (call->len / VGETRANDOM_BLOCK_SIZE + refill);
 	uint8_t want[MAX_LEN];
 
 	if (chain->left || chain->id)
@@ -129,253 +132,257 @@ static void find_counter(struct chain *chain, const struct made *m)
 		struct chain c = *chain;
 
 		c.counter = n;
-		chain_take(&c, &inject.subject.layout, want, m->len, NULL);
-		if (!memcmp(want, m->out, m->len)) {
+		chain_take(&c, &inject.subject.layout, want, call->len, NULL);
+		if (!memcmp(want, call->out, call->len)) {
 			chain->counter = n;
 			return;
 		}
 	}
 }
 
-static const char *took(struct judge *j, const struct made *m, struct spans *spans)
+static const char *check_bytes(struct replay *replay, const struct call_record *call,
+			       struct spans *spans)
 {
 	uint8_t want[MAX_LEN];
 
-	if (!j->m.valid)
-		return wrong_bytes(m, "bytes that come from no key: the state was lost");
-	if (j->m.generation != j->generation)
-		return wrong_bytes(m, "bytes of an older generation");
-	if (!inject.subject.ours)
-		find_counter(&j->m, m);
-	chain_take(&j->m, &inject.subject.layout, want, m->len, spans);
-	if (memcmp(want, m->out, m->len))
-		return wrong_bytes(m, "bytes that are not those of the key");
+	if (!replay->chain.valid)
+		return wrong_bytes(call, "the call returned bytes of no key: the state was dropped");
+	if (replay->chain.generation != replay->generation)
+		return wrong_bytes(call, "the call returned bytes of an older generation");
+	if (!inject.subject.is_hosted)
+		find_counter(&replay->chain, call);
+	chain_take(&replay->chain, &inject.subject.layout, want, call->len, spans);
+	if (memcmp(want, call->out, call->len))
+		return wrong_bytes(call, "the call returned other bytes than its key's");
 	return NULL;
 }
 
-static const char *fell_back(const struct made *m, unsigned int n, struct spans *spans)
+static const char *check_fallback(const struct call_record *call, unsigned int n,
+				  struct spans *spans)
 {
 	const struct mock_request *r = mock_request(n);
 	uint64_t id;
 
 	memcpy(&id, r->bytes, sizeof(id));
-	spans_add(spans, id, 0, m->len);
-	return memcmp(m->out, r->bytes, m->len) ? "other bytes than the system call's" : NULL;
+	spans_add(spans, id, 0, call->len);
+	return memcmp(call->out, r->bytes, call->len) ?
+	       "the call returned other bytes than the system call" : NULL;
 }
 
-/* The kernel refuses to lock states' memory: then only the system call is right. */
-static bool is_refused(const struct made *m)
+/* If the kernel refuses to lock the states' memory, the call must use the system call. */
+static bool is_locking_refused(const struct call_record *call)
 {
-	return !m->may_keep && m->limited;
+	return !call->may_hold_keys && call->limited;
 }
 
-static const char *draw_key(struct judge *j, unsigned int key)
+static const char *load_key(struct replay *replay, unsigned int key)
 {
 	const struct mock_request *r = mock_request(key);
 
-	chain_rekey(&j->m, r->bytes, r->generation);
-	return r->may_keep ? NULL : "a key in memory that is not locked";
+	chain_rekey(&replay->chain, r->bytes, r->generation);
+	return r->may_hold_keys ? NULL : "the call stored a key in memory that is not locked";
 }
 
-/* A handler's call, or one after it all: nothing happens in the course of it. */
-static const char *judge_call(struct judge *j, const struct item *item)
+/* A handler's call, or one after the interrupted call: no event happens during it. */
+static const char *check_call(struct replay *replay, const struct log_entry *entry)
 {
-	const struct made *m = &item->made;
-	struct spans *spans = give(j, item->serial);
-	const struct asked a = what_asked(j->line, m);
-	bool may_draw = j->m.valid && j->m.generation == j->generation;
+	const struct call_record *call = &entry->call;
+	struct spans *spans = add_output(replay, entry->serial);
+	const struct requests a = get_requests(replay->history, call);
+	bool has_valid_key = replay->chain.valid && replay->chain.generation == replay->generation;
 	const char *why = NULL;
 
-	if (m->ret != (ssize_t)m->len)
-		return "a call has failed";
+	if (call->ret != (ssize_t)call->len)
+		return "a call failed";
 	if (a.others || a.nkeys > 1)
-		return "a call asks the kernel for something else, or too often";
+		return "a call made more requests than one key or one system call";
 	if (a.fallback != NONE) {
 		if (a.nkeys)
-			return "a call asks for a key, and then makes the system call";
-		if (inject.subject.ours && !m->in_use && m->ready && !is_refused(m))
-			return "a system call without need";
-		return fell_back(m, a.fallback, spans);
+			return "an undisturbed call asked for a key and fell back";
+		if (inject.subject.is_hosted && !call->in_use && call->ready && !is_locking_refused(call))
+			return "a call fell back to the system call without need";
+		return check_fallback(call, a.fallback, spans);
 	}
-	if (m->in_use)
-		return "in use, and the call is no system call";
-	if (!m->ready)
-		return "not ready, and the call is no system call";
+	if (call->in_use)
+		return "the state was in use, and the call did not fall back";
+	if (!call->ready)
+		return "the RNG was not ready, and the call did not fall back";
 	if (a.nkeys) {
-		if (may_draw && !j->m.may_rekey && inject.subject.ours)
-			return "a new key without need";
-		why = draw_key(j, a.key);
+		if (has_valid_key && !replay->chain.may_rekey && inject.subject.is_hosted)
+			return "a call asked for a new key without need";
+		why = load_key(replay, a.key);
 	}
-	return why ? why : took(j, m, spans);
+	return why ? why : check_bytes(replay, call, spans);
 }
 
-/* How often has the interrupted call lost its state, or found it stale, before @n? */
-static unsigned int losses_before(const struct line *line, unsigned int n)
+/* How often was the interrupted call's state dropped or made stale before request @n? */
+static unsigned int invalidations_before(const struct history *history, unsigned int n)
 {
 	unsigned long last = ~0UL;
-	unsigned int losses = 0;
+	unsigned int invalidations = 0;
 
-	for (unsigned int i = 0; i < line->nitems; i++) {
-		const struct item *item = &line->items[i];
+	for (unsigned int i = 0; i < history->nentries; i++) {
+		const struct log_entry *entry = &history->entries[i];
 
-		if (!memchr("dwr", item->what, 3) || item->at > n || item->point == last)
+		if (!memchr("dwr", entry->what, 3) || entry->at > n || entry->step == last)
 			continue;
-		losses++;
-		last = item->point;
+		invalidations++;
+		last = entry->step;
 	}
-	return losses;
+	return invalidations;
 }
 
-static const char *judge_outer(struct judge *j, const struct asked *a)
+static const char *check_outer(struct replay *replay, const struct requests *a)
 {
-	const struct made *m = &j->line->outer;
-	struct spans *spans = give(j, NONE);
+	const struct call_record *call = &replay->history->outer;
+	struct spans *spans = add_output(replay, NONE);
 	const char *why = NULL;
 
 	if (a->fallback != NONE) {
-		/* It gives up when it has lost two attempts; or it has not begun any. */
-		if (inject.subject.ours && j->ready && !is_refused(m) &&
-		    losses_before(j->line, a->fallback) < 2)
-			return "a system call without need";
-		j->m.may_rekey = true;
-		return fell_back(m, a->fallback, spans);
+		/* It may fall back after two invalidated attempts, or without any attempt. */
+		if (inject.subject.is_hosted && replay->ready && !is_locking_refused(call) &&
+		    invalidations_before(replay->history, a->fallback) < 2)
+			return "the call fell back to the system call without need";
+		replay->chain.may_rekey = true;
+		return check_fallback(call, a->fallback, spans);
 	}
 	if (a->nkeys) {
-		if (inject.subject.ours && inject.before.valid &&
-		    !losses_before(j->line, a->key))
-			return "a new key without need";
-		why = draw_key(j, a->key);
+		if (inject.subject.is_hosted && inject.before.valid &&
+		    !invalidations_before(replay->history, a->key))
+			return "the call asked for a new key without need";
+		why = load_key(replay, a->key);
 	}
-	return why ? why : took(j, m, spans);
+	return why ? why : check_bytes(replay, call, spans);
 }
 
-/* What happens after the call has taken its bytes is too late only if it has them all. */
-static const char *judge_late(struct judge *j, const struct item *item)
+/* An event after the call took its bytes is harmless only if the buffer has them all. */
+static const char *check_committed(struct replay *replay, const struct log_entry *entry)
 {
-	const struct made *m = &j->line->outer;
+	const struct call_record *call = &replay->history->outer;
 
-	if (memcmp(item->out, m->out, m->len))
-		return "bytes of a key from before the event";
-	if (!j->late)
-		j->late_point = item->point;
-	j->late = true;
-	j->wiped_late |= item->what == WIPED;
+	if (memcmp(entry->out, call->out, call->len))
+		return "the call returned bytes of a key from before the event";
+	if (!replay->committed)
+		replay->committed_at = entry->step;
+	replay->committed = true;
+	replay->wiped_after_commit |= entry->what == WIPED;
 	return NULL;
 }
 
-/* Is the state what it has to be: the rest of the batch, the next key, and zeros? */
-static bool state_is_right(const struct chain *m, const uint8_t *state)
+/* Does the state hold the rest of the batch, the next key, and zeros elsewhere? */
+static bool state_is_right(const struct chain *chain, const uint8_t *state)
 {
 	static const uint8_t scratch[VGETRANDOM_SCRATCH_SIZE];
 	const struct vgetrandom_state *is = (const void *)state;
 
-	return !inject.subject.ours ||
-	       (!is->owner && is->available == m->left &&
-		!memcmp(is->key, m->key, sizeof(is->key)) &&
-		!memcmp(is->batch, m->batch, sizeof(is->batch)) &&
+	return !inject.subject.is_hosted ||
+	       (!is->owner && is->available == chain->left &&
+		!memcmp(is->key, chain->key, sizeof(is->key)) &&
+		!memcmp(is->batch, chain->batch, sizeof(is->batch)) &&
 		!memcmp(is->scratch, scratch, sizeof(is->scratch)));
 }
 
-/* When no call is under way, keys are only where they may be. */
-static bool state_is_kept(const struct made *m)
+/* While no call is active, a state in memory that is not locked must be all zeros. */
+static bool keys_are_locked(const struct call_record *call)
 {
 	static const struct chain nothing;
 
-	return m->may_keep || state_is_right(&nothing, m->after);
+	return call->may_hold_keys || state_is_right(&nothing, call->after);
 }
 
-/* The interrupted call took its bytes after @slot of the other items. */
-static const char *judge_order(struct judge *j, const struct asked *a, unsigned int slot)
+/* Replay the log, if the interrupted call took its bytes after @slot of the entries. */
+static const char *check_order(struct replay *replay, const struct requests *a,
+			       unsigned int slot)
 {
 	static const struct chain nothing;
-	const struct line *line = j->line;
-	const struct made *last;
+	const struct history *history = replay->history;
+	const struct call_record *last;
 	const char *why = NULL;
 	unsigned int i;
 
-	for (i = 0; i <= line->nitems && !why; i++) {
-		const struct item *item = &line->items[i];
+	for (i = 0; i <= history->nentries && !why; i++) {
+		const struct log_entry *entry = &history->entries[i];
 
 		if (i == slot)
-			why = judge_outer(j, a);
-		if (why || i == line->nitems || item->what == NEXT)
+			why = check_outer(replay, a);
+		if (why || i == history->nentries || entry->what == NEXT)
 			break;
-		/* To the bytes of a system call it is only a fork that matters. */
-		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", item->what))
-			why = judge_late(j, item);
-		switch (item->what) {
+		/* If the call fell back, only a fork can make its bytes wrong. */
+		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", entry->what))
+			why = check_committed(replay, entry);
+		switch (entry->what) {
 		case RESEEDS:
-			j->generation++;
+			replay->generation++;
 			break;
 		case UNREADY:
-			j->ready = false;
+			replay->ready = false;
 			break;
 		case DROPS:
 		case WIPED:
-			memset(&j->m, 0, sizeof(j->m));
+			memset(&replay->chain, 0, sizeof(replay->chain));
 			break;
 		case CALLS:
-			why = why ? why : judge_call(j, item);
+			why = why ? why : check_call(replay, entry);
 			break;
 		}
 	}
 	if (why)
 		return why;
-	if (!state_is_right(&j->m, line->outer.after) &&
-	    !(j->m.may_rekey && state_is_right(&nothing, line->outer.after)))
-		return "a wrong state is left";
-	if (!state_is_kept(&line->outer))
-		return "keys are left in memory that is not locked";
-	for (; i < line->nitems; i++) {
-		why = judge_call(j, &line->items[i]);
+	if (!state_is_right(&replay->chain, history->outer.after) &&
+	    !(replay->chain.may_rekey && state_is_right(&nothing, history->outer.after)))
+		return "the call left a wrong state";
+	if (!keys_are_locked(&history->outer))
+		return "the call left keys in memory that is not locked";
+	for (; i < history->nentries; i++) {
+		why = check_call(replay, &history->entries[i]);
 		if (why)
 			return why;
 	}
-	last = &line->items[i - 1].made;
-	if (!state_is_right(&j->m, last->after))
-		return "the next call leaves a wrong state";
-	if (!state_is_kept(last))
-		return "the next call leaves keys in memory that is not locked";
-	if (inject.subject.ours && last->may_keep &&
-	    ((const struct vgetrandom_state *)last->after)->generation != j->generation)
-		return "the next call leaves a state of another generation";
+	last = &history->entries[i - 1].call;
+	if (!state_is_right(&replay->chain, last->after))
+		return "the next call left a wrong state";
+	if (!keys_are_locked(last))
+		return "the next call left keys in memory that is not locked";
+	if (inject.subject.is_hosted && last->may_hold_keys &&
+	    ((const struct vgetrandom_state *)last->after)->generation != replay->generation)
+		return "the next call left a state of another generation";
 	return NULL;
 }
 
-/* A process, by itself. */
-static const char *judge_line(const struct line *line, struct judge *j)
+/* Check one process by itself. */
+static const char *check_history(const struct history *history, struct replay *replay)
 {
-	const struct asked a = what_asked(line, &line->outer);
+	const struct requests a = get_requests(history, &history->outer);
 	const char *why = NULL, *first = NULL;
 	unsigned int slot = 0, last = 0, got = a.fallback;
 
-	if (!line->finished)
-		return "the call has not come to its end";
-	if (!line->canaries_ok)
-		return "bytes outside of the state have changed";
-	if (line->outer.ret != (ssize_t)line->outer.len)
-		return "the call has failed";
+	if (!history->finished)
+		return "the call did not return";
+	if (!history->canaries_ok)
+		return "bytes of the page outside of the state changed";
+	if (history->outer.ret != (ssize_t)history->outer.len)
+		return "the call failed";
 	if (a.others)
-		return "the call asks the kernel for something else";
+		return "the call requested something else than keys and one fallback";
 	if (a.nkeys > 2)
-		return "more than two keys";
+		return "the call asked for more than two keys";
 	if (a.fallback == NONE && a.nkeys)
 		got = a.key;
-	for (unsigned int i = 0; i < line->nitems && line->items[i].what != NEXT; i++) {
+	for (unsigned int i = 0; i < history->nentries && history->entries[i].what != NEXT; i++) {
 		last++;
-		slot += got != NONE && line->items[i].at <= got;
+		slot += got != NONE && history->entries[i].at <= got;
 	}
 	if (got != NONE)
 		last = slot;
 	for (; slot <= last; slot++) {
-		j->line = line;
-		j->late = false;
-		j->wiped_late = false;
-		j->ngiven = 0;
-		j->m = inject.before;
-		j->generation = line->outer.generation;
-		j->ready = line->outer.ready;
-		why = judge_order(j, &a, slot);
+		replay->history = history;
+		replay->committed = false;
+		replay->wiped_after_commit = false;
+		replay->noutputs = 0;
+		replay->chain = inject.before;
+		replay->generation = history->outer.generation;
+		replay->ready = history->outer.ready;
+		why = check_order(replay, &a, slot);
 		if (!why)
 			return NULL;
 		first = first ? first : why;
@@ -383,55 +390,55 @@ static const char *judge_line(const struct line *line, struct judge *j)
 	return first;
 }
 
-/* What everybody was given. */
+/* All bytes that calls have returned, in all processes. */
 static struct {
-	unsigned int serials[MAX_LINES * MAX_ITEMS], nserials;
+	unsigned int serials[MAX_HISTORIES * MAX_ENTRIES], nserials;
 	struct spans spans;
-} all;
+} returned;
 
-static bool is_known(unsigned int serial)
+static bool is_recorded(unsigned int serial)
 {
-	for (unsigned int i = 0; i < all.nserials; i++)
-		if (all.serials[i] == serial)
+	for (unsigned int i = 0; i < returned.nserials; i++)
+		if (returned.serials[i] == serial)
 			return true;
 	return false;
 }
 
-static const char *judge_given(const struct judge *j)
+static const char *check_unique(const struct replay *replay)
 {
-	for (unsigned int i = 0; i < j->ngiven; i++) {
-		const struct given *g = &j->given[i];
+	for (unsigned int i = 0; i < replay->noutputs; i++) {
+		const struct output *output = &replay->outputs[i];
 
-		/* Calls of before a fork, which the child has not made; or not by itself. */
-		if (g->serial == NONE ? j->wiped_late : is_known(g->serial))
+		/* The child's copy of what its parent did before the fork counts once. */
+		if (output->serial == NONE ? replay->wiped_after_commit : is_recorded(output->serial))
 			continue;
-		if (g->serial != NONE)
-			all.serials[all.nserials++] = g->serial;
-		if (!spans_add_all(&all.spans, &g->spans))
-			return "bytes that were handed out twice";
+		if (output->serial != NONE)
+			returned.serials[returned.nserials++] = output->serial;
+		if (!spans_add_all(&returned.spans, &output->spans))
+			return "two calls returned the same bytes";
 	}
 	return NULL;
 }
 
 void inject_check(struct verdict *v)
 {
-	static const char * const names[MAX_LINES] = {
+	static const char * const names[MAX_HISTORIES] = {
 		"", "first process", "second process", "third process",
 		"4th process", "5th process", "6th process", "7th process",
 	};
-	static struct judge j;
+	static struct replay replay;
 
 	memset(v, 0, sizeof(*v));
-	all.nserials = 0;
-	all.spans.n = 0;
-	for (unsigned int i = 1; i < inject.shared->nlines && !v->why; i++) {
+	returned.nserials = 0;
+	returned.spans.n = 0;
+	for (unsigned int i = 1; i < inject.shared->nhistories && !v->why; i++) {
 		v->process = names[i];
-		v->why = judge_line(&inject.shared->lines[i], &j);
+		v->why = check_history(&inject.shared->histories[i], &replay);
 		if (v->why)
 			break;
-		v->why = judge_given(&j);
-		if (j.late && (!v->late || j.late_point < v->late_point))
-			v->late_point = j.late_point;
-		v->late = v->late || j.late;
+		v->why = check_unique(&replay);
+		if (replay.committed && (!v->committed || replay.committed_at < v->committed_at))
+			v->committed_at = replay.committed_at;
+		v->committed = v->committed || replay.committed;
 	}
 }

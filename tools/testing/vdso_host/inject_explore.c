@@ -9,7 +9,7 @@
 
 #include "inject_explore.h"
 
-#define IN_CORES	16	/* thinned out, this much fewer of the points in cores */
+#define CORE_FACTOR	16	/* a sample has this many times fewer steps in cores */
 
 const struct event nothing = { "nothing", "" };
 const struct event drop = { "drop", "d" };
@@ -32,14 +32,14 @@ size_t lens[MAX_LENS], nlens;
 
 struct explored explored;
 
-static unsigned long thin = 1;
+static unsigned long sample_every = 1;
 
-void explore_len(size_t len)
+void explore_add_len(size_t len)
 {
 	for (size_t i = 0; i < nlens; i++)
 		if (lens[i] == len)
 			return;
-	/* Not to be forgotten: a test that does so has to be changed. */
+	/* Raise the limit for a test that gets here. */
 	if (nlens == MAX_LENS || len > MAX_LEN)
 		abort();
 	lens[nlens++] = len;
@@ -50,16 +50,16 @@ void explore_reset(void)
 	memset(&explored, 0, sizeof(explored));
 }
 
-bool explore_thin(const char *every)
+bool explore_set_sampling(const char *every)
 {
 	if (every)
-		thin = strtoul(every, NULL, 10);
-	return thin > 0;
+		sample_every = strtoul(every, NULL, 10);
+	return sample_every > 0;
 }
 
-unsigned long explore_thinned(unsigned long all)
+unsigned long explore_sampled(unsigned long all)
 {
-	return all / thin;
+	return all / sample_every;
 }
 
 static void failed(const char *why, const char *format, ...)
@@ -87,54 +87,55 @@ static void failed(const char *why, const char *format, ...)
 		snprintf(explored.first + at, sizeof(explored.first) - at, ": %s", why);
 }
 
-/* Most of a long call is arithmetic on registers; fewer points of that stand for it. */
-static bool is_left_out(unsigned long point, const void *ip)
+/* Most of a long call is arithmetic on registers: a sample takes fewer steps of that. */
+static bool is_skipped(unsigned long step, const void *ip)
 {
-	unsigned long every = thin == 1 || !testbed_in_core(ip) ? thin : thin * IN_CORES;
+	unsigned long every = sample_every;
 
-	return (point + inject.len) % every;
+	if (every > 1 && testbed_in_core(ip))
+		every *= CORE_FACTOR;
+	return (step + inject.len) % every;
 }
 
-/* Events that come too late have to come shortly before the end. */
+/* The first event that came after the call was committed: see MAX_TAIL. */
 static struct {
 	bool seen;
 	unsigned long first;
-} late;
+} commit;
 
-static void note_late(const struct verdict *v)
+static void note_commit(const struct verdict *v)
 {
-	if (v->late && (!late.seen || v->late_point < late.first))
-		late.first = v->late_point;
-	late.seen |= v->late;
+	if (v->committed && (!commit.seen || v->committed_at < commit.first))
+		commit.first = v->committed_at;
+	commit.seen |= v->committed;
 }
 
-static void judge_tail(void)
+static void check_commit(void)
 {
-	if (late.seen && inject.points - late.first > MAX_TAIL)
-		failed("too far from the end for an event to come too late", "point %lu",
-		       late.first);
+	if (commit.seen && inject.steps - commit.first > MAX_TAIL)
+		failed("an event was ignored too long before the return", "step %lu", commit.first);
 }
 
-static bool one_event(unsigned long point, const void *ip, void *arg)
+static bool one_event(unsigned long step, const void *ip, void *arg)
 {
 	const struct event *event = arg;
 	struct verdict v;
 	const char *why;
 
-	if (is_left_out(point, ip))
+	if (is_skipped(step, ip))
 		return true;
-	if (!inject_try(event, point, &why)) {
+	if (!inject_try(event, step, &why)) {
 		if (inject.is_copy)
 			return false;
-		failed(why, "%s at point %lu", event->name, point);
+		failed(why, "%s at step %lu", event->name, step);
 	} else {
 		inject_check(&v);
 		if (v.why)
-			failed(v.why, "%s at point %lu, %s", event->name, point, v.process);
-		else if (late.seen && !v.late)
-			failed("made again, though an earlier event came too late",
-			       "%s at point %lu", event->name, point);
-		note_late(&v);
+			failed(v.why, "%s at step %lu, %s", event->name, step, v.process);
+		else if (commit.seen && !v.committed)
+			failed("the call retried, though it ignored an earlier event",
+			       "%s at step %lu", event->name, step);
+		note_commit(&v);
 	}
 	inject.shared->cases++;
 	explored.tried++;
@@ -146,14 +147,14 @@ bool explore(const struct event *event, enum start start, size_t len)
 {
 	unsigned long before = explored.nfailed;
 
-	late.seen = false;
+	commit.seen = false;
 	explored.calls++;
 	if (inject_step(start, len, one_event, (void *)event) != (ssize_t)len)
-		failed("the call itself has failed", "%s", event->name);
-	/* Every instruction from the call's first to its return has been seen. */
-	if (inject.points < 30)
-		failed("a call of so few instructions?", "%lu points", inject.points);
-	judge_tail();
+		failed("the stepped call failed", "%s", event->name);
+	/* The call was stepped from its first instruction to its return. */
+	if (inject.steps < 30)
+		failed("a call has at least 30 instructions", "%lu steps", inject.steps);
+	check_commit();
 	return explored.nfailed == before;
 }
 
@@ -164,8 +165,8 @@ void explore_seed(uint64_t seed)
 	random_state = seed;
 }
 
-/* SplitMix64: one seed tells all that follows. */
-uint64_t explore_draw(uint64_t below)
+/* SplitMix64: the seed determines all numbers. */
+uint64_t explore_random(uint64_t below)
 {
 	uint64_t z = random_state += 0x9e3779b97f4a7c15;
 
@@ -175,76 +176,78 @@ uint64_t explore_draw(uint64_t below)
 }
 
 /*
- * The known exception: the page is lost, one handler makes a new state in it, and another
- * calls on that, all within one of the places where the interrupted call writes. That
- * takes a first event that is two of these, and not more points between them than this.
+ * A write section is a stretch of instructions in which a call writes to its state without
+ * checking that the state is still its own. The known exception: the page is dropped, one
+ * handler makes a new state in it, and another handler calls with that state, all within
+ * one write section of the interrupted call. That takes a first event that is a drop and a
+ * call, and at most this many steps to the second event.
  */
-#define MAX_PLACE 216
+#define MAX_WRITE_SECTION 216
 
-static bool is_loss_and_call(const struct event *event, bool as_child)
+static bool is_drop_and_call(const struct event *event, bool as_child)
 {
 	return event == &drop_handler || (event == &handler_forks && as_child);
 }
 
-#define MAX_POINTS	65536
-#define SECOND_POINTS	12	/* after one first event, in copies */
+#define MAX_STEPS	65536
+#define SECOND_STEPS	12	/* after one first event, in copies */
 
 static struct {
 	const struct event *first;
 	const struct event * const *second;
 	size_t nsecond;
-	unsigned long point;		/* of the first event */
-	bool as_child;			/* where it forks */
-	unsigned long after[SECOND_POINTS];	/* so many points after it */
-	unsigned long last;		/* the largest of these, or ULONG_MAX: count all points */
-	unsigned long outside[MAX_POINTS], noutside;	/* points that are not in a core */
+	unsigned long step;		/* of the first event */
+	bool as_child;			/* go on as the child if it forks */
+	unsigned long after[SECOND_STEPS];	/* steps from the first event to second ones */
+	unsigned long last;		/* the largest of these; ULONG_MAX: step to the end */
+	unsigned long outside[MAX_STEPS], noutside;	/* steps that are not in a core */
 } pair;
 
-static bool weigh(unsigned long point, const void *ip, void *arg)
+static bool note_step(unsigned long step, const void *ip, void *arg)
 {
 	(void)arg;
-	if (!testbed_in_core(ip) && pair.noutside < MAX_POINTS)
-		pair.outside[pair.noutside++] = point;
+	if (!testbed_in_core(ip) && pair.noutside < MAX_STEPS)
+		pair.outside[pair.noutside++] = step;
 	return true;
 }
 
-/* What its points are, before any events. */
+/* Step through the call without events and note which steps are outside of cores. */
 static bool begin_pairs(enum start start, size_t len)
 {
-	late.seen = false;
+	commit.seen = false;
 	explored.calls++;
 	pair.noutside = 0;
-	if (inject_step(start, len, weigh, NULL) == (ssize_t)len && pair.noutside)
+	if (inject_step(start, len, note_step, NULL) == (ssize_t)len && pair.noutside)
 		return true;
-	failed("the undisturbed call has failed", "no event");
+	failed("the undisturbed call failed", "no event");
 	return false;
 }
 
-static bool is_exception(const struct event *second, unsigned long point)
+static bool is_known_exception(const struct event *second, unsigned long step)
 {
-	return is_loss_and_call(pair.first, pair.as_child) && strchr(second->what, CALLS) &&
-	       point - pair.point <= MAX_PLACE;
+	return is_drop_and_call(pair.first, pair.as_child) && strchr(second->what, CALLS) &&
+	       step - pair.step <= MAX_WRITE_SECTION;
 }
 
-static bool try_second(const struct event *second, unsigned long point)
+static bool try_second(const struct event *second, unsigned long step)
 {
 	struct verdict v;
 	const char *why;
 
-	if (!inject_try(second, point, &why)) {
+	if (!inject_try(second, step, &why)) {
 		if (inject.is_copy)
 			return false;
-		failed(why, "%s at point %lu, %s at point %lu", pair.first->name, pair.point,
-		       second->name, point);
+		failed(why, "%s at step %lu, %s at step %lu", pair.first->name, pair.step,
+		       second->name, step);
 	} else {
 		inject_check(&v);
-		if (v.why && is_exception(second, point))
+		if (v.why && is_known_exception(second, step))
 			explored.exceptions++;
 		else if (v.why)
-			failed(v.why, "%s at point %lu%s, %s at point %lu, %s",
-			       pair.first->name, pair.point, pair.as_child ? " (child)" : "",
-			       second->name, point, v.process);
-		note_late(&v);
+			failed(v.why, "%s at step %lu%s, %s at step %lu, %s",
+			       pair.first->name, pair.step, pair.as_child ? " (child)" : "",
+			       second->name, step, v.process);
+		note_commit(&v);
 	}
 	inject.shared->pairs++;
 	explored.tried++;
@@ -252,22 +255,22 @@ static bool try_second(const struct event *second, unsigned long point)
 	return true;
 }
 
-static bool two_events(unsigned long point, const void *ip, void *arg)
+static bool two_events(unsigned long step, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
-	if (point == pair.point) {
-		if (!inject_event(pair.first, point, pair.as_child))
-			failed("a process that it has forked failed", "%s at point %lu",
-			       pair.first->name, point);
+	if (step == pair.step) {
+		if (!inject_event(pair.first, step, pair.as_child))
+			failed("a forked process exited with an error", "%s at step %lu",
+			       pair.first->name, step);
 		return !inject.is_copy;
 	}
-	for (size_t i = 0; point > pair.point && i < SECOND_POINTS; i++)
-		if (point == pair.point + pair.after[i] &&
-		    !try_second(pair.second[explore_draw(pair.nsecond)], point))
+	for (size_t i = 0; step > pair.step && i < SECOND_STEPS; i++)
+		if (step == pair.step + pair.after[i] &&
+		    !try_second(pair.second[explore_random(pair.nsecond)], step))
 			return false;
-	/* Each step is a signal. */
-	return point < pair.point || point - pair.point < pair.last;
+	/* Stop stepping after the last one: each step costs a signal. */
+	return step < pair.step || step - pair.step < pair.last;
 }
 
 bool explore_handler_after(const struct event *first, enum start start, size_t len)
@@ -281,36 +284,39 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 	pair.second = second;
 	pair.nsecond = ARRAY_SIZE(second);
 	pair.as_child = false;
-	for (size_t i = 0; i < SECOND_POINTS; i++)
+	for (size_t i = 0; i < SECOND_STEPS; i++)
 		pair.after[i] = 1UL << i;
-	pair.last = pair.after[SECOND_POINTS - 1];
+	pair.last = pair.after[SECOND_STEPS - 1];
 	for (unsigned long i = 0; i < pair.noutside; i++) {
-		pair.point = pair.outside[i];
-		if (is_left_out(pair.point, NULL))
+		pair.step = pair.outside[i];
+		if (is_skipped(pair.step, NULL))
 			continue;
 		if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
-			failed("the call itself has failed", "%s at point %lu",
-			       pair.first->name, pair.point);
+			failed("the stepped call failed", "%s at step %lu", pair.first->name,
+			       pair.step);
 	}
 	return explored.nfailed == before;
 }
 
-/* What a call does to a state that is another's, before it locks it. Shared: the copy's. */
+/*
+ * Watches the copy, in shared memory: after a drop a handler owns the state, and the
+ * interrupted call writes to it before it locks it.
+ */
 static struct watch {
 	const void *last;		/* the instruction before */
-	bool wrote_outside;		/* of cores */
-	unsigned long wrote;		/* so many points after it has lost its own, at last */
+	bool wrote_outside;		/* an instruction outside of the cores wrote */
+	unsigned long wrote;		/* steps from the drop to the last such write */
 	uint8_t state[VGETRANDOM_SCRATCH];
 } *watch;
 
-static bool watch_until_locked(unsigned long point, const void *ip)
+static bool watch_until_locked(unsigned long step, const void *ip)
 {
 	const struct vgetrandom_state *state = inject.subject.state;
 
 	if (state->owner)
 		return false;
 	if (memcmp(watch->state, state, sizeof(watch->state))) {
-		watch->wrote = point - pair.point;
+		watch->wrote = step - pair.step;
 		watch->wrote_outside |= !testbed_in_core(watch->last);
 		memcpy(watch->state, state, sizeof(watch->state));
 	}
@@ -318,37 +324,37 @@ static bool watch_until_locked(unsigned long point, const void *ip)
 	return true;
 }
 
-/* Requests of no more bytes than this write in places that are shorter, but for a core's. */
+/* Outside of the cores, requests of at most SHORT bytes have shorter write sections. */
 #define SHORT		128
-#define SHORT_PLACE	96
+#define SHORT_WRITE_SECTION	96
 
-static bool watch_from_here(unsigned long point, const void *ip, void *arg)
+static bool watch_from_here(unsigned long step, const void *ip, void *arg)
 {
-	unsigned long place = *(unsigned long *)arg;
+	unsigned long max_section = *(unsigned long *)arg;
 	bool in_core = testbed_in_core(ip);
 	const char *why;
 
 	if (inject.is_copy)
-		return watch_until_locked(point, ip);
-	if (is_left_out(point, ip))
+		return watch_until_locked(step, ip);
+	if (is_skipped(step, ip))
 		return true;
-	pair.point = point;
+	pair.step = step;
 	memset(watch, 0, sizeof(*watch));
-	if (!inject_try(&drop_handler, point, &why)) {
+	if (!inject_try(&drop_handler, step, &why)) {
 		if (inject.is_copy) {
 			memcpy(watch->state, inject.subject.state, sizeof(watch->state));
 			watch->last = ip;
 			return true;
 		}
-		failed(why, "drop and handler at point %lu", point);
+		failed(why, "drop and handler at step %lu", step);
 	} else {
 		if (in_core && watch->wrote_outside)
-			failed("lost in a core, and written to after it without a lock",
-			       "drop and handler at point %lu", point);
-		if (watch->wrote > (in_core ? MAX_PLACE : place))
-			failed("written to for too long without a lock",
-			       "drop and handler at point %lu, until %lu", point,
-			       point + watch->wrote);
+			failed("dropped in a core, and code after the core wrote without the lock",
+			       "drop and handler at step %lu", step);
+		if (watch->wrote > (in_core ? MAX_WRITE_SECTION : max_section))
+			failed("the call wrote for too long without the lock",
+			       "drop and handler at step %lu, until %lu", step,
+			       step + watch->wrote);
 	}
 	inject.shared->cases++;
 	explored.tried++;
@@ -358,7 +364,7 @@ static bool watch_from_here(unsigned long point, const void *ip, void *arg)
 
 bool explore_unlocked_writes(enum start start, size_t len)
 {
-	static unsigned long places[] = { SHORT_PLACE, MAX_PLACE };
+	static unsigned long sections[] = { SHORT_WRITE_SECTION, MAX_WRITE_SECTION };
 	unsigned long before = explored.nfailed;
 
 	if (!watch)
@@ -367,8 +373,8 @@ bool explore_unlocked_writes(enum start start, size_t len)
 	if (watch == MAP_FAILED)
 		return false;
 	explored.calls++;
-	if (inject_step(start, len, watch_from_here, &places[len > SHORT]) != (ssize_t)len)
-		failed("the call itself has failed", "no event");
+	if (inject_step(start, len, watch_from_here, &sections[len > SHORT]) != (ssize_t)len)
+		failed("the stepped call failed", "no event");
 	return explored.nfailed == before;
 }
 
@@ -376,25 +382,24 @@ bool explore_pairs(const struct event * const *first, size_t nfirst,
 		   const struct event * const *second, size_t nsecond,
 		   enum start start, size_t len)
 {
-	unsigned long points, before = explored.nfailed;
+	unsigned long steps, before = explored.nfailed;
 
 	if (!begin_pairs(start, len))
 		return false;
-	points = inject.points;
-	pair.first = first[explore_draw(nfirst)];
+	steps = inject.steps;
+	pair.first = first[explore_random(nfirst)];
 	pair.second = second;
 	pair.nsecond = nsecond;
-	pair.point = explore_draw(2) ? explore_draw(points) :
-				       pair.outside[explore_draw(pair.noutside)];
-	pair.as_child = explore_draw(2) && strchr(pair.first->what, FORKS);
-	/* Near; where the call would be undisturbed; and after it has started again. */
-	for (size_t i = 0; i < SECOND_POINTS; i++)
-		pair.after[i] = 1 + explore_draw(i % 3 == 0 ? 64 :
-						 i % 3 == 1 ? points : 2 * points);
+	pair.step = explore_random(2) ? explore_random(steps) :
+				       pair.outside[explore_random(pair.noutside)];
+	pair.as_child = explore_random(2) && strchr(pair.first->what, FORKS);
+	/* Near the first event, anywhere in an undisturbed call, and after a retry. */
+	for (size_t i = 0; i < SECOND_STEPS; i++)
+		pair.after[i] = 1 + explore_random(i % 3 == 0 ? 64 :
+						 i % 3 == 1 ? steps : 2 * steps);
 	pair.last = ULONG_MAX;
 	if (inject_step(start, len, two_events, NULL) != (ssize_t)len)
-		failed("the call itself has failed", "%s at point %lu", pair.first->name,
-		       pair.point);
-	judge_tail();
+		failed("the stepped call failed", "%s at step %lu", pair.first->name, pair.step);
+	check_commit();
 	return explored.nfailed == before;
 }

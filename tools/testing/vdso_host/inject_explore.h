@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which events are injected, and where: one at every instruction of a call, or two at
- * instructions that are drawn by lot.
+ * Chooses which events happen and where: one at every instruction of a call, or two at
+ * random instructions.
  */
 #ifndef _INJECT_EXPLORE_H
 #define _INJECT_EXPLORE_H
@@ -16,17 +16,17 @@ extern const char * const start_names[];
 
 #define MAX_LENS	16
 
-/* The lengths of requests that are tried; and one more, if it is not among them. */
+/* The lengths of requests that are tried; explore_add_len() adds one, if it is new. */
 extern size_t lens[MAX_LENS], nlens;
-void explore_len(size_t len);
+void explore_add_len(size_t len);
 
 #define MAX_REASONS	16
 #define MAX_WHY		96
 
-/* What has gone wrong since explore_reset(). */
+/* Results since explore_reset(). */
 extern struct explored {
 	unsigned long tried, nfailed, calls;
-	unsigned long exceptions;	/* pairs that are known to go wrong */
+	unsigned long exceptions;	/* failed pairs that the known exception explains */
 	char first[256];
 	unsigned int nreasons;
 	struct {
@@ -38,34 +38,34 @@ extern struct explored {
 void explore_reset(void);
 
 /*
- * Thin the points out: to every so manieth outside of a core, and fewer inside. NULL: all
- * of them. Returns whether it is a number.
+ * Try events only at every @every-th step outside of the cores, and at fewer inside; NULL:
+ * at all. Returns false if @every is no positive number.
  */
-bool explore_thin(const char *every);
+bool explore_set_sampling(const char *every);
 
-/* How many calls of a sample are left, where @all is for one that is not thinned out. */
-unsigned long explore_thinned(unsigned long all);
+/* The number of calls to make in a sample, if a full test makes @all. */
+unsigned long explore_sampled(unsigned long all);
 
-/* @event at each instruction. Returns whether all went well. */
+/* Inject @event at each instruction. Returns true if no case failed. */
 bool explore(const struct event *event, enum start start, size_t len);
 
 void explore_seed(uint64_t seed);
-uint64_t explore_draw(uint64_t below);
+uint64_t explore_random(uint64_t below);
 
-/* An event of @first at some instruction, and one of @second at several others. */
+/* Inject a random event of @first at a random step, and others of @second after it. */
 bool explore_pairs(const struct event * const *first, size_t nfirst,
 		   const struct event * const *second, size_t nsecond,
 		   enum start start, size_t len);
 
 /*
- * @first at each instruction outside of the cores; and a handler calls 1, 2, 4 and so on
- * up to 2048 instructions later.
+ * Inject @first at each instruction outside of the cores. A handler calls 1, 2, 4 ... 2048
+ * instructions later.
  */
 bool explore_handler_after(const struct event *first, enum start start, size_t len);
 
 /*
- * At each instruction the page is lost and a handler makes a new state there. Does the
- * call lock that before it writes to it, but for what it was just about to write?
+ * At each instruction, drop the page and let a handler make a new state there. The call must
+ * lock that state before it writes to it, except for the write section that it is in.
  */
 bool explore_unlocked_writes(enum start start, size_t len);
 

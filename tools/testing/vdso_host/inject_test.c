@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What can happen to a state between any two instructions of a call: rules (f),
- * (g) and (i), at every instruction, and at two of them.
+ * Injects an event at every instruction of a call, and pairs of events: the page is dropped,
+ * the RNG reseeded, a signal handler calls, the process forks. Checks that every byte comes
+ * from a valid key of this process, that no byte is returned twice, and that the state
+ * left behind is right. inject.h and inject_check.c say how.
  *
- * Of locked states, drop means that this is a child of a fork from here on: testbed_lose().
+ * Locked states cannot be dropped: there the process becomes a fork's child instead, see
+ * testbed_drop().
  *
- * VDSO_CORE names the core. STEP_EVERY thins the instructions out: to every so manieth
- * of those outside of a core, and fewer inside; without it, it is every single one.
- * PAIRS is in how many calls pairs of events are tried, SEED what they are drawn with.
- * ONLY names the only test to run.
+ * In the environment:
+ *
+ *	VDSO_CORE	the core
+ *	STEP_EVERY	try only every Nth instruction outside of cores, and fewer inside
+ *	PAIRS		number of calls with pairs of events
+ *	SEED		of the random pairs
+ *	ONLY		the only test to run
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -20,7 +26,7 @@
 #include "inject_explore.h"
 
 #define LIMIT		7200	/* seconds, of a test */
-#define ALL_CALLS	3000	/* with pairs, where nothing is thinned out */
+#define ALL_CALLS	3000	/* with pairs of events, without STEP_EVERY */
 
 /* In pairs. */
 static const struct event * const events[] = {
@@ -48,28 +54,28 @@ FIXTURE_SETUP(inject)
 		.state = testbed.state,
 		.state_len = STATE_SIZE,
 		.rng = testbed.rng,
-		.layout = { .pass = PASS },
-		.ours = true,
-		.whole = PASS_SIZE,
+		.layout = { .iteration_blocks = ITERATION_BLOCKS },
+		.is_hosted = true,
+		.whole = ITERATION_SIZE,
 		.part_left = PART_LEFT,
 	};
 	ASSERT_GE(MAX_STATE, STATE_SIZE);
 
 	const size_t all[] = {
 		1, 4, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1, SECOND_KEY,
-		3 * PASS_SIZE + 17,
+		3 * ITERATION_SIZE + 17,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		explore_len(all[i]);
-	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY")));
+		explore_add_len(all[i]);
+	ASSERT_TRUE(explore_set_sampling(getenv("STEP_EVERY")));
 }
 
 FIXTURE_TEARDOWN(inject)
 {
 }
 
-/* @how is one of the ways to explore a call: of @len bytes, from @start. */
+/* Evaluate @how, one of the explore functions, for each @start and @len. */
 #define EXPLORE_ALL(how) do {							\
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {			\
 		for (size_t i = 0; i < nlens; i++) {			\
@@ -145,15 +151,15 @@ TEST_F_TIMEOUT(inject, fork_in_a_handler_that_has_called, LIMIT)
 }
 
 /*
- * The first makes a state where the call still writes, and the second finds what has come
- * of that. They are let off only where both come within one place that writes.
+ * The first handler makes a state where the interrupted call still writes; the second may
+ * find it damaged. Only a second handler in the same write section may.
  */
 TEST_F_TIMEOUT(inject, second_handler_after_drop, LIMIT)
 {
 	EXPLORE_ALL(explore_handler_after(&drop_handler, start, len));
 }
 
-/* The call that has lost its page does not know yet, and the handler finds it free. */
+/* The call has not noticed the drop yet, and the handler finds the state unlocked. */
 TEST_F_TIMEOUT(inject, handler_some_time_after_drop, LIMIT)
 {
 	EXPLORE_ALL(explore_handler_after(&drop, start, len));
@@ -164,7 +170,7 @@ TEST_F_TIMEOUT(inject, state_is_locked_before_each_write, LIMIT)
 	EXPLORE_ALL(explore_unlocked_writes(start, len));
 }
 
-/* Neither the neighbour in the page nor the page before may be touched. */
+/* The call must touch neither its neighbours in the page nor the pages around it. */
 TEST_F_TIMEOUT(inject, dropped_at_page_edges, LIMIT)
 {
 	testbed_place(FIRST_IN_PAGE);
@@ -178,8 +184,8 @@ TEST_F_TIMEOUT(inject, dropped_at_page_edges, LIMIT)
 TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 {
 	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
-	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
-	/* The last one is of locked states. */
+	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_sampled(ALL_CALLS);
+	/* The last event is for locked states only. */
 	const size_t nevents = ARRAY_SIZE(events) - !testbed.pool;
 	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
 
@@ -187,8 +193,8 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 	explore_reset();
 	explore_seed(random);
 	for (unsigned long i = 0; i < n; i++) {
-		enum start start = explore_draw(3);
-		size_t len = lens[explore_draw(nlens)];
+		enum start start = explore_random(3);
+		size_t len = lens[explore_random(nlens)];
 
 		explore_pairs(events, nevents, events, nevents, start, len);
 	}
@@ -197,7 +203,7 @@ TEST_F_TIMEOUT(inject, two_events_at_sampled_instructions, LIMIT)
 		       explored.first);
 	}
 	EXPECT_LT(0, explored.tried);
-	TH_LOG("%lu pairs, and %lu of the known exception: all within one place that writes",
+	TH_LOG("%lu pairs, %lu failed by the known exception: both events in one write section",
 	       explored.tried, explored.exceptions);
 }
 

@@ -23,8 +23,8 @@ struct mock_request *mock_request(unsigned int n)
 }
 
 /*
- * As the kernel copies to user space: a bad pointer is no crash, but EFAULT. And not
- * process_vm_writev(), which emulators do not have.
+ * Copy as the kernel does: a bad pointer makes EFAULT and no crash. Emulators have no
+ * process_vm_writev(), so use a pipe.
  */
 static bool put_user(void *dst, const void *src, size_t len)
 {
@@ -51,7 +51,7 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 	r->len = len;
 	r->flags = flags;
 	r->generation = mock->rng ? mock->rng->generation : 0;
-	r->may_keep = !mock->may_keep || mock->may_keep();
+	r->may_hold_keys = !mock->may_hold_keys || mock->may_hold_keys();
 	r->is_key = buffer >= mock->states &&
 		    buffer < mock->states + mock->states_len;
 	memcpy(key + 8, &n, sizeof(n));
@@ -72,7 +72,7 @@ static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 
 	(void)sig;
 	(void)info;
-	machine_return(ucontext, answer((void *)machine_argument(ucontext, 0),
+	machine_return_from_syscall(ucontext, answer((void *)machine_argument(ucontext, 0),
 					machine_argument(ucontext, 1),
 					machine_argument(ucontext, 2)));
 	if (mock->hook)
@@ -83,7 +83,7 @@ static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 bool mock_open_text(const void *text, size_t text_len, const void *states,
 		    size_t states_len)
 {
-	/* The hook may make calls that end up here again: not to be blocked. */
+	/* The hook may make calls that raise the signal again: do not block it. */
 	struct sigaction sa = {
 		.sa_sigaction = on_getrandom,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
@@ -91,7 +91,7 @@ bool mock_open_text(const void *text, size_t text_len, const void *states,
 
 	mock = mmap(NULL, sizeof(*mock), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (mock == MAP_FAILED || sigaction(MACHINE_CAUGHT, &sa, NULL)) {
+	if (mock == MAP_FAILED || sigaction(MACHINE_SYSCALL_SIGNAL, &sa, NULL)) {
 		fprintf(stderr, "mock: %s\n", strerror(errno));
 		return false;
 	}

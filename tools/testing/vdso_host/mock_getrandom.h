@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Between the hosted vDSO and the kernel: answers every getrandom system call
- * that its text makes, in the kernel's place, and keeps a record of them.
+ * A mock of the getrandom system call, for the hosted vDSO.
  *
- * Those calls, and no others, raise a signal (machine/machine.h), whose handler answers.
- * So tests know every key, see which calls fall back to the
- * system call and with what arguments, and can fail it.
+ * Each getrandom system call of the vDSO's text raises a signal (machine/machine.h). The
+ * signal handler answers in the kernel's place and records the request. So tests know every
+ * key, see which calls fall back to the system call and with what arguments, and can make
+ * the system call fail.
  */
 #ifndef _MOCK_GETRANDOM_H
 #define _MOCK_GETRANDOM_H
@@ -24,45 +24,45 @@
 
 struct mock_request {
 	pid_t pid;
-	bool is_key;		/* into a state, not into a caller's buffer */
+	bool is_key;		/* the buffer is in a state and not the caller's */
 	void *buffer;
 	size_t len;
 	unsigned int flags;
-	uint64_t generation;	/* that was published then; 0 where that is not known */
-	bool may_keep;		/* the states' memory is as it has to be for keys */
-	uint8_t bytes[4096];	/* the first of those that were the answer */
+	uint64_t generation;	/* published at that time; 0 if that is not known */
+	bool may_hold_keys;	/* the states' memory may hold keys: see testbed.h */
+	uint8_t bytes[4096];	/* the first bytes of the answer */
 };
 
 #define MOCK_REQUESTS 256
 
 /*
- * Shared with children, who thus never get a key that another process has had.
- * The record is a ring: number n is in requests[n % MOCK_REQUESTS].
+ * Shared with children, so that no two processes get the same key. The record is a ring:
+ * request n is in requests[n % MOCK_REQUESTS].
  */
 struct mock {
 	unsigned int count;
-	long refuse_with;	/* answer -errno instead, until it is 0 again */
-	long refuse_keys_with;	/* the same, of requests for keys only */
-	void (*hook)(const void *ip);	/* called at the end of each answer, which goes to ip */
-	const void *states;	/* where states are */
+	long refuse_with;	/* if not 0: return this -errno */
+	long refuse_keys_with;	/* the same, for requests for keys only */
+	void (*hook)(const void *ip);	/* called after each answer; ip: next instruction */
+	const void *states;	/* the memory of states */
 	size_t states_len;
-	const struct vdso_rng_data *rng;	/* NULL: the kernel's, wherever it is */
-	bool (*may_keep)(void);	/* NULL: it always is */
+	const struct vdso_rng_data *rng;	/* NULL: the running kernel's, unknown */
+	bool (*may_hold_keys)(void);	/* NULL: states may always hold keys */
 	struct mock_request requests[MOCK_REQUESTS];
 };
 
 extern struct mock *mock;
 
-/* Once in a process. Says why on stderr if it returns false. */
+/* Once in a process. Returns false and prints an error to stderr if it fails. */
 bool mock_open(struct vdso_host *host, const void *states, size_t states_len);
 
-/* The same for another text than a hosted one. */
+/* The same for a vDSO that is not hosted. */
 bool mock_open_text(const void *text, size_t text_len, const void *states,
 		    size_t states_len);
 
 struct mock_request *mock_request(unsigned int n);
 
-/* Number of requests until now, of all processes. */
+/* The number of requests so far, of all processes. */
 unsigned int mock_count(void);
 
 #endif /* _MOCK_GETRANDOM_H */

@@ -3,11 +3,11 @@
 
 #include "oracle.h"
 
-static size_t pass;
+static size_t iteration_blocks;
 
-void oracle_set_pass(size_t blocks)
+void oracle_set_iteration(size_t blocks)
 {
-	pass = blocks;
+	iteration_blocks = blocks;
 }
 
 void oracle_load(struct oracle *o, const struct vgetrandom_state *state)
@@ -33,11 +33,11 @@ static void take_from_batch(struct oracle *o, uint8_t *out, size_t len)
 
 void oracle_take(struct oracle *o, uint8_t *out, size_t len)
 {
-	uint8_t run[VGETRANDOM_KEYSTREAM_SIZE];
+	uint8_t keystream[VGETRANDOM_KEYSTREAM_SIZE];
 
 	for (;;) {
 		size_t part = len < o->available ? len : o->available;
-		size_t blocks, kept;
+		size_t blocks, refill;
 
 		take_from_batch(o, out, part);
 		out += part;
@@ -46,13 +46,13 @@ void oracle_take(struct oracle *o, uint8_t *out, size_t len)
 			return;
 
 		blocks = len / VGETRANDOM_BLOCK_SIZE;
-		kept = (pass - blocks % pass) * VGETRANDOM_BLOCK_SIZE;
+		refill = (iteration_blocks - blocks % iteration_blocks) * VGETRANDOM_BLOCK_SIZE;
 		oracle_stream(out, blocks * VGETRANDOM_BLOCK_SIZE, o->key, 0);
-		memset(run, 0, sizeof(run));
-		oracle_stream(run, kept, o->key, blocks);
-		memcpy(o->key, run, sizeof(o->key));
-		memcpy(o->batch, run + sizeof(o->key), sizeof(o->batch));
-		o->available = kept - sizeof(o->key);
+		memset(keystream, 0, sizeof(keystream));
+		oracle_stream(keystream, refill, o->key, blocks);
+		memcpy(o->key, keystream, sizeof(o->key));
+		memcpy(o->batch, keystream + sizeof(o->key), sizeof(o->batch));
+		o->available = refill - sizeof(o->key);
 		out += blocks * VGETRANDOM_BLOCK_SIZE;
 		len -= blocks * VGETRANDOM_BLOCK_SIZE;
 	}

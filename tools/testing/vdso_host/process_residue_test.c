@@ -28,7 +28,7 @@
 #include "writable_memory.h"
 
 #define LIMIT		7200	/* seconds, of a test */
-#define MAX_WAY		32768	/* instructions of a call */
+#define MAX_STEPS		32768	/* instructions of a call */
 #define XMM_OFFSET	160	/* in the XSAVE area */
 #define LEGACY_OFFSET	32	/* of the x87's registers there */
 #define LEGACY_END	416
@@ -111,10 +111,10 @@ FIXTURE_SETUP(process)
 
 	const size_t all[] = {
 		1, 4, 8, 12, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1,
-		3 * PASS_SIZE + 77, 3 * PASS_SIZE + SECOND_KEY,
+		3 * ITERATION_SIZE + 77, 3 * ITERATION_SIZE + SECOND_KEY,
 		/* Of calls that nothing happens to, these too. */
-		2, 3, 7, 15, 16, 17, 40, 64, 100, PASS_SIZE / 2, SECOND_KEY, PASS_SIZE,
-		BATCH + 33, 500, 1500, BATCH + PASS_SIZE + 50,
+		2, 3, 7, 15, 16, 17, 40, 64, 100, ITERATION_SIZE / 2, SECOND_KEY, ITERATION_SIZE,
+		BATCH + 33, 500, 1500, BATCH + ITERATION_SIZE + 50,
 	};
 
 	if (getenv("POINTS"))
@@ -137,11 +137,11 @@ static bool start_from(struct tracee *t, enum start start)
 	bool good = true;
 
 	tracee_forget_keys(t);
-	if (!tracee_lose(t))
+	if (!tracee_drop(t))
 		return false;
 	if (start != EMPTY)
-		good = tracee_call(t, testbed.fn, PASS_SIZE, NOTHING, NULL, 0) ==
-		       (ssize_t)PASS_SIZE;
+		good = tracee_call(t, testbed.fn, ITERATION_SIZE, NOTHING, NULL, 0) ==
+		       (ssize_t)ITERATION_SIZE;
 	if (start == PARTLY_USED)
 		good = good &&
 		       tracee_call(t, testbed.fn, BATCH - PART_LEFT, NOTHING, NULL, 0) > 0;
@@ -152,7 +152,7 @@ static bool start_from(struct tracee *t, enum start start)
 /* Of a request: with all that the last pass makes besides. */
 static size_t blocks_made(size_t len)
 {
-	return (len / VGETRANDOM_BLOCK_SIZE / PASS + 1) * PASS;
+	return (len / VGETRANDOM_BLOCK_SIZE / ITERATION_BLOCKS + 1) * ITERATION_BLOCKS;
 }
 
 /* What comes of @key in a call that makes @len bytes with it, and the keys that follow. */
@@ -162,13 +162,13 @@ static void add_key(const uint8_t *key, size_t len)
 
 	secrets_add_output(key, blocks_made(len));
 	/* A pass has the registers of the one before it: so first and last, for all. */
-	secrets_add_rounds(key, 0, PASS);
-	secrets_add_rounds(key, blocks_made(len) - PASS, PASS);
+	secrets_add_rounds(key, 0, ITERATION_BLOCKS);
+	secrets_add_rounds(key, blocks_made(len) - ITERATION_BLOCKS, ITERATION_BLOCKS);
 	oracle_stream(stream, sizeof(stream), key, 0);
 	/* The next one, used up at once, if the rest of the last block asks for it. */
 	if (len % VGETRANDOM_BLOCK_SIZE > VGETRANDOM_KEY_SIZE)
 		secrets_add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE,
-				   PASS);
+				   ITERATION_BLOCKS);
 }
 
 static void add_state(const struct vgetrandom_state *state)
@@ -242,7 +242,7 @@ static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event
 
 	secrets_clear();
 	for (size_t i = 0; i < t->nkeys; i++)
-		secrets_add_output(t->keys[i], blocks_made(PASS_SIZE));
+		secrets_add_output(t->keys[i], blocks_made(ITERATION_SIZE));
 	add_state(t->state);
 	add_key(t->state->key, len - had);
 	ret = tracee_call(t, fn, len, event, ip, nth);
@@ -288,24 +288,24 @@ TEST_F(process, nothing_is_left_by_undisturbed_calls)
  * The way that a call goes, if nothing happens to it: found out in this process, where
  * stepping costs least. Keys come from the kernel here.
  */
-static const void *way[MAX_WAY];
-static unsigned long way_len;
+static const void *way[MAX_STEPS];
+static unsigned long path_len;
 
 static bool note_ip(unsigned long point, const void *ip, void *arg)
 {
 	(void)arg;
-	if (point < MAX_WAY)
+	if (point < MAX_STEPS)
 		way[point] = ip;
 	return true;
 }
 
-static bool find_way(enum start start, size_t len)
+static bool record_path(enum start start, size_t len)
 {
 	static uint8_t out[TRACEE_OUT];
 
 	testbed_start(start);
 	return step_call(testbed.fn, out, len, 0, testbed.state, STATE_SIZE, note_ip, NULL,
-			 &way_len) == (ssize_t)len && way_len > 20 && way_len <= MAX_WAY;
+			 &path_len) == (ssize_t)len && path_len > 20 && path_len <= MAX_STEPS;
 }
 
 /* How often the instruction at point @at has been there before. */
@@ -328,17 +328,17 @@ static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 		const enum start start = k % 3;
 		const size_t len = lens[k / 3];
 
-		ASSERT_TRUE(find_way(start, len));
+		ASSERT_TRUE(record_path(start, len));
 		for (unsigned long point = 0; point < points; point++) {
 			/* Other ones for each request. */
 			const unsigned long at =
-				(way_len * point + way_len * k / (3 * DISTURBED)) / points;
+				(path_len * point + path_len * k / (3 * DISTURBED)) / points;
 
 			ASSERT_TRUE(start_from(t, start));
 			EXPECT_TRUE(leaves_nothing(testbed.fn, len, event, way[at],
 						   times_before(at))) {
 				TH_LOG("%zu bytes, %s, instruction %lu of %lu: %s", len,
-				       start_names[start], at, way_len, found_in);
+				       start_names[start], at, path_len, found_in);
 			}
 			happened += t->happened;
 		}
@@ -375,7 +375,7 @@ TEST_F_TIMEOUT(process, nothing_is_left_after_a_drop_and_a_signal_handler, LIMIT
 
 TEST_F_TIMEOUT(process, nothing_is_left_by_attempts_that_are_given_up, LIMIT)
 {
-	disturb(_metadata, DROPS_AND_NO_KEY_STAYS);
+	disturb(_metadata, DROP_EACH_KEY);
 	EXPECT_LT(calls / 2, new_keys);
 }
 
@@ -447,7 +447,7 @@ TEST_F(process, a_secret_in_any_register_is_found)
 }
 
 /* With a word that is not all of it, nothing would be found: what is looked for is exact. */
-TEST_F(process, what_is_no_secret_is_not_found)
+TEST_F(process, the_search_has_no_false_positives)
 {
 	uint8_t other[4096];
 	size_t where;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The running kernel's own generator, for comparison: the same events, as far as they
- * are to be had, and the same oracle. Its generation is on a page of the kernel's, which
- * nobody here can write; so there is no reseed and no RNG that is not ready.
+ * The tests of inject_test.c for the running kernel's vDSO, for comparison. The kernel's data
+ * page cannot be written, so reseeds and an RNG that is not ready are not tested.
  *
- * What goes wrong is not ours to mend, and does not fail the test. That it could not be
- * looked at does: undisturbed calls have to be explained, each of them.
+ * Errors of the running kernel are reported and do not fail the test. The test fails if it
+ * cannot test: it must explain every byte of undisturbed calls.
  *
- * The oracle has our rules. By these the bytes of one call come from one key; a call that
- * takes some from a key and, its state having been lost, the rest from a signal handler's
- * is wrong here, though nobody else has these bytes. Zeros, bytes that were handed out
- * twice, and writing outside of the state are wrong by any rule.
+ * The check demands this project's contract: the bytes of one call come from one key. A
+ * call may take some bytes from its key and, after a drop, the rest from a signal handler's
+ * key: that counts as an error, though no other call returns these bytes. Zeros, bytes
+ * that are returned twice and writes outside of the state are errors by any contract.
  *
  * STEP_EVERY, PAIRS and SEED are as in inject_test.c.
  */
@@ -23,31 +22,31 @@
 #include "vdso_running.h"
 
 #define LIMIT		7200	/* seconds, of a test */
-#define ALL_CALLS	1000	/* with pairs, where nothing is thinned out */
+#define ALL_CALLS	1000	/* with pairs of events, without STEP_EVERY */
 
 __attribute__((constructor))
 static void before_main(void)
 {
-	struct vdso_running own;
+	struct vdso_running running;
 
-	if (vdso_running_open(&own) && !own.fn) {
+	if (vdso_running_open(&running) && !running.fn) {
 		printf("1..0 # SKIP this kernel's vDSO has no getrandom()\n");
 		exit(KSFT_SKIP);
 	}
-	inject_count_cases("cases of the kernel's own",
+	inject_count_cases("cases of the running kernel",
 			   "instruction, event, request, start");
 }
 
-static bool is_layout(size_t pass, size_t kept)
+static bool is_layout(size_t iteration_blocks, size_t refill_blocks)
 {
-	inject.subject.layout = (struct layout){ pass, kept };
-	inject.subject.whole = kept ? 64 : pass * 64;
+	inject.subject.layout = (struct layout){ iteration_blocks, refill_blocks };
+	inject.subject.whole = (refill_blocks ? 1 : iteration_blocks) * VGETRANDOM_BLOCK_SIZE;
 	inject.subject.part_left = 37;
 	explore_reset();
 	return explore(&nothing, FULL_BATCH, 96) && explore(&nothing, PARTLY_USED, 200);
 }
 
-/* Linux 6.11's, or ours with one of the cores: undisturbed calls are right with it. */
+/* Linux 6.11's layout, or this project's with one of the cores: it explains undisturbed calls. */
 static bool find_layout(void)
 {
 	const struct vdso_host_core *core = vdso_host_cores;
@@ -59,45 +58,45 @@ static bool find_layout(void)
 	return core->name;
 }
 
-FIXTURE(own) {
+FIXTURE(running) {
 };
 
-FIXTURE_SETUP(own)
+FIXTURE_SETUP(running)
 {
 	static const size_t some[] = { 1, 4, 31, 32, 33, 96, 128 };
 	unsigned long cases = inject.shared->cases;
-	struct vdso_running own;
+	struct vdso_running running;
 	size_t batch;
 
-	ASSERT_TRUE(vdso_running_open(&own));
-	ASSERT_NE(NULL, own.fn);
-	ASSERT_GE(MAX_STATE, own.state_size);
-	ASSERT_TRUE(testbed_open_page(own.state_size));
-	ASSERT_TRUE(mock_open_text(own.text, own.text_len, testbed.page, PAGE));
-	ASSERT_TRUE(step_open_text(own.text, own.text_len));
+	ASSERT_TRUE(vdso_running_open(&running));
+	ASSERT_NE(NULL, running.fn);
+	ASSERT_GE(MAX_STATE, running.state_size);
+	ASSERT_TRUE(testbed_open_page(running.state_size));
+	ASSERT_TRUE(mock_open_text(running.text, running.text_len, testbed.page, PAGE));
+	ASSERT_TRUE(step_open_text(running.text, running.text_len));
 	inject.subject = (struct subject) {
-		.fn = own.fn,
+		.fn = running.fn,
 		.state = testbed.state,
-		.state_len = own.state_size,
+		.state_len = running.state_size,
 	};
-	ASSERT_TRUE(explore_thin("64"));
-	/* The running kernel may reseed in the middle: not twice in a row. */
+	ASSERT_TRUE(explore_set_sampling("64"));
+	/* Try twice: the running kernel may have been reseeded in the middle. */
 	ASSERT_TRUE(find_layout() || find_layout()) {
-		TH_LOG("not a generator that is known, with states of %zu bytes: %s",
-		       own.state_size, explored.first);
+		TH_LOG("unknown generator with states of %zu bytes: %s", running.state_size,
+		       explored.first);
 	}
 	inject.shared->cases = cases;
-	batch = layout_batch(&inject.subject.layout);
+	batch = layout_batch_size(&inject.subject.layout);
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
-		explore_len(some[i]);
-	explore_len(batch - 1);
-	explore_len(batch);
-	explore_len(batch + 1);
-	explore_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
-	ASSERT_TRUE(explore_thin(getenv("STEP_EVERY") ?: "1"));
+		explore_add_len(some[i]);
+	explore_add_len(batch - 1);
+	explore_add_len(batch);
+	explore_add_len(batch + 1);
+	explore_add_len(3 * (batch + VGETRANDOM_KEY_SIZE) + 17);
+	ASSERT_TRUE(explore_set_sampling(getenv("STEP_EVERY") ?: "1"));
 }
 
-FIXTURE_TEARDOWN(own)
+FIXTURE_TEARDOWN(running)
 {
 }
 
@@ -109,7 +108,7 @@ static void report(struct __test_metadata *_metadata, const char *name)
 		TH_LOG("  %lu: %s", explored.reasons[i].n, explored.reasons[i].why);
 }
 
-TEST_F_TIMEOUT(own, undisturbed_calls_are_explained, LIMIT)
+TEST_F_TIMEOUT(running, undisturbed_calls_are_explained, LIMIT)
 {
 	explore_reset();
 	for (int start = EMPTY; start <= FULL_BATCH; start++)
@@ -120,7 +119,7 @@ TEST_F_TIMEOUT(own, undisturbed_calls_are_explained, LIMIT)
 	EXPECT_LT(0, explored.tried);
 }
 
-TEST_F_TIMEOUT(own, one_event_at_every_instruction, LIMIT)
+TEST_F_TIMEOUT(running, one_event_at_every_instruction, LIMIT)
 {
 	static const struct event * const events[] = {
 		&drop, &forks, &handler, &handler_forks, &handler_calls_forks, &drop_handler,
@@ -136,21 +135,21 @@ TEST_F_TIMEOUT(own, one_event_at_every_instruction, LIMIT)
 	}
 }
 
-TEST_F_TIMEOUT(own, two_events_at_sampled_instructions, LIMIT)
+TEST_F_TIMEOUT(running, two_events_at_sampled_instructions, LIMIT)
 {
 	static const struct event * const events[] = {
 		&drop, &forks, &handler, &handler_forks,
 	};
 	const char *seed = getenv("SEED"), *calls = getenv("PAIRS");
-	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_thinned(ALL_CALLS);
+	unsigned long n = calls ? strtoul(calls, NULL, 10) : explore_sampled(ALL_CALLS);
 	unsigned long long random = seed ? strtoull(seed, NULL, 0) : time(NULL);
 
 	TH_LOG("SEED=%llu, %lu calls", random, n);
 	explore_seed(random);
 	explore_reset();
 	for (unsigned long i = 0; i < n; i++) {
-		enum start start = explore_draw(3);
-		size_t len = lens[explore_draw(nlens)];
+		enum start start = explore_random(3);
+		size_t len = lens[explore_random(nlens)];
 
 		explore_pairs(events, ARRAY_SIZE(events), events, ARRAY_SIZE(events),
 			      start, len);
@@ -158,12 +157,12 @@ TEST_F_TIMEOUT(own, two_events_at_sampled_instructions, LIMIT)
 	report(_metadata, "two events");
 	EXPECT_LT(0, explored.tried);
 
-	/* What our own generator is made to stand, and the reason for its lock. */
+	/* The reason for the lock of this project's generator, which survives these pairs. */
 	explore_seed(random);
 	explore_reset();
 	for (unsigned long i = 0; i < n; i++)
-		explore_pairs(events, 1, events + 2, 1, explore_draw(3),
-			      lens[explore_draw(nlens)]);
+		explore_pairs(events, 1, events + 2, 1, explore_random(3),
+			      lens[explore_random(nlens)]);
 	report(_metadata, "drop, and later a handler");
 	EXPECT_LT(0, explored.tried);
 }

@@ -17,18 +17,18 @@ static struct {
 	uintptr_t text, text_end;
 	step_fn fn;
 	void *arg;
-	unsigned long points;
-	bool active;		/* stepping, and not inside of fn */
-	uintptr_t entered;	/* with this stack pointer */
-} run;
+	unsigned long steps;
+	bool active;		/* stepping, and fn is not running */
+	uintptr_t entry_sp;	/* stack pointer at the call's first instruction */
+} stepper;
 
-void step_point(const void *ip)
+void step_here(const void *ip)
 {
-	if (!run.active)
+	if (!stepper.active)
 		return;
-	/* What fn calls of the vDSO is not part of the call that is stepped. */
-	run.active = false;
-	run.active = run.fn(run.points++, ip, run.arg);
+	/* Do not step through calls that fn makes. */
+	stepper.active = false;
+	stepper.active = stepper.fn(stepper.steps++, ip, stepper.arg);
 }
 
 static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
@@ -39,15 +39,15 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 
 	(void)sig;
 	(void)info;
-	if (ip >= run.text && ip < run.text_end) {
-		if (!run.entered)
-			run.entered = regs[REG_RSP];
-		step_point((void *)ip);
-	} else if (run.entered && (uintptr_t)regs[REG_RSP] > run.entered) {
-		/* Not in a function of libc's, that it has called. */
-		run.active = false;
+	if (ip >= stepper.text && ip < stepper.text_end) {
+		if (!stepper.entry_sp)
+			stepper.entry_sp = regs[REG_RSP];
+		step_here((void *)ip);
+	} else if (stepper.entry_sp && (uintptr_t)regs[REG_RSP] > stepper.entry_sp) {
+		/* The call has returned: a libc function that it calls has a lower stack. */
+		stepper.active = false;
 	}
-	if (!run.active)
+	if (!stepper.active)
 		regs[REG_EFL] &= ~TRAP_FLAG;
 	errno = saved_errno;
 }
@@ -60,8 +60,8 @@ bool step_open_text(const void *text, size_t len)
 	};
 	stack_t stack = { .ss_size = ALT_STACK };
 
-	run.text = (uintptr_t)text;
-	run.text_end = run.text + len;
+	stepper.text = (uintptr_t)text;
+	stepper.text_end = stepper.text + len;
 	stack.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) ||
@@ -83,18 +83,18 @@ bool step_open(const struct vdso_host *host)
 
 ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 		  void *state, size_t state_len, step_fn step, void *arg,
-		  unsigned long *points)
+		  unsigned long *steps)
 {
 	ssize_t ret;
 
-	run.fn = step;
-	run.arg = arg;
-	run.points = 0;
-	run.entered = 0;
-	run.active = true;
+	stepper.fn = step;
+	stepper.arg = arg;
+	stepper.steps = 0;
+	stepper.entry_sp = 0;
+	stepper.active = true;
 	set_trap_flag(TRAP_FLAG);
 	ret = fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
-	*points = run.points;
+	*steps = stepper.steps;
 	return ret;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A call of the hosted vDSO, one instruction at a time.
+ * Single-steps a call of the vDSO.
  *
- * The processor's trap flag raises SIGTRAP after every instruction; its handler
- * calls a function of the test's before each instruction of the vDSO's text,
- * and once more after each system call that it makes.
+ * The processor's trap flag raises SIGTRAP after every instruction. The signal handler calls
+ * a function of the test before each instruction of the vDSO's text, and once more after
+ * each system call that the mock kernel answers. Each such call is a step.
  */
 #ifndef _STEP_H
 #define _STEP_H
@@ -19,27 +19,26 @@ typedef ssize_t (*vgetrandom_fn)(void *buffer, size_t len, unsigned int flags,
 				 void *state, size_t state_len);
 
 /*
- * @point: how many points the call had before this one; @ip: the instruction that
- * comes next. Runs in the signal handler. Returns false to let the call run on to
- * its end without stepping.
+ * @step: number of the step, from 0; @ip: the next instruction. Runs in the signal handler.
+ * Returns false to let the call run to its end without further steps.
  */
-typedef bool (*step_fn)(unsigned long point, const void *ip, void *arg);
+typedef bool (*step_fn)(unsigned long step, const void *ip, void *arg);
 
-/* Once in a process: the handler, and the alternate stack that it runs on. */
+/* Once in a process: install the handler, and the alternate stack that it runs on. */
 bool step_open(const struct vdso_host *host);
 
-/* The same for another text than a hosted one. */
+/* The same for a vDSO that is not hosted. */
 bool step_open_text(const void *text, size_t len);
 
 /*
- * Call @fn with @step called at each point. Returns what @fn returns; in @points
- * how many points there were, unless @step has returned false.
+ * Call @fn, and @step at each step. Returns @fn's result; @steps is the number of steps,
+ * unless @step returned false.
  */
 ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 		  void *state, size_t state_len, step_fn step, void *arg,
-		  unsigned long *points);
+		  unsigned long *steps);
 
-/* For the handler of another signal: this is a point too. */
-void step_point(const void *ip);
+/* For the handler of another signal: here is a step, too. */
+void step_here(const void *ip);
 
 #endif /* _STEP_H */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Several things that happen to a state in one call, between two instructions each:
- * rules (f) and (g). What one event does, and two of them that are drawn by lot, is in
- * inject_test.c.
+ * Tests calls during which several events happen, each between two instructions: drops,
+ * handlers' calls, longjmp() out of a handler. inject_test.c tests single events at every
+ * instruction, and random pairs.
  *
- * A call is single-stepped once. At every point of it the process forks; in the
- * child, which has the state as it is, the event of the test happens, and the
- * call goes on to its end. Then the child makes one more call. Both results are
- * compared with what the oracle makes of the keys that were asked for.
+ * The test single-steps a call. At each step it forks; in the child, which has a copy of
+ * the state, the event happens and the call runs to its end. Then the child makes one more
+ * call. The test compares the results with the oracle's bytes of the keys that the mock
+ * kernel returned.
  *
- * STEP_EVERY in the environment thins the points out: to every so manieth of those that
- * are to be examined. VDSO_CORE names the core, ONLY the only test to run.
+ * In the environment: STEP_EVERY tries only every Nth step, VDSO_CORE names the core, ONLY
+ * the only test to run.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,61 +28,61 @@
 
 #define MAX_CALL	2304	/* longest request */
 #define INNER_CALL	40	/* length of a call in a signal handler */
-#define NEXT_CALL	50	/* length of the call after it all */
+#define NEXT_CALL	50	/* length of the call after the interrupted one */
 
 enum event {
-	DROP,			/* reclaim: the page is zeros */
-	HANDLER,		/* a signal handler calls on the same state */
+	DROP,			/* reclaim zeroes the page */
+	HANDLER,		/* a signal handler makes a call with the same state */
 	DROP_THEN_HANDLER,
 };
 
 /* One call, as the process that made it reports it. */
-struct made {
+struct call_record {
 	bool done;
 	ssize_t ret;
-	unsigned int from, to;		/* the requests made meanwhile */
+	unsigned int from, to;		/* requests [from, to) were made during the call */
 	uint8_t out[MAX_CALL];
 	struct vgetrandom_state after;
 };
 
-/* All that one process knows at its end. */
+/* A child's report. */
 struct report {
 	pid_t pid;
 	bool finished, canaries_ok;
-	unsigned int at_event;		/* requests before the event */
-	struct made outer, inner, next;
+	unsigned int requests_at_event;	/* number of requests before the event */
+	struct call_record outer, inner, next;
 };
 
 static struct {
-	/* What is being examined. */
+	/* The scenario. */
 	enum event event;
 	enum start start;
 	size_t len;
 	unsigned int flags;
-	unsigned long every;		/* of the points inside of a core */
+	unsigned long every;		/* inside of a core, try every Nth step */
 
 	/* The call. */
 	struct vgetrandom_state before;
 	unsigned int from, seen;
-	bool has_key;			/* that it asked for, before the event */
+	bool has_key;			/* it has asked for a key before the event */
 	uint8_t key[VGETRANDOM_KEY_SIZE];
 	uint8_t out[MAX_CALL];
 
-	struct report *mine;		/* in a child */
-	unsigned long points;
+	struct report *report;		/* in a child */
+	unsigned long steps;
 	unsigned long nfailed;
 	char why[256];
-} x;
+} trial;
 
 static struct report *reports;		/* shared: the child's */
 
-static void failed(unsigned long point, const char *what)
+static void failed(unsigned long step, const char *what)
 {
-	if (!x.nfailed++)
-		snprintf(x.why, sizeof(x.why), "at point %lu: %s", point, what);
+	if (!trial.nfailed++)
+		snprintf(trial.why, sizeof(trial.why), "at step %lu: %s", step, what);
 }
 
-static void make_call(struct made *m, size_t len, unsigned int flags)
+static void record_call(struct call_record *m, size_t len, unsigned int flags)
 {
 	m->from = mock_count();
 	m->ret = testbed_call(m->out, len, flags);
@@ -92,52 +92,52 @@ static void make_call(struct made *m, size_t len, unsigned int flags)
 }
 
 /* In the child, in the signal handler, between two instructions of the call. */
-static void happen(void)
+static void trigger_event(void)
 {
-	x.mine->pid = getpid();
-	x.mine->at_event = mock_count();
-	if (x.event != HANDLER)
-		testbed_lose();
-	if (x.event != DROP)
-		make_call(&x.mine->inner, INNER_CALL, GRND_NONBLOCK);
+	trial.report->pid = getpid();
+	trial.report->requests_at_event = mock_count();
+	if (trial.event != HANDLER)
+		testbed_drop();
+	if (trial.event != DROP)
+		record_call(&trial.report->inner, INNER_CALL, GRND_NONBLOCK);
 }
 
 /* The child's call has returned. */
 static void finish(ssize_t ret)
 {
-	struct report *r = x.mine;
+	struct report *r = trial.report;
 
 	r->outer.ret = ret;
-	r->outer.from = x.from;
+	r->outer.from = trial.from;
 	r->outer.to = mock_count();
 	r->outer.after = *testbed.state;
-	memcpy(r->outer.out, x.out, sizeof(x.out));
+	memcpy(r->outer.out, trial.out, sizeof(trial.out));
 	r->outer.done = true;
-	make_call(&r->next, NEXT_CALL, 0);
+	record_call(&r->next, NEXT_CALL, 0);
 	r->canaries_ok = testbed_canaries_ok();
 	r->finished = true;
 	_exit(0);
 }
 
-/* What the call has to draw on at the time of the event. */
-static void load_before(struct oracle *o)
+/* Set the oracle to the key and batch that the call had at the time of the event. */
+static void load_oracle_at_event(struct oracle *o)
 {
-	oracle_load(o, &x.before);
-	if (x.has_key)
-		oracle_rekey(o, x.key);
+	oracle_load(o, &trial.before);
+	if (trial.has_key)
+		oracle_rekey(o, trial.key);
 }
 
 /*
- * Is the result that of a call that the event came too late for? Only if at the
- * event all the bytes were there, and erased from the state.
+ * Did the event come after the call was committed? The call may then return bytes of a key
+ * from before the event, if the buffer had all of them when the event came.
  */
-static bool is_late(const struct report *r, const uint8_t *out_at_event,
-		    struct oracle *o)
+static bool is_committed(const struct report *r, const uint8_t *out_at_event,
+			 struct oracle *o)
 {
-	load_before(o);
-	return r->outer.ret == (ssize_t)x.len &&
-	       testbed_replay(o, r->outer.out, x.len, 0, 0, 0) &&
-	       !memcmp(out_at_event, r->outer.out, x.len);
+	load_oracle_at_event(o);
+	return r->outer.ret == (ssize_t)trial.len &&
+	       testbed_replay(o, r->outer.out, trial.len, 0, 0, 0) &&
+	       !memcmp(out_at_event, r->outer.out, trial.len);
 }
 
 static unsigned int requests_of(pid_t pid, unsigned int from, unsigned int to)
@@ -149,39 +149,33 @@ static unsigned int requests_of(pid_t pid, unsigned int from, unsigned int to)
 	return n;
 }
 
-/* 1, or STEP_EVERY; not the same points for each length. */
-static unsigned long thin = 1;
+/* STEP_EVERY; which steps are sampled differs from one length to the next. */
+static unsigned long sample_every = 1;
 
-static bool thinned_out(unsigned long point, unsigned long every)
+static bool is_sampled_out(unsigned long step, unsigned long every)
 {
-	return (point + x.len) % (every * thin);
+	return (step + trial.len) % (every * sample_every);
 }
 
-/*
- * Most of a long call is arithmetic on registers; of that, every x.every-th point
- * stands for the others.
- */
-static bool is_left_out(unsigned long point, const void *ip)
+/* Most of a long call is arithmetic on registers: try only every trial.every-th step of it. */
+static bool is_skipped(unsigned long step, const void *ip)
 {
-	return thinned_out(point, testbed_in_core(ip) ? x.every : 1);
+	return is_sampled_out(step, testbed_in_core(ip) ? trial.every : 1);
 }
 
-/* The record of requests is a ring, in which children soon leave no trace of it. */
+/* Copy the call's key: the record of requests is a ring, and children overwrite it. */
 static void remember_key(void)
 {
-	for (; x.seen < mock_count(); x.seen++) {
-		if (mock_request(x.seen)->pid != getpid())
+	for (; trial.seen < mock_count(); trial.seen++) {
+		if (mock_request(trial.seen)->pid != getpid())
 			continue;
-		memcpy(x.key, mock_request(x.seen)->bytes, sizeof(x.key));
-		x.has_key = true;
+		memcpy(trial.key, mock_request(trial.seen)->bytes, sizeof(trial.key));
+		trial.has_key = true;
 	}
 }
 
-/*
- * The event, here, in a child, and the rest of the call. Returns whether the child
- * has left a report to be judged.
- */
-static bool try_here(unsigned long point)
+/* Let a child trigger the event here and finish the call. Returns true if it left a report. */
+static bool try_in_child(unsigned long step)
 {
 	struct vdso_rng_data rng = *testbed.rng;
 	int status;
@@ -190,36 +184,36 @@ static bool try_here(unsigned long point)
 	memset(reports, 0, sizeof(*reports));
 	pid = testbed_fork();
 	if (!pid) {
-		x.mine = &reports[0];
-		happen();
+		trial.report = &reports[0];
+		trigger_event();
 		return false;
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-		failed(point, "fork or waitpid failed");
+		failed(step, "fork or waitpid failed");
 		return false;
 	}
 	*testbed.rng = rng;
 	if (WIFSIGNALED(status)) {
-		failed(point, strsignal(WTERMSIG(status)));
+		failed(step, strsignal(WTERMSIG(status)));
 		return false;
 	}
 	return true;
 }
 
-/* A call of x.len bytes that begins with x.start, with @step at each point. */
+/* A call of trial.len bytes that begins with trial.start, with @step at each step. */
 static ssize_t step_testbed(step_fn step, void *arg)
 {
 	ssize_t ret;
 
 	vdso_host_set_rng(testbed.host, 1, true);
-	testbed_start(x.start);
-	x.before = *testbed.state;
-	x.from = mock_count();
-	x.seen = x.from;
-	mock->hook = step_point;
-	ret = step_call(testbed.fn, x.out, x.len, x.flags, testbed.state, STATE_SIZE,
-			step, arg, &x.points);
-	if (x.mine)
+	testbed_start(trial.start);
+	trial.before = *testbed.state;
+	trial.from = mock_count();
+	trial.seen = trial.from;
+	mock->hook = step_here;
+	ret = step_call(testbed.fn, trial.out, trial.len, trial.flags, testbed.state, STATE_SIZE,
+			step, arg, &trial.steps);
+	if (trial.report)
 		finish(ret);
 	mock->hook = NULL;
 	return ret;
@@ -246,12 +240,12 @@ FIXTURE_SETUP(step)
 	lens[n++] = BATCH;
 	lens[n++] = BATCH + 1;
 	lens[n++] = SECOND_KEY;
-	lens[n++] = BATCH + PASS_SIZE + 50;	/* all of a batch, two passes, and a part */
+	lens[n++] = BATCH + ITERATION_SIZE + 50;	/* all of a batch, two passes, and a part */
 	ASSERT_EQ(n, ARRAY_SIZE(lens));
 	ASSERT_GE(MAX_CALL, lens[n - 1]);
 	if (every)
-		thin = strtoul(every, NULL, 10);
-	ASSERT_LT(0, thin);
+		sample_every = strtoul(every, NULL, 10);
+	ASSERT_LT(0, sample_every);
 	reports = mmap(NULL, sizeof(*reports), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, reports);
@@ -262,143 +256,141 @@ FIXTURE_TEARDOWN(step)
 }
 
 /*
- * The call loses its state at one point, and then again at each of the points
- * after it. What it returns is a new key's, or the system call's.
+ * The state is dropped at one step and again at a later one, each in turn. The call must
+ * return bytes of a new key or of the system call.
  */
 static struct {
 	unsigned long first, fallbacks;
 } twice;
 
-static void judge_twice(unsigned long point)
+static void check_second_drop(unsigned long step)
 {
 	const struct report *r = &reports[0];
-	unsigned int n = requests_of(r->pid, r->at_event, r->outer.to);
+	unsigned int n = requests_of(r->pid, r->requests_at_event, r->outer.to);
 	struct oracle o = { .available = 0 };
 
 	if (!r->finished || !r->canaries_ok) {
-		failed(point, "the call has not come to its end");
+		failed(step, "the call did not return, or wrote outside of the state");
 	} else if (!n) {
-		struct oracle late;
+		struct oracle before_event;
 
-		if (!is_late(r, x.out, &late))
-			failed(point, "bytes of a key from before the event");
+		if (!is_committed(r, trial.out, &before_event))
+			failed(step, "the call returned bytes of a key from before the event");
 	} else if (!mock_request(r->outer.to - 1)->is_key) {
 		const struct mock_request *fallback = mock_request(r->outer.to - 1);
 
 		twice.fallbacks++;
-		if (fallback->len != x.len || fallback->flags != x.flags ||
-		    r->outer.ret != (ssize_t)x.len ||
-		    memcmp(r->outer.out, fallback->bytes, x.len))
-			failed(point, "what it falls back to is not the same call");
+		if (fallback->len != trial.len || fallback->flags != trial.flags ||
+		    r->outer.ret != (ssize_t)trial.len ||
+		    memcmp(r->outer.out, fallback->bytes, trial.len))
+			failed(step, "the fallback got other arguments, or the call other bytes");
 		else if (r->outer.after.owner || r->outer.after.generation)
-			failed(point, "a state is left that seems good, or in use");
-	} else if (!testbed_replay(&o, r->outer.out, x.len, r->at_event, r->outer.to, r->pid)) {
-		failed(point, "bytes that are not the new key's");
+			failed(step, "the fallback left a state that seems valid or locked");
+	} else if (!testbed_replay(&o, r->outer.out, trial.len, r->requests_at_event,
+				   r->outer.to, r->pid)) {
+		failed(step, "the call returned other bytes than the new key's");
 	}
 }
 
-static bool drop_twice(unsigned long point, const void *ip, void *arg)
+static bool drop_twice(unsigned long step, const void *ip, void *arg)
 {
 	(void)arg;
 	remember_key();
-	if (point == twice.first)
-		testbed_lose();
-	if (point <= twice.first || is_left_out(point, ip))
+	if (step == twice.first)
+		testbed_drop();
+	if (step <= twice.first || is_skipped(step, ip))
 		return true;
-	if (try_here(point))
-		judge_twice(point);
-	return !x.mine;
+	if (try_in_child(step))
+		check_second_drop(step);
+	return !trial.report;
 }
 
 TEST_F_TIMEOUT(step, dropped_twice, 300)
 {
-	unsigned long fallbacks = 0, points = 1;
+	unsigned long fallbacks = 0, steps = 1;
 
-	for (unsigned long first = 0; first < points; first += first < 60 ? 7 : 211) {
-		memset(&x, 0, sizeof(x));
-		x.event = DROP;
-		x.start = PARTLY_USED;
-		x.len = 200;
-		x.every = 64;
-		x.flags = GRND_NONBLOCK;
+	for (unsigned long first = 0; first < steps; first += first < 60 ? 7 : 211) {
+		memset(&trial, 0, sizeof(trial));
+		trial.event = DROP;
+		trial.start = PARTLY_USED;
+		trial.len = 200;
+		trial.every = 64;
+		trial.flags = GRND_NONBLOCK;
 		twice.first = first;
 		twice.fallbacks = 0;
 		step_testbed(drop_twice, NULL);
-		points = x.points;
+		steps = trial.steps;
 		fallbacks += twice.fallbacks;
-		EXPECT_EQ(0, x.nfailed) {
-			TH_LOG("first drop at point %lu: %lu of the second fail, first %s",
-			       first, x.nfailed, x.why);
+		EXPECT_EQ(0, trial.nfailed) {
+			TH_LOG("first drop at step %lu: %lu of the second fail, first %s",
+			       first, trial.nfailed, trial.why);
 		}
 	}
 	EXPECT_LT(0, fallbacks);
 }
 
 /*
- * Two events in one call. At one point the page is dropped, perhaps with a signal
- * handler that then makes a new state there; at each of the points after it, a
- * signal handler calls on the state, of which the call may not know yet that it
- * has lost it. All bytes that anybody gets have to be some key's, and nobody else's.
+ * Two events in one call. At one step the page is dropped, and in some tests a signal
+ * handler then makes a new state there. At each later step a signal handler calls with
+ * that state; the interrupted call may not have noticed the drop yet. All bytes must come
+ * from new keys, and no two calls may return the same ones.
  */
 static struct {
-	unsigned long first;		/* point of the first event */
-	enum event event;		/* what it is */
-	struct made handler;		/* that event's call */
-	unsigned int lost_at;		/* requests before it */
+	unsigned long first;		/* step of the first event */
+	enum event event;		/* the first event */
+	struct call_record handler;	/* that event's call */
+	unsigned int keys_from;		/* older requests than this one are invalid */
 	uint8_t out[MAX_CALL];		/* the call's buffer at that time */
-	unsigned long inside;		/* points with the one known exception */
-	unsigned long gave_up;		/* points of calls that ended as system calls */
+	unsigned long exceptions;	/* pairs that the known exception explains */
+	unsigned long fallbacks;	/* calls that ended as system calls */
 } pair;
 
 /*
- * The known exception: the first event comes within one of the places where a
- * call writes to its state, and so does the second. No more points than this, for
- * which a long piece of the batch that is taken at once makes the measure.
+ * The known exception: both events come within one write section, in which a call writes to
+ * its state without checking that the state is still its own. This is the length of the
+ * longest one, in which a call copies many bytes of the batch.
  */
-#define MAX_PLACE 216
+#define MAX_WRITE_SECTION 216
 
-/*
- * Of all pairs of points, one in so many is tried: for each first point other second
- * ones, so that each has its turn as either.
- */
-#define PAIRS 3
+/* Of all pairs of steps try every Nth. Which second steps they are depends on the first. */
+#define PAIR_EVERY 3
 
-/* Does @out consist of pieces of @stream? Returns how much of it does. */
-static size_t matching(const uint8_t *out, size_t len, const uint8_t *stream,
+/* Returns how many bytes at the start of @out are in @stream in one piece. */
+static size_t match_stream(const uint8_t *out, size_t len, const uint8_t *stream,
 		       size_t stream_len)
 {
-	size_t need = len < 8 ? len : 8, n;
-	const uint8_t *at = memmem(stream, stream_len, out, need);
+	size_t prefix = len < 8 ? len : 8, n;
+	const uint8_t *at = memmem(stream, stream_len, out, prefix);
 
 	if (!at)
 		return 0;
-	for (n = need; n < len && at + n < stream + stream_len && at[n] == out[n]; n++)
+	for (n = prefix; n < len && at + n < stream + stream_len && at[n] == out[n]; n++)
 		;
 	return n;
 }
 
-/* The same, of what @key makes, and the keys that it is replaced with. */
-static size_t matching_key(const uint8_t *out, size_t len, const uint8_t *key,
-			   unsigned int replacements)
+/* The same for the keystream of @key, and of up to @replacements keys that follow from it. */
+static size_t match_key(const uint8_t *out, size_t len, const uint8_t *key,
+			unsigned int replacements)
 {
 	uint8_t stream[MAX_CALL + VGETRANDOM_KEYSTREAM_SIZE];
-	size_t n, best, made = x.len + PASS_SIZE;
+	size_t n, best, stream_len = trial.len + ITERATION_SIZE;
 
-	oracle_stream(stream, made, key, 0);
-	best = matching(out, len, stream, made);
+	oracle_stream(stream, stream_len, key, 0);
+	best = match_stream(out, len, stream, stream_len);
 	if (!replacements)
 		return best;
-	for (size_t run = 0; best < len && run <= x.len; run += VGETRANDOM_BLOCK_SIZE) {
-		n = matching_key(out, len, stream + run, replacements - 1);
+	for (size_t at = 0; best < len && at <= trial.len; at += VGETRANDOM_BLOCK_SIZE) {
+		n = match_key(out, len, stream + at, replacements - 1);
 		best = n > best ? n : best;
 	}
 	return best;
 }
 
-/* Every byte comes from what the mock has given in requests [@from, now). */
-static bool is_genuine(const uint8_t *out, size_t len, unsigned int from)
+/* Does every byte come from requests [@from, now): from their keys, or from a fallback? */
+static bool comes_from_keys(const uint8_t *out, size_t len, unsigned int from)
 {
-	/* A small batch is used up by the calls of handlers, too. */
+	/* The handlers' calls use up a small batch, too. */
 	const unsigned int keys = 2 + (INNER_CALL + NEXT_CALL) / BATCH;
 	size_t n, best;
 
@@ -406,11 +398,11 @@ static bool is_genuine(const uint8_t *out, size_t len, unsigned int from)
 		best = 0;
 		for (unsigned int i = from; best < len && i < mock_count(); i++) {
 			const struct mock_request *r = mock_request(i);
-			/* What is behind these is not from anybody, and may be zeros. */
+			/* Only these bytes of the record are valid. */
 			size_t filled = r->len < sizeof(r->bytes) ? r->len : sizeof(r->bytes);
 
-			n = r->is_key ? matching_key(out, len, r->bytes, keys) :
-					matching(out, len, r->bytes, filled);
+			n = r->is_key ? match_key(out, len, r->bytes, keys) :
+					match_stream(out, len, r->bytes, filled);
 			best = n > best ? n : best;
 		}
 		if (!best)
@@ -427,100 +419,101 @@ static bool share_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t
 	return false;
 }
 
-static const char *judge_pair(const struct report *r)
+static const char *check_pair(const struct report *r)
 {
-	const struct made *h = &pair.handler;
-	struct oracle late;
+	const struct call_record *h = &pair.handler;
+	struct oracle o;
 
 	if (!r->finished || !r->canaries_ok)
-		return "the call has not come to its end";
-	if (r->inner.ret != INNER_CALL || r->outer.ret != (ssize_t)x.len ||
+		return "the call did not return, or wrote outside of the state";
+	if (r->inner.ret != INNER_CALL || r->outer.ret != (ssize_t)trial.len ||
 	    r->next.ret != NEXT_CALL)
-		return "a call has failed";
-	/* Of no older key: if this were a fork, that would be the parent's too. */
-	if (!is_genuine(r->inner.out, INNER_CALL, pair.lost_at))
-		return "the handler's bytes are no new key's";
-	if (!is_genuine(r->next.out, NEXT_CALL, pair.lost_at))
-		return "the next call's bytes are no new key's";
-	if (!is_genuine(r->outer.out, x.len, pair.lost_at) && !is_late(r, pair.out, &late))
-		return "the interrupted call's bytes are no new key's";
-	if (share_bytes(r->inner.out, INNER_CALL, r->outer.out, x.len) ||
-	    share_bytes(r->next.out, NEXT_CALL, r->outer.out, x.len) ||
+		return "a call failed";
+	/* After a fork, which wipes the page like a drop, the parent has the older keys too. */
+	if (!comes_from_keys(r->inner.out, INNER_CALL, pair.keys_from))
+		return "the handler's bytes are not from a new key";
+	if (!comes_from_keys(r->next.out, NEXT_CALL, pair.keys_from))
+		return "the next call's bytes are not from a new key";
+	if (!comes_from_keys(r->outer.out, trial.len, pair.keys_from) &&
+	    !is_committed(r, pair.out, &o))
+		return "the interrupted call's bytes are not from a new key";
+	if (share_bytes(r->inner.out, INNER_CALL, r->outer.out, trial.len) ||
+	    share_bytes(r->next.out, NEXT_CALL, r->outer.out, trial.len) ||
 	    share_bytes(r->next.out, NEXT_CALL, r->inner.out, INNER_CALL))
-		return "two calls get the same bytes";
+		return "two calls returned the same bytes";
 	if (h->done && (share_bytes(h->out, INNER_CALL, r->inner.out, INNER_CALL) ||
-			share_bytes(h->out, INNER_CALL, r->outer.out, x.len) ||
+			share_bytes(h->out, INNER_CALL, r->outer.out, trial.len) ||
 			share_bytes(h->out, INNER_CALL, r->next.out, NEXT_CALL)))
-		return "two calls get the same bytes, one of them the first handler";
+		return "two calls returned the same bytes, one of them the first handler's";
 	return NULL;
 }
 
-static bool pair_of_events(unsigned long point, const void *ip, void *arg)
+static bool pair_of_events(unsigned long step, const void *ip, void *arg)
 {
 	unsigned int requests;
 	const char *why;
 
 	(void)arg;
-	if (point <= pair.first)
+	if (step <= pair.first)
 		remember_key();
-	if (point == pair.first) {
-		memcpy(pair.out, x.out, sizeof(x.out));
-		pair.lost_at = mock_count();
-		testbed_lose();
+	if (step == pair.first) {
+		memcpy(pair.out, trial.out, sizeof(trial.out));
+		pair.keys_from = mock_count();
+		testbed_drop();
 		if (pair.event == DROP_THEN_HANDLER)
-			make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
+			record_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
 	requests = mock_count();
-	if (point < pair.first || (point + pair.first) % PAIRS || is_left_out(point, ip))
+	if (step < pair.first || (step + pair.first) % PAIR_EVERY || is_skipped(step, ip))
 		return true;
-	if (!try_here(point))
-		return !x.mine;
-	why = judge_pair(&reports[0]);
-	if (why && pair.event == DROP_THEN_HANDLER && point - pair.first <= MAX_PLACE)
-		pair.inside++;
+	if (!try_in_child(step))
+		return !trial.report;
+	why = check_pair(&reports[0]);
+	if (why && pair.event == DROP_THEN_HANDLER && step - pair.first <= MAX_WRITE_SECTION)
+		pair.exceptions++;
 	else if (why)
-		failed(point, why);
-	/* The record is a ring: what this child has asked for is no longer needed. */
+		failed(step, why);
+	/* The record is a ring: make room by dropping this child's requests. */
 	mock->count = requests;
 	return true;
 }
 
-/* Before it all: which points are worth a first event. */
-static bool worth_it[8192];
+/* The steps that get a first event. */
+static bool gets_first_event[8192];
 
-static bool weigh(unsigned long point, const void *ip, void *arg)
+static bool choose_first_steps(unsigned long step, const void *ip, void *arg)
 {
 	const unsigned long *every = arg;
 
-	if (point >= ARRAY_SIZE(worth_it))
+	if (step >= ARRAY_SIZE(gets_first_event))
 		return false;
-	worth_it[point] = !thinned_out(point, testbed_in_core(ip) ? x.every : *every);
+	gets_first_event[step] = !is_sampled_out(step, testbed_in_core(ip) ? trial.every : *every);
 	return true;
 }
 
-/* The first event at every @every-th point; none of the calls may be harmed. */
+/* Try the first event at every @every-th step outside of the cores. */
 static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 			  enum start start, size_t len, unsigned long every)
 {
-	const typeof(x) blank = { .event = HANDLER, .start = start, .len = len, .every = 64 };
-	unsigned long points;
+	const typeof(trial) blank = { .event = HANDLER, .start = start, .len = len, .every = 64 };
+	unsigned long steps;
 
-	x = blank;
-	memset(worth_it, 0, sizeof(worth_it));
-	ASSERT_EQ((ssize_t)len, step_testbed(weigh, &every));
-	points = x.points;
-	ASSERT_GT(ARRAY_SIZE(worth_it), points);
-	for (unsigned long first = 0; first < points; first++) {
-		if (!worth_it[first])
+	trial = blank;
+	memset(gets_first_event, 0, sizeof(gets_first_event));
+	ASSERT_EQ((ssize_t)len, step_testbed(choose_first_steps, &every));
+	steps = trial.steps;
+	ASSERT_GT(ARRAY_SIZE(gets_first_event), steps);
+	for (unsigned long first = 0; first < steps; first++) {
+		if (!gets_first_event[first])
 			continue;
-		x = blank;
+		trial = blank;
 		memset(&pair.handler, 0, sizeof(pair.handler));
 		pair.first = first;
 		pair.event = event;
 		step_testbed(pair_of_events, NULL);
-		EXPECT_EQ(0, x.nfailed) {
-			TH_LOG("%zu bytes, %s, first event at point %lu: %lu of the second fail, first %s",
-			       len, start_names[start], first, x.nfailed, x.why);
+		EXPECT_EQ(0, trial.nfailed) {
+			TH_LOG("%zu bytes, %s, first event at step %lu: %lu of the second fail, first %s",
+			       len, start_names[start], first, trial.nfailed, trial.why);
 		}
 	}
 }
@@ -532,7 +525,7 @@ TEST_F_TIMEOUT(step, handler_at_any_time_after_drop, 300)
 	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
 }
 
-/* There the data that a call looks at first says what a dropped page says: zero. */
+/* There the data page that a call reads first holds zeros, as a dropped page does. */
 TEST_F_TIMEOUT(step, handler_at_any_time_after_drop_in_a_time_namespace, 300)
 {
 	vdso_host_set_timens(testbed.host, true);
@@ -544,32 +537,32 @@ TEST_F_TIMEOUT(step, handler_at_any_time_after_drop_in_a_time_namespace, 300)
 
 TEST_F_TIMEOUT(step, two_handlers_after_drop, 300)
 {
-	pair.inside = 0;
+	pair.exceptions = 0;
 	explore_pairs(_metadata, DROP_THEN_HANDLER, EMPTY, 16, 1);
 	explore_pairs(_metadata, DROP_THEN_HANDLER, FULL_BATCH, 33, 2);
 	explore_pairs(_metadata, DROP_THEN_HANDLER, PARTLY_USED, 200, 13);
-	TH_LOG("%lu points of the known exception: both within one place that writes",
-	       pair.inside);
+	TH_LOG("%lu pairs failed by the known exception: both events in one write section",
+	       pair.exceptions);
 }
 
 /*
- * The call loses its state at each point, until at one of them a signal handler makes
- * a new one there. That is the last event, and perhaps the call is giving up by then.
+ * The state is dropped at each step, until at one of them a signal handler makes a new one
+ * there. That is the last event; the call may be falling back by then.
  */
-static bool handler_after_drops(unsigned long point, const void *ip, void *arg)
+static bool handler_after_drops(unsigned long step, const void *ip, void *arg)
 {
 	unsigned int requests = mock_count();
 	const char *why;
 
 	(void)arg;
-	testbed_lose();
-	if (is_left_out(point, ip))
+	testbed_drop();
+	if (is_skipped(step, ip))
 		return true;
-	if (!try_here(point))
-		return !x.mine;
-	why = judge_pair(&reports[0]);
+	if (!try_in_child(step))
+		return !trial.report;
+	why = check_pair(&reports[0]);
 	if (why)
-		failed(point, why);
+		failed(step, why);
 	mock->count = requests;
 	return true;
 }
@@ -580,104 +573,104 @@ TEST_F_TIMEOUT(step, handler_after_drops_at_every_instruction, 300)
 
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
-			const typeof(x) blank = {
+			const typeof(trial) blank = {
 				.event = DROP_THEN_HANDLER, .start = start,
 				.len = some[i], .every = 64,
 			};
 
-			x = blank;
+			trial = blank;
 			memset(&pair, 0, sizeof(pair));
-			pair.lost_at = mock_count();
+			pair.keys_from = mock_count();
 			step_testbed(handler_after_drops, NULL);
-			EXPECT_EQ(0, x.nfailed) {
-				TH_LOG("%zu bytes, %s: %lu of %lu points fail, first %s",
-				       some[i], start_names[start], x.nfailed, x.points, x.why);
+			EXPECT_EQ(0, trial.nfailed) {
+				TH_LOG("%zu bytes, %s: %lu of %lu steps fail, first %s",
+				       some[i], start_names[start], trial.nfailed, trial.steps, trial.why);
 			}
 		}
 	}
 }
 
 /*
- * The call loses its state as soon as a core begins, and once more when a signal handler
- * makes a new one there. If that is in its second attempt it gives up, and forgets the
- * handler's. Then, at each point after that, another handler calls.
+ * The state is dropped as soon as a core begins, and once more when a signal handler makes
+ * a new one there. If that is in the call's second attempt, the call falls back and
+ * invalidates the state. At each later step another handler calls.
  */
-static bool handlers_after_losses(unsigned long point, const void *ip, void *arg)
+static bool handlers_after_drops_in_core(unsigned long step, const void *ip, void *arg)
 {
-	bool *lost = arg;
+	bool *dropped = arg;
 	unsigned int requests;
 	const char *why;
 
-	if (testbed_in_core(ip) && !*lost) {
-		testbed_lose();
-		*lost = true;
+	if (testbed_in_core(ip) && !*dropped) {
+		testbed_drop();
+		*dropped = true;
 	}
-	if (point == pair.first) {
-		memcpy(pair.out, x.out, sizeof(x.out));
-		pair.lost_at = mock_count();
-		testbed_lose();
-		make_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
+	if (step == pair.first) {
+		memcpy(pair.out, trial.out, sizeof(trial.out));
+		pair.keys_from = mock_count();
+		testbed_drop();
+		record_call(&pair.handler, INNER_CALL, GRND_NONBLOCK);
 	}
 	requests = mock_count();
-	if (point <= pair.first || testbed_in_core(ip))
+	if (step <= pair.first || testbed_in_core(ip))
 		return true;
-	if (!try_here(point))
-		return !x.mine;
-	why = judge_pair(&reports[0]);
-	pair.gave_up += !mock_request(reports[0].outer.to - 1)->is_key;
-	if (why && point - pair.first <= MAX_PLACE)
-		pair.inside++;
+	if (!try_in_child(step))
+		return !trial.report;
+	why = check_pair(&reports[0]);
+	pair.fallbacks += !mock_request(reports[0].outer.to - 1)->is_key;
+	if (why && step - pair.first <= MAX_WRITE_SECTION)
+		pair.exceptions++;
 	else if (why)
-		failed(point, why);
+		failed(step, why);
 	mock->count = requests;
 	return true;
 }
 
 TEST_F_TIMEOUT(step, handlers_during_fallback, 300)
 {
-	const typeof(x) blank = { .event = HANDLER, .len = 200 };
-	unsigned long points;
-	bool lost = false;
+	const typeof(trial) blank = { .event = HANDLER, .len = 200 };
+	unsigned long steps;
+	bool dropped = false;
 
 	memset(&pair, 0, sizeof(pair));
-	/* How long is it without handlers? */
-	x = blank;
+	/* Count the steps of a call without handlers. */
+	trial = blank;
 	pair.first = ~0UL;
-	step_testbed(handlers_after_losses, &lost);
-	points = x.points;
-	for (unsigned long first = 0; first < points; first += 61 * thin) {
-		x = blank;
-		lost = false;
+	step_testbed(handlers_after_drops_in_core, &dropped);
+	steps = trial.steps;
+	for (unsigned long first = 0; first < steps; first += 61 * sample_every) {
+		trial = blank;
+		dropped = false;
 		memset(&pair.handler, 0, sizeof(pair.handler));
 		pair.first = first;
-		step_testbed(handlers_after_losses, &lost);
-		EXPECT_EQ(0, x.nfailed) {
-			TH_LOG("first handler at point %lu: %lu of the second fail, first %s",
-			       first, x.nfailed, x.why);
+		step_testbed(handlers_after_drops_in_core, &dropped);
+		EXPECT_EQ(0, trial.nfailed) {
+			TH_LOG("first handler at step %lu: %lu of the second fail, first %s",
+			       first, trial.nfailed, trial.why);
 		}
 	}
-	EXPECT_LT(0, pair.gave_up);
-	TH_LOG("%lu calls gave up", pair.gave_up);
+	EXPECT_LT(0, pair.fallbacks);
+	TH_LOG("%lu calls fell back", pair.fallbacks);
 }
 
-static bool drop_always(unsigned long point, const void *ip, void *arg)
+static bool drop_always(unsigned long step, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
-	testbed_lose();
-	/* So that a call without an end is a failure of the test, not a hang. */
-	return point < 200000;
+	testbed_drop();
+	/* A call that does not return fails the test and does not hang it. */
+	return step < 200000;
 }
 
-static bool reseed_always(unsigned long point, const void *ip, void *arg)
+static bool reseed_always(unsigned long step, const void *ip, void *arg)
 {
 	(void)ip;
 	(void)arg;
 	testbed.rng->generation++;
-	return point < 200000;
+	return step < 200000;
 }
 
-/* Whatever happens, however often, the call ends: with the system call. */
+/* A call that is disturbed at every step returns, with the system call's bytes. */
 TEST_F_TIMEOUT(step, every_call_ends, 300)
 {
 	static const step_fn always[] = { drop_always, reseed_always };
@@ -687,36 +680,36 @@ TEST_F_TIMEOUT(step, every_call_ends, 300)
 		for (int start = EMPTY; start <= FULL_BATCH; start++) {
 			for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 				struct mock_request *last;
-				unsigned long points;
+				unsigned long steps;
 				struct oracle o;
 				unsigned int from;
 
 				vdso_host_set_rng(testbed.host, 1, true);
 				testbed_start(start);
 				from = mock_count();
-				mock->hook = step_point;
+				mock->hook = step_here;
 				ASSERT_EQ((ssize_t)lens[i],
-					  step_call(testbed.fn, x.out, lens[i],
+					  step_call(testbed.fn, trial.out, lens[i],
 						    GRND_NONBLOCK, testbed.state,
 						    STATE_SIZE, always[k], NULL,
-						    &points));
+						    &steps));
 				mock->hook = NULL;
-				EXPECT_GT(100000, points);
+				EXPECT_GT(100000, steps);
 				last = mock_request(mock_count() - 1);
 				EXPECT_FALSE(last->is_key);
 				EXPECT_EQ(GRND_NONBLOCK, last->flags);
 				EXPECT_EQ(lens[i], last->len);
-				EXPECT_EQ(0, memcmp(x.out, last->bytes, lens[i]));
+				EXPECT_EQ(0, memcmp(trial.out, last->bytes, lens[i]));
 				EXPECT_GE(4, mock_count() - from);
 
-				/* And the state holds nothing, and is none that could be used. */
+				/* The state is invalid and holds no secrets. */
 				EXPECT_EQ(0, testbed.state->owner);
 				EXPECT_TRUE(oracle_agrees(&nothing, testbed.state));
 				oracle_load(&o, testbed.state);
 				from = mock_count();
-				EXPECT_EQ(NEXT_CALL, testbed_call(x.out, NEXT_CALL, 0));
+				EXPECT_EQ(NEXT_CALL, testbed_call(trial.out, NEXT_CALL, 0));
 				EXPECT_EQ(from + 1, mock_count());
-				EXPECT_TRUE(testbed_replay(&o, x.out, NEXT_CALL, from,
+				EXPECT_TRUE(testbed_replay(&o, trial.out, NEXT_CALL, from,
 							   from + 1, getpid()));
 			}
 		}
@@ -725,29 +718,29 @@ TEST_F_TIMEOUT(step, every_call_ends, 300)
 
 static sigjmp_buf out_of_handler;
 
-/* In a child: leave the call for good, and see what later calls are worth. */
+/* In a child: leave the call by longjmp(); explore_jumps() then tests later calls. */
 static void jump_out(void)
 {
-	x.mine->pid = getpid();
+	trial.report->pid = getpid();
 	siglongjmp(out_of_handler, 1);
 }
 
-static bool jump_point(unsigned long point, const void *ip, void *arg)
+static bool jump_step(unsigned long step, const void *ip, void *arg)
 {
 	int status;
 	pid_t pid;
 
 	(void)arg;
-	if (is_left_out(point, ip))
+	if (is_skipped(step, ip))
 		return true;
 	memset(reports, 0, sizeof(*reports));
 	pid = testbed_fork();
 	if (!pid) {
-		x.mine = &reports[0];
+		trial.report = &reports[0];
 		jump_out();
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
-		failed(point, "the calls after it fail, or repeat bytes");
+		failed(step, "calls after the longjmp() failed or repeated bytes");
 	return true;
 }
 
@@ -776,17 +769,17 @@ static bool later_calls_are_good(void)
 
 static bool explore_jumps(enum start start, size_t len)
 {
-	memset(&x, 0, sizeof(x));
-	x.every = 16;
+	memset(&trial, 0, sizeof(trial));
+	trial.every = 16;
 	vdso_host_set_rng(testbed.host, 1, true);
 	testbed_start(start);
-	mock->hook = step_point;
+	mock->hook = step_here;
 	if (sigsetjmp(out_of_handler, 1))
 		_exit(later_calls_are_good() ? 0 : 1);
-	step_call(testbed.fn, x.out, len, 0, testbed.state, STATE_SIZE, jump_point, NULL,
-		  &x.points);
+	step_call(testbed.fn, trial.out, len, 0, testbed.state, STATE_SIZE, jump_step, NULL,
+		  &trial.steps);
 	mock->hook = NULL;
-	return !x.nfailed && x.points;
+	return !trial.nfailed && trial.steps;
 }
 
 TEST_F_TIMEOUT(step, longjmp_out_of_a_handler, 300)
@@ -796,8 +789,8 @@ TEST_F_TIMEOUT(step, longjmp_out_of_a_handler, 300)
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
 		for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
 			EXPECT_TRUE(explore_jumps(start, some[i])) {
-				TH_LOG("%zu bytes, %s: %lu points fail, first %s",
-				       some[i], start_names[start], x.nfailed, x.why);
+				TH_LOG("%zu bytes, %s: %lu steps fail, first %s",
+				       some[i], start_names[start], trial.nfailed, trial.why);
 			}
 		}
 	}

@@ -21,8 +21,8 @@ bool testbed_set_core(const char *name)
 {
 	if (vdso_host_set_core(testbed.host, name))
 		return false;
-	testbed.pass = vdso_host_cores[vdso_host_rng(testbed.host)->core].blocks;
-	oracle_set_pass(testbed.pass);
+	testbed.iteration_blocks = vdso_host_cores[vdso_host_rng(testbed.host)->core].blocks;
+	oracle_set_iteration(testbed.iteration_blocks);
 	return true;
 }
 
@@ -34,8 +34,8 @@ const char *testbed_image(void)
 }
 
 /*
- * Before main(), because the harness has no other way to skip a whole program. What is
- * wrong with the image, or with the name, is for testbed_open() to say.
+ * Before main(), because the harness cannot skip a whole program. testbed_open() reports
+ * errors of the image or the name.
  */
 __attribute__((constructor))
 static void skip_without_core(void)
@@ -45,7 +45,7 @@ static void skip_without_core(void)
 	for (size_t i = 0; name && vdso_host_cores[i].name; i++) {
 		if (strcmp(name, vdso_host_cores[i].name) || vdso_host_runs_here(i))
 			continue;
-		printf("1..0 # SKIP %s: not on this processor, or not with its kernel\n", name);
+		printf("1..0 # SKIP this processor, or its kernel, cannot run core %s\n", name);
 		exit(SKIP);
 	}
 }
@@ -63,7 +63,7 @@ bool testbed_open_page(size_t state_size)
 
 	p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE)) {
-		fprintf(stderr, "mapping a page for states: %s\n", strerror(errno));
+		fprintf(stderr, "cannot map a page for states: %s\n", strerror(errno));
 		return false;
 	}
 	testbed.page = p + PAGE;
@@ -97,7 +97,7 @@ bool testbed_open(void)
 	if (!testbed_open_library() || !(testbed.pool || testbed_open_page(STATE_SIZE)) ||
 	    !mock_open(testbed.host, testbed.page, PAGE))
 		return false;
-	mock->may_keep = testbed.pool ? testbed_may_hold_keys : NULL;
+	mock->may_hold_keys = testbed.pool ? testbed_may_hold_keys : NULL;
 	return true;
 }
 
@@ -140,12 +140,12 @@ void testbed_start(enum start start)
 	uint8_t buffer[VGETRANDOM_KEYSTREAM_SIZE];
 
 	testbed_restore();
-	testbed_lose();
+	testbed_drop();
 	if (start == EMPTY)
 		return;
 	testbed_restore();
-	/* A whole pass leaves the one that is made for the batch untouched. */
-	testbed_call(buffer, PASS_SIZE, 0);
+	/* A whole iteration for the caller: the next one fills the batch. */
+	testbed_call(buffer, ITERATION_SIZE, 0);
 	if (start == PARTLY_USED)
 		testbed_call(buffer, BATCH - PART_LEFT, 0);
 }

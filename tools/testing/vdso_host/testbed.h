@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of the rules have in common: a hosted vDSO, a page of states
- * between two inaccessible pages, and a kernel that answers as told.
+ * The setup that the hosted tests share: a hosted vDSO, a page for a state between two
+ * inaccessible pages, and a mock of the getrandom system call.
  *
- * For libvgetrandom there are, in the environment:
+ * If the image is libvgetrandom, environment variables select a variant:
  *
- *	VDSO_STATES=locked	the page is one of those that it has where the kernel has no
- *				droppable memory: wiped in a child of fork(), and locked,
- *				which a child has to do itself
- *	VDSO_ENTRY=vgetrandom	calls are of vgetrandom(), which has the generator inlined
+ *	VDSO_STATES=locked	use the states of a kernel without droppable memory: wiped in a
+ *				fork's child, and locked; the child must lock them again
+ *	VDSO_ENTRY=vgetrandom	call vgetrandom(), which has the generator inlined
  */
 #ifndef _TESTBED_H
 #define _TESTBED_H
@@ -25,12 +24,15 @@
 
 #define PAGE		4096
 #define STATE_SIZE	sizeof(struct vgetrandom_state)
-#define PASS		testbed.pass	/* the core makes a multiple of that many blocks */
-#define PASS_SIZE	(PASS * VGETRANDOM_BLOCK_SIZE)
-#define BATCH		(PASS_SIZE - VGETRANDOM_KEY_SIZE)	/* the most that is in one */
+#define ITERATION_BLOCKS testbed.iteration_blocks	/* that the core makes at a time */
+#define ITERATION_SIZE	(ITERATION_BLOCKS * VGETRANDOM_BLOCK_SIZE)
+#define BATCH		(ITERATION_SIZE - VGETRANDOM_KEY_SIZE)	/* size of a full batch */
 
-/* From a state without a batch: what is left of the last block needs another key. */
-#define SECOND_KEY	(PASS_SIZE - 10)
+/*
+ * If the batch is empty, a request of this length uses up the batch of the iteration that
+ * completes it, and the rest comes from the next key.
+ */
+#define SECOND_KEY	(ITERATION_SIZE - 10)
 
 #define MAX_REPLAY	4096	/* the longest request that is compared with the oracle */
 #define CANARY		0x5a
@@ -38,75 +40,75 @@
 extern struct testbed {
 	struct vdso_host *host;
 	vgetrandom_fn fn;
-	size_t pass;
+	size_t iteration_blocks;
 	size_t state_size;
 	struct vdso_rng_data *rng;
-	uint8_t *page;			/* where states are */
+	uint8_t *page;			/* that the state is in */
 	struct vgetrandom_state *state;
-	struct pool *pool;		/* the library's, of locked states; or NULL */
-	struct thread *thread;		/* what vgetrandom() knows of this thread; or NULL */
+	struct pool *pool;		/* of libvgetrandom, if states are locked; or NULL */
+	struct thread *thread;		/* of libvgetrandom, if vgetrandom() is called; or NULL */
 } testbed;
 
-/* Where the state is. The page's other bytes are canaries. */
+/* The state's place in the page. The page's other bytes are canaries. */
 enum place { FIRST_IN_PAGE, MIDDLE_OF_PAGE, LAST_IN_PAGE };
 
 /*
- * Once in a process. Says why on stderr if it returns false. The core is the one that
- * VDSO_CORE in the environment names, or the widest that this machine runs; where it
- * does not run the one that is asked for, the program skips all of its tests.
+ * Once in a process. Returns false and prints an error to stderr if it fails. Uses the core
+ * that VDSO_CORE in the environment names, or the widest one that this machine runs. If this
+ * machine cannot run the named core, the program skips all its tests.
  */
 bool testbed_open(void);
 
-/* Part of it, for states that no hosted vDSO uses: a page for them. */
+/* Part of testbed_open(), for a vDSO that is not hosted: map the page. */
 bool testbed_open_page(size_t state_size);
 
-/* Part of it, in testbed_library.c: the page, if states are to be locked, and the entry. */
+/* Part of testbed_open(), in testbed_library.c: set up VDSO_STATES and VDSO_ENTRY. */
 bool testbed_open_library(void);
 
-/* The image. */
+/* The path of the image. */
 const char *testbed_image(void);
 
-/* The state that vgetrandom() has in this thread; and does it know of a call that uses it? */
+/* Give this thread's vgetrandom() a state. Is a call of this thread using it? */
 void testbed_use_state(void *state);
 bool testbed_thread_in_use(void);
 
-/* The state is here. The page's other bytes are canaries. */
+/* Zero @state and use it from now on; fill the rest of the page with canaries. */
 void testbed_place_at(void *state);
 
-/* Take this place for the state, all zeros. */
+/* The same for a place in the page. */
 void testbed_place(enum place place);
 
 /*
- * The states are lost. Droppable ones have been dropped. Locked ones never are: this is the
- * child of a fork from here on, whose states are zeros, and not locked.
+ * Drop the states. Locked states cannot be dropped: from now on this process is like a
+ * fork's child, whose states are zeros and not locked.
  */
-void testbed_lose(void);
+void testbed_drop(void);
 
-/* As the library has left it at its start. */
+/* Lock the states again, as the library does at its start. */
 void testbed_restore(void);
 
-/* A copy of this process, which has the states as they are: no child, to the generator. */
+/* Fork, but keep the states: to the generator the new process is no child. */
 pid_t testbed_fork(void);
 
-/* Is the memory of states as it has to be for keys? */
+/* May the states' memory hold keys now? Only if it is droppable or locked. */
 bool testbed_may_hold_keys(void);
 
-/* From now on this process may lock no more memory; or it may again. */
-void testbed_limit(bool limited);
+/* Forbid, or allow, this process to lock more memory. */
+void testbed_limit_locking(bool limited);
 
-/* Are all bytes of the page but the state's as testbed_place() left them? */
+/* Are all canaries intact? */
 bool testbed_canaries_ok(void);
 
-/* The core that is in use from now on; false if it does not run here. */
+/* Use this core from now on. Returns false if this machine cannot run it. */
 bool testbed_set_core(const char *name);
 
-/* Is this instruction of the hosted vDSO one of a core? */
+/* Is this instruction of the hosted vDSO in a core? */
 bool testbed_in_core(const void *ip);
 
-/* The state as it is before a call. */
+/* The state's batch at the start of a call. */
 enum start { EMPTY, PARTLY_USED, FULL_BATCH };
 
-#define PART_LEFT	(BATCH > 179 ? 179 : BATCH / 2 + 3)	/* partly used */
+#define PART_LEFT	(BATCH > 179 ? 179 : BATCH / 2 + 3)	/* bytes, if PARTLY_USED */
 
 void testbed_start(enum start start);
 
@@ -114,9 +116,9 @@ void testbed_start(enum start start);
 ssize_t testbed_call(void *buffer, size_t len, unsigned int flags);
 
 /*
- * Does @out hold what a call of @len bytes has to return, that began with what
- * @o is and in the course of which this process asked for the keys in requests
- * [@from, @to)? Brings @o up to date.
+ * Does @out hold the @len bytes that a call must return? @o is the generator at the start
+ * of the call; the call used the keys that @pid asked for in requests [@from, @to). Updates
+ * @o to the end of the call.
  */
 bool testbed_replay(struct oracle *o, const uint8_t *out, size_t len,
 		    unsigned int from, unsigned int to, pid_t pid);

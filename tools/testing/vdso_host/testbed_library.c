@@ -31,7 +31,7 @@ static struct {
 } locked;
 
 /* A kernel without droppable memory; and the administrator's limits count. */
-static bool be_older(void)
+static bool emulate_old_kernel(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2];
@@ -43,7 +43,7 @@ static bool be_older(void)
 }
 
 /* How much memory has this process locked? In bytes. */
-static size_t now_locked(void)
+static size_t get_locked_bytes(void)
 {
 	FILE *file = fopen("/proc/self/status", "re");
 	size_t kib = 0;
@@ -58,10 +58,10 @@ static size_t now_locked(void)
 
 bool testbed_may_hold_keys(void)
 {
-	return !testbed.pool || now_locked() >= locked.len;
+	return !testbed.pool || get_locked_bytes() >= locked.len;
 }
 
-void testbed_limit(bool limited)
+void testbed_limit_locking(bool limited)
 {
 	struct rlimit limit;
 
@@ -78,13 +78,13 @@ static void lock_again(void)
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit))
 		abort();
-	testbed_limit(false);
+	testbed_limit_locking(false);
 	if (syscall(SYS_mlock2, locked.memory, locked.len, MLOCK_ONFAULT) ||
 	    setrlimit(RLIMIT_MEMLOCK, &limit))
 		abort();
 }
 
-void testbed_lose(void)
+void testbed_drop(void)
 {
 	if (!testbed.pool) {
 		memset(testbed.state, 0, testbed.state_size);
@@ -100,7 +100,7 @@ void testbed_restore(void)
 {
 	if (!testbed.pool)
 		return;
-	testbed_limit(false);
+	testbed_limit_locking(false);
 	lock_again();
 	*testbed.pool->lock = locked.word;
 }
@@ -119,7 +119,7 @@ pid_t testbed_fork(void)
 		for (size_t i = 0; i < PAGE; i++)
 			if (testbed.page[i])
 				abort();
-		if (*testbed.pool->lock || now_locked())
+		if (*testbed.pool->lock || get_locked_bytes())
 			abort();
 		if (was_locked)
 			lock_again();
@@ -141,13 +141,13 @@ static bool open_locked(void)
 		fprintf(stderr, "VDSO_STATES=locked is for libvgetrandom only\n");
 		return false;
 	}
-	if (!be_older()) {
+	if (!emulate_old_kernel()) {
 		fprintf(stderr, "being a process on an older kernel: %s\n", strerror(errno));
 		return false;
 	}
 	memset(testbed.pool, 0, sizeof(*testbed.pool));
 	why = open_secret(testbed.pool);
-	locked.len = now_locked();
+	locked.len = get_locked_bytes();
 	if (why || !testbed.pool->lock || locked.len < 2 * PAGE) {
 		fprintf(stderr, "the library does not lock its states: %s\n", why ?: "it says it does");
 		return false;
@@ -164,13 +164,13 @@ void testbed_use_state(void *state)
 {
 	if (!testbed.thread)
 		return;
-	testbed.thread->state = state;
-	testbed.thread->own_state = state;
+	testbed.thread->state.idle = state;
+	testbed.thread->state.own = state;
 }
 
 bool testbed_thread_in_use(void)
 {
-	return testbed.thread && !testbed.thread->state;
+	return testbed.thread && !testbed.thread->state.idle;
 }
 
 #ifdef __x86_64__

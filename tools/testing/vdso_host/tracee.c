@@ -24,7 +24,7 @@
 #include "testbed.h"
 
 #define SIGNAL_STACK	65536
-#define BROKEN		(-4096)	/* no errno */
+#define TRACEE_ERROR		(-4096)	/* no errno */
 #define MAX_STOPS	100000	/* of a call: then it hangs */
 #define INT3		0xcc
 
@@ -215,7 +215,7 @@ static bool drop(struct tracee *t)
 	       failed("unlocking its states");
 }
 
-bool tracee_lose(struct tracee *t)
+bool tracee_drop(struct tracee *t)
 {
 	return drop(t) && limit_locks(t, false);
 }
@@ -249,7 +249,7 @@ static bool answer(struct tracee *t, enum tracee_event event)
 		if (t->nkeys == TRACEE_KEYS)
 			return failed("too many keys");
 		memcpy(t->keys[t->nkeys++], buffer, VGETRANDOM_KEY_SIZE);
-		if (event == DROPS_AND_NO_KEY_STAYS && t->happened && !drop(t))
+		if (event == DROP_EACH_KEY && t->happened && !drop(t))
 			return false;
 	}
 	t->regs.orig_rax = -1;
@@ -320,17 +320,17 @@ ssize_t tracee_call(struct tracee *t, vgetrandom_fn fn, size_t len, enum tracee_
 	t->frame = (struct memory_range) { 0 };
 	t->happened = false;
 	if (event != NOTHING && !set_breakpoint(t, ip))
-		return BROKEN;
+		return TRACEE_ERROR;
 	for (unsigned long i = 0; i < MAX_STOPS; i++) {
 		if (!run_on(t, over_it || sig ? PTRACE_SINGLESTEP : PTRACE_CONT, sig, &status))
-			return BROKEN;
+			return TRACEE_ERROR;
 		/* Here the signal's frame is complete, and its handler has not begun. */
 		if (sig)
 			t->frame = (struct memory_range) { t->regs.rsp, t->signal_stack_end };
 		sig = 0;
 		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
 			if (!answer(t, event))
-				return BROKEN;
+				return TRACEE_ERROR;
 			continue;
 		}
 		if (WSTOPSIG(status) == SIGUSR1) {
@@ -340,23 +340,23 @@ ssize_t tracee_call(struct tracee *t, vgetrandom_fn fn, size_t len, enum tracee_
 		if (WSTOPSIG(status) != SIGTRAP) {
 			fprintf(stderr, "tracee: signal %d at %#llx\n", WSTOPSIG(status),
 				t->regs.rip);
-			return BROKEN;
+			return TRACEE_ERROR;
 		}
 		if (t->regs.rip == (uintptr_t)tracee_returned)
-			return read_registers(t) ? (ssize_t)t->regs.rax : BROKEN;
+			return read_registers(t) ? (ssize_t)t->regs.rax : TRACEE_ERROR;
 		if (over_it) {
 			over_it = false;
 			if (!set_breakpoint(t, ip))
-				return BROKEN;
+				return TRACEE_ERROR;
 		} else if (event != NOTHING && !t->happened &&
 			   t->regs.rip == (uintptr_t)ip + 1) {
 			if (!take_breakpoint(t, ip))
-				return BROKEN;
+				return TRACEE_ERROR;
 			over_it = nth--;
 			if (!over_it && !happen(t, event))
-				return BROKEN;
+				return TRACEE_ERROR;
 		}
 	}
 	fprintf(stderr, "tracee: a call does not end\n");
-	return BROKEN;
+	return TRACEE_ERROR;
 }

@@ -46,7 +46,7 @@ enum tracee_event {
 	RESEED,
 	HANDLER,		/* a signal handler makes a call on the same state */
 	DROP_AND_HANDLER,
-	DROPS_AND_NO_KEY_STAYS,	/* a drop now, and one after each key: so it falls back */
+	DROP_EACH_KEY,	/* a drop now, and one after each key: so it falls back */
 	DROP_AND_LIMIT,		/* and they may not be locked again */
 };
 
@@ -76,7 +76,7 @@ bool tracee_start(struct tracee *t, struct vdso_host *host);
 void tracee_end(struct tracee *t);
 
 /* Its states are zeros, and not locked; it may lock them. */
-bool tracee_lose(struct tracee *t);
+bool tracee_drop(struct tracee *t);
 
 /* Forget keys, and clear buffers: what was handed out before is no finding. */
 void tracee_forget_keys(struct tracee *t);

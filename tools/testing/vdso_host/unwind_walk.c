@@ -213,9 +213,9 @@ static void odd_threads(void)
 	config->way = VGETRANDOM_VDSO;
 	call(8, NULL, NULL);
 	config->way = VGETRANDOM_MODULE;
-	thread->state = page + PAGE - 64;
+	thread->state.idle = page + PAGE - 64;
 	call(8, NULL, NULL);
-	thread->state = state;
+	thread->state.idle = state;
 }
 
 /* The library's syscall(), whose arguments are one further. */

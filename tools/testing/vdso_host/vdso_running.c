@@ -9,12 +9,12 @@
 
 #include "vdso_running.h"
 
-/* struct vgetrandom_opaque_params, which the headers of most machines do not have. */
+/* struct vgetrandom_opaque_params, which most machines' headers lack. */
 struct params {
 	uint32_t state_size, mmap_prot, mmap_flags, reserved[13];
 };
 
-/* The first byte after what is loaded of the image. */
+/* The offset of the first byte after the image's segments. */
 static size_t image_size(const Elf64_Ehdr *ehdr)
 {
 	const Elf64_Phdr *phdr = (const void *)((const char *)ehdr + ehdr->e_phoff);
@@ -26,27 +26,27 @@ static size_t image_size(const Elf64_Ehdr *ehdr)
 	return size;
 }
 
-bool vdso_running_open(struct vdso_running *own)
+bool vdso_running_open(struct vdso_running *running)
 {
 	const Elf64_Ehdr *ehdr = (const void *)getauxval(AT_SYSINFO_EHDR);
 	void *handle = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
 	struct params params;
 	long ret;
 
-	memset(own, 0, sizeof(*own));
+	memset(running, 0, sizeof(*running));
 	if (!ehdr || !handle)
 		return true;
-	own->fn = (vgetrandom_fn)dlsym(handle, "__vdso_getrandom");
-	if (!own->fn)
+	running->fn = (vgetrandom_fn)dlsym(handle, "__vdso_getrandom");
+	if (!running->fn)
 		return true;
-	own->text = ehdr;
-	own->text_len = image_size(ehdr);
-	ret = own->fn(NULL, 0, 0, &params, ~0UL);
-	if (ret || !own->text_len || !params.state_size) {
-		fprintf(stderr, "the kernel's __vdso_getrandom does not say what it needs: %ld\n",
+	running->text = ehdr;
+	running->text_len = image_size(ehdr);
+	ret = running->fn(NULL, 0, 0, &params, ~0UL);
+	if (ret || !running->text_len || !params.state_size) {
+		fprintf(stderr, "the kernel's __vdso_getrandom: the query of parameters fails: %ld\n",
 			ret);
 		return false;
 	}
-	own->state_size = params.state_size;
+	running->state_size = params.state_size;
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The running kernel's own vDSO, where it has getrandom(): for comparison.
+ * Finds __vdso_getrandom() of the running kernel, for comparison.
  */
 #ifndef _VDSO_RUNNING_H
 #define _VDSO_RUNNING_H
@@ -11,13 +11,16 @@
 #include "step.h"
 
 struct vdso_running {
-	vgetrandom_fn fn;	/* NULL: it has none */
-	const void *text;	/* the whole image: its sections are not to be had */
+	vgetrandom_fn fn;	/* NULL: this kernel has none */
+	const void *text;	/* the whole image: section headers are not mapped */
 	size_t text_len;
-	size_t state_size;	/* what it says that it needs */
+	size_t state_size;	/* as the query returns it */
 };
 
-/* Says why on stderr if it returns false; that it has no getrandom() is no failure. */
-bool vdso_running_open(struct vdso_running *own);
+/*
+ * Returns false and prints an error to stderr if the query of parameters fails. A vDSO
+ * without getrandom() is no error.
+ */
+bool vdso_running_open(struct vdso_running *running);
 
 #endif /* _VDSO_RUNNING_H */

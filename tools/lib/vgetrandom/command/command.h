@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <vgetrandom.h>
 
+/* The libcrypto of OpenSSL 3.0 and later. */
+#define LIBCRYPTO		"libcrypto.so.3"
+
 /* A usage error. */
 #define EXIT_USAGE		2
 /* As env(1) and shells have it, of `vgetrandom run`: its own failures; no program */

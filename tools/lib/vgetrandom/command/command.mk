@@ -25,7 +25,7 @@ all: $(OUT)/vgetrandom $(counting)
 
 # Wants functions as they are: not what fortified headers make of them.
 $(counting): $(SRC)/command/counting.c $(SRC)/command/counting.map $(SRC)/command/counts.h \
-	     $(SRC)/vgetrandom.h $(OUT)/syscall.o
+	     $(SRC)/thread.h $(SRC)/vgetrandom.h $(OUT)/syscall.o
 	$(CC) $(filter-out -M%,$(FLAGS)) $(CPPFLAGS) $(CFLAGS) -U_FORTIFY_SOURCE $(LDFLAGS) \
 		-shared -Wl,-soname,$(@F) -Wl,--version-script,$(SRC)/command/counting.map \
 		-Wl,-z,nodelete,-z,now,-z,relro,-z,defs -Bsymbolic-functions -o $@ \

@@ -25,6 +25,7 @@
 
 #include "counts.h"
 #include "dropin.h"
+#include "thread.h"
 #include "vgetrandom.h"
 
 /* musl has macros of these names. */
@@ -34,12 +35,6 @@
 #undef freopen64
 
 #define EXPORT	__attribute__((visibility("default")))
-
-#ifdef __GLIBC__
-#define THREAD_MODEL	__attribute__((tls_model("initial-exec")))
-#else
-#define THREAD_MODEL
-#endif
 
 #define add(counter, number)	__atomic_fetch_add((counter), (number), __ATOMIC_RELAXED)
 

@@ -39,7 +39,7 @@ enum counted_function {
 
 /* Sizes: up to so many bytes, and more than the last. */
 static const size_t counted_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
-#define NR_SIZES	9
+#define NR_SIZES	(sizeof(counted_sizes) / sizeof(*counted_sizes) + 1)
 
 /* Ways: those of enum vgetrandom_way, and the generator that OpenSSL has itself. */
 #define WAY_OPENSSL	4

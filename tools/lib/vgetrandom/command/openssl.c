@@ -19,7 +19,6 @@
 
 #include "command.h"
 
-#define LIBCRYPTO	"libcrypto.so.3"
 #define MAX_FILE	(1 << 20)
 /* The empty line is for files whose last line has no end. */
 #define BEGIN		"\n# Begin of what 'vgetrandom openssl on' has added; " \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * In the text each svc becomes an undefined instruction: an emulator of user space has no
- * seccomp filters. All system calls of the image are for getrandom.
+ * Replaces each svc of the text by an undefined instruction, because QEMU's user mode has no
+ * seccomp filters. All system calls of the image are getrandom.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@ bool machine_catch_getrandom(const void *text, size_t len)
 	unsigned int caught = 0;
 
 	if (mprotect((void *)from, size, PROT_READ | PROT_WRITE)) {
-		fprintf(stderr, "machine: writing to the image: %s\n", strerror(errno));
+		fprintf(stderr, "machine: cannot write to the image: %s\n", strerror(errno));
 		return false;
 	}
 	for (size_t i = 0; i < len / sizeof(*code); i++) {
@@ -33,8 +33,8 @@ bool machine_catch_getrandom(const void *text, size_t len)
 	}
 	__builtin___clear_cache((char *)from, (char *)from + size);
 	if (!caught || mprotect((void *)from, size, PROT_READ | PROT_EXEC)) {
-		fprintf(stderr, "machine: the image makes no system call, or: %s\n",
-			strerror(errno));
+		fprintf(stderr, "machine: %s\n",
+			caught ? strerror(errno) : "the image makes no system call");
 		return false;
 	}
 	return true;

@@ -5,8 +5,8 @@
 
 #define MACHINE_ELF		EM_AARCH64
 #define MACHINE_BASELINE	"asimd"
-#define MACHINE_STATE_ALIGN	8	/* of a word that is replaced in one go */
-#define MACHINE_CAUGHT		SIGILL
+#define MACHINE_STATE_ALIGN	8	/* of an atomic word */
+#define MACHINE_SYSCALL_SIGNAL		SIGILL
 
 #define machine_has(feature)	(!strcmp(feature, MACHINE_BASELINE))
 
@@ -17,14 +17,14 @@ static inline uint64_t machine_argument(const ucontext_t *context, unsigned int 
 	return context->uc_mcontext.regs[n];
 }
 
-/* What was caught is an instruction of 4 bytes that has not been passed yet. */
-static inline void machine_return(ucontext_t *context, long value)
+/* The program counter is still at the undefined instruction, of 4 bytes. */
+static inline void machine_return_from_syscall(ucontext_t *context, long value)
 {
 	context->uc_mcontext.regs[0] = value;
 	context->uc_mcontext.pc += 4;
 }
 
-static inline void machine_leave(ucontext_t *context)
+static inline void machine_return_early(ucontext_t *context)
 {
 	context->uc_mcontext.pc = context->uc_mcontext.regs[30];
 }

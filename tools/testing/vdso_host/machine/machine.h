@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the hosted vDSO and the tests of the rules have to know of a machine. Each has a
- * header and a source here; what steps, and what looks into registers, is for x86-64 only.
+ * What the hosted vDSO and calls_test need to know about an architecture. Each has a header
+ * and a source file here. Tests that single-step or read registers are for x86-64 only.
  *
- *	MACHINE_ELF		what ELF files call it
- *	MACHINE_BASELINE	a feature that all of them have, for tables of cores
- *	MACHINE_STATE_ALIGN	states may be at multiples of this
- *	MACHINE_CAUGHT		the signal of machine_catch_getrandom()
- *	machine_has(feature)	has this one a feature of such a table?
+ *	MACHINE_ELF		its ELF machine number
+ *	MACHINE_BASELINE	a feature that every processor has, for tables of cores
+ *	MACHINE_STATE_ALIGN	required alignment of states
+ *	MACHINE_SYSCALL_SIGNAL	the signal of machine_catch_getrandom()
+ *	machine_has(feature)	does this processor have a feature of such a table?
  *	machine_breakpoint	an instruction that raises SIGTRAP
  *
- * And of a signal's context:
+ * With a signal's context c:
  *
- *	machine_argument(c, n)	argument 0, 1 or 2 of the function or system call that begins
- *	machine_return(c, v)	the system call has been made, and returns this
- *	machine_leave(c)	the function that begins returns to its caller at once
- *	machine_ip(c)		the instruction that comes next
+ *	machine_argument(c, n)	argument 0, 1 or 2 of a function or system call, at its start
+ *	machine_return_from_syscall(c, v)	skip the system call and return v from it
+ *	machine_return_early(c)	return from a function at its breakpoint, at its start
+ *	machine_ip(c)		the next instruction
  */
 #ifndef _MACHINE_H
 #define _MACHINE_H
@@ -31,8 +31,8 @@
 #endif
 
 /*
- * From now on MACHINE_CAUGHT is raised by each getrandom system call of @text instead. Once
- * in a process. Says why on stderr if it returns false.
+ * Make each getrandom system call of @text raise MACHINE_SYSCALL_SIGNAL instead. Once in a
+ * process. Returns false and prints an error to stderr if it fails.
  */
 bool machine_catch_getrandom(const void *text, size_t len);
 

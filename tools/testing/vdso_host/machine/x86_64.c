@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A seccomp filter catches the system calls of the text, and no others.
+ * A seccomp filter traps getrandom system calls of the text, and of no other code.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,14 +38,14 @@ bool machine_catch_getrandom(const void *text, size_t len)
 	};
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
 
-	/* A text within one 4 GiB range of addresses is what it can compare with. */
+	/* The filter compares 32 bits: start and end must have the same upper half. */
 	if (start >> 32 != end >> 32) {
-		fprintf(stderr, "machine: the text at %p crosses 4 GiB; run again\n", text);
+		fprintf(stderr, "machine: the text at %p crosses 4 GiB; run the test again\n", text);
 		return false;
 	}
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog)) {
-		fprintf(stderr, "machine: installing a seccomp filter: %s\n", strerror(errno));
+		fprintf(stderr, "machine: cannot install a seccomp filter: %s\n", strerror(errno));
 		return false;
 	}
 	return true;

@@ -5,9 +5,9 @@
 #define MACHINE_ELF		EM_X86_64
 #define MACHINE_BASELINE	"sse2"
 #define MACHINE_STATE_ALIGN	1
-#define MACHINE_CAUGHT		SIGSYS
+#define MACHINE_SYSCALL_SIGNAL		SIGSYS
 
-/* The compiler's runtime asks the processor, and XGETBV for what the kernel lets programs use. */
+/* The compiler's runtime uses CPUID, and XGETBV for the features that the kernel enables. */
 #define machine_has(feature)	__builtin_cpu_supports(feature)
 
 static const uint8_t machine_breakpoint[] = { 0xcc };
@@ -19,13 +19,13 @@ static inline uint64_t machine_argument(const ucontext_t *context, unsigned int 
 	return context->uc_mcontext.gregs[registers[n]];
 }
 
-static inline void machine_return(ucontext_t *context, long value)
+static inline void machine_return_from_syscall(ucontext_t *context, long value)
 {
 	context->uc_mcontext.gregs[REG_RAX] = value;
 }
 
-/* From its breakpoint. */
-static inline void machine_leave(ucontext_t *context)
+/* Called at the function's first instruction: the return address is on top of the stack. */
+static inline void machine_return_early(ucontext_t *context)
 {
 	greg_t *registers = context->uc_mcontext.gregs;
 

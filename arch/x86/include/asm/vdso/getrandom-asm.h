@@ -11,7 +11,7 @@
 #include <asm/vdso/getrandom-take.h>
 
 /* Without the frame pointer that __builtin_frame_address() would set up. */
-static __always_inline unsigned long __arch_vgetrandom_call(void)
+static __always_inline unsigned long __arch_vgetrandom_token(void)
 {
 	unsigned long call;
 
@@ -20,7 +20,7 @@ static __always_inline unsigned long __arch_vgetrandom_call(void)
 	return call;
 }
 
-#define __arch_vgetrandom_call __arch_vgetrandom_call
+#define __arch_vgetrandom_token __arch_vgetrandom_token
 
 /* Compilers do not make one instruction of READ_ONCE(*word) == value. */
 static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
