@@ -2,78 +2,78 @@
 #
 # vgetrandom: getrandom() in the vDSO of Linux 6.1. 'make help' lists the targets.
 #
-# This Makefile only names the steps and their order; the work is in scripts/.
+# This Makefile only names the steps and their order; the scripts in scripts/ do the work.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-# A plain Linux 6.1.y or 6.12.y, tarball or tree, instead of Debian's 6.1.y.
+# A plain Linux 6.1.y or 6.12.y to patch, tarball or tree; default: Debian's 6.1.y.
 ifdef LINUX
 export LINUX
 endif
-# Another configuration of the kernel: cloud, amd64 or rt, Debian's; or a file.
+# The configuration of the kernel: Debian's cloud, amd64 or rt, or a file.
 ifdef CONFIG
 export CONFIG
 endif
-# make module for another kernel than the running one, or with headers that are elsewhere.
+# make module: the version of the kernel, and the directory of its headers.
 export KVER KDIR DESTDIR
-# make bench, quick: less time for each figure.
+# make bench QUICK=1: less time for each figure.
 export QUICK
 # make test TESTS='series vm-*': only these.
 TESTS ?=
 # make versions VERSIONS='6.1.170-3 cloud': only these.
 VERSIONS ?=
 
-help:		## this list
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+help:		## print this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 	@echo
-	@echo "  LINUX=<tarball or tree>   another plain Linux 6.1.y or 6.12.y to start from"
-	@echo "  CONFIG=cloud              kernel, with a configuration of Debian's: or amd64, rt, a file"
-	@echo "  QUICK=1                   a shorter bench"
-	@echo "  TESTS='series vm-*'       only these tests; scripts/run-tests --list names them"
-	@echo "  VERSIONS='6.1.170-3 cloud' only these; scripts/versions --list names them"
-	@echo "  MINUTES=10                a shorter soak"
-	@echo "  MUTATIONS='vdso-*'        only these"
-	@echo "  PREFIX=, DESTDIR=         where 'install' installs to"
-	@echo "  KVER=, KDIR=              module, for that version of the kernel, with headers from there"
-	@echo "  JOBS=N                    processes of a build (default: one a processor)"
+	@echo "  LINUX=TARBALL_OR_TREE     patch this plain Linux 6.1.y or 6.12.y (default: Debian's 6.1.y)"
+	@echo "  CONFIG=cloud              kernel: use Debian's configuration (cloud, amd64, rt) or a file"
+	@echo "  QUICK=1                   bench: less time, less exact"
+	@echo "  TESTS='series vm-*'       run only these tests; scripts/run-tests --list names them"
+	@echo "  VERSIONS='6.1.170-3 cloud' try only these; scripts/versions --list names them"
+	@echo "  MINUTES=10                soak: this long (default: 60)"
+	@echo "  MUTATIONS='vdso-*'        test only these mutations"
+	@echo "  PREFIX=, DESTDIR=         install: the destination"
+	@echo "  KVER=, KDIR=              module: version of the kernel, directory of its headers"
+	@echo "  JOBS=N                    parallel processes of a build (default: one per processor)"
 
-deps:		## install the Debian packages needed (as root; else say how)
+deps:		## install the Debian packages that the build needs (not root: print the command)
 	@scripts/deps
 
-tree: deps	## a plain Linux 6.1.y with our files: build/linux
+tree: deps	## patch a plain Linux 6.1.y: build/linux
 	@scripts/prepare-tree
 
-vdso: tree	## our vDSO's image alone, without the kernel
+vdso: tree	## build the image of the patched vDSO, without the kernel
 	@scripts/build vdso
 
-kernel: tree	## the small kernel that the guest boots; CONFIG=cloud: Debian's instead
+kernel: tree	## build the patched kernel that the guest boots, a small one; or CONFIG=cloud
 	@scripts/build kernel
 
-selftests: tree	## the vDSO's kselftests
+selftests: tree	## build the kernel's selftests
 	@scripts/build selftests
 
-lib:		## libvgetrandom and the command vgetrandom: build/lib
+lib:		## build libvgetrandom and the command vgetrandom: build/lib
 	@scripts/build lib
 
-install: lib	## install them: PREFIX=/usr/local DESTDIR=
+install: lib	## install the library and the command: PREFIX=/usr/local DESTDIR=
 	@$(MAKE) -C tools/lib/vgetrandom install OUT=$(CURDIR)/build/lib
 
-uninstall:	## take away what install put there: the same PREFIX= and DESTDIR=
+uninstall:	## remove the installed files: the same PREFIX= and DESTDIR=
 	@$(MAKE) -C tools/lib/vgetrandom uninstall OUT=$(CURDIR)/build/lib
 
-deb:		## Debian packages of them: build/deb
+deb:		## build Debian packages of the library, the command and the module: build/deb
 	@scripts/deb
 
-module:		## vgetrandom.ko for a kernel that is not ours: build/module; KVER=, KDIR=
+module:		## build vgetrandom.ko for an unpatched kernel: build/module; KVER=, KDIR=
 	@scripts/module build
 
-module-install: module	## install it, to be loaded at boot: DESTDIR=
+module-install: module	## install the module, to be loaded at boot: DESTDIR=
 	@scripts/module install
 
-bench:		## measure, natively and in the guest: build/bench/results.json
+bench:		## measure on this machine and in the guest: build/bench/results.json
 	@$(MAKE) vdso lib
 	@bench/run native
 	@bench/run libraries
@@ -82,69 +82,69 @@ bench:		## measure, natively and in the guest: build/bench/results.json
 	@$(MAKE) kernel
 	@bench/run guest
 	@if [ "$$(id -u)" = 0 ]; then scripts/stock --module 6.1 && bench/run module; \
-	else echo "left out, because it needs root: getrandom(2) with the module loaded"; fi
+	else echo "bench: getrandom(2) with the module loaded is not measured; run make bench as root"; fi
 
-report: bench	## measure, and draw it: build/report, README.md and bench/pictures
+report: bench	## measure, then write the tables and pictures: build/report, README.md, bench
 	@bench/report
 
-bench-lib: lib	## libvgetrandom against other libraries, and programs with it and without
+bench-lib: lib	## compare libvgetrandom with other libraries; programs with and without it
 	@bench/run libraries
 	@bench/run programs
 
-bench-lazyfree: tree	## MADV_FREE in our kernel and in plain Linux (builds both)
+bench-lazyfree: tree	## measure MADV_FREE in the patched kernel and in plain Linux (builds both)
 	@scripts/build kernel-plain
 	@scripts/build kernel
 	@bench/run lazyfree
 
-test: deps	## the tests that a change needs: 15 minutes
+test: deps	## run the tests for a change: 15 minutes
 	@scripts/run-tests $(TESTS)
 
-test-all: deps	## these, and what takes longer: the debug kernel, W=1, README.md's commands
+test-all: deps	## run all tests: also the debug kernel, W=1 and the commands of README.md
 	@scripts/run-tests --all
 
-test-rest: deps	## only what 'test' leaves to 'test-all'
+test-rest: deps	## run the tests of test-all that 'test' does not run
 	@scripts/run-tests --rest
 
-# What runs in the guest, in a kernel that looks for its own mistakes.
+# The tests that run in the guest, for the debug kernel.
 DEBUG_TESTS := *-guest lib-guest-* cores readiness generation timens reclaim unwind memory-* model-*
-test-debug: tree	## the tests in the guest on a kernel with KASAN and lockdep (slow)
+test-debug: tree	## run the tests of the guest on a kernel with KASAN and lockdep (slow)
 	@scripts/build kernel-debug
 	@PATIENCE=4 VM_KERNEL=build/kernel-debug \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
-foreign: deps	## other projects' test suites with the library, and without: SUITES='python php'
+foreign: deps	## other projects' test suites with and without the library: SUITES='python php'
 	@scripts/foreign $(SUITES)
 
-test-exhaustive: tree	## every event at every instruction, and pairs, with every core (hours); or PARTS='running sse2'
+test-exhaustive: tree	## every event at every instruction, and pairs of them (hours); PARTS='running sse2'
 	@scripts/build vdso
 	@scripts/build tests
 	@scripts/tests/exhaustive $(PARTS)
 
-# make soak MINUTES=10: not an hour of it.
+# make soak MINUTES=10: less than an hour.
 MINUTES ?= 60
-soak: kernel lib	## everything at once in the guest, an hour; then statistics of each core
+soak: kernel lib	## stress everything in the guest for an hour; then statistics of each core
 	@scripts/build tests
 	@scripts/soak $(MINUTES)
 
 # make test-mutations MUTATIONS='vdso-*': only these.
 MUTATIONS ?=
-test-mutations: kernel selftests lib	## breakages of our code, each caught by a named test (slow)
+test-mutations: kernel selftests lib	## break the code on purpose; a named test must catch each mutation (slow)
 	@scripts/build tests
 	@scripts/mutation-test $(MUTATIONS)
 
-boot: kernel	## a shell in the guest
+boot: kernel	## start a shell in the guest
 	@scripts/vm -- /bin/sh
 
-series: tree	## our change as patches for git am: build/series
+series: tree	## write the kernel change as patches for git am: build/series
 	@scripts/series
 
-versions: deps	## all that Debian's archive offers, source and binary: two tables of README.md (hours)
+versions: deps	## try all kernels of Debian's archive (hours); writes two tables of README.md
 	@scripts/versions $(VERSIONS)
 
-series-check: tree	## apply the series one by one and build each step (slow)
+series-check: tree	## apply the patches one by one and build after each (slow)
 	@scripts/series --check
 
-check: tree	## static checks of all there is: CHECKS='shell cppcheck' for only these
+check: tree	## run static checks of all files; CHECKS='shell cppcheck': only these
 	@scripts/check $(CHECKS)
 
 clean:		## remove build/

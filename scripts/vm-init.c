@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Process 1 of the guests of scripts/vm: mounts what a program may expect, runs
- * one command on the second serial port, and reports how it ended.
+ * Process 1 of the guests of scripts/vm: mounts the usual file systems, runs
+ * one command on the second serial port, and reports its status.
  *
- * The command is /vm/argv, its arguments each ended by a NUL byte. The status
- * goes out through QEMU's debug port, a character at a time: nothing else writes
- * there, so it cannot be mistaken or torn as a line of the console could.
+ * The command's arguments are in /vm/argv, each with a terminating NUL byte. The status
+ * is written to QEMU's debug port, one character at a time. Nothing else writes
+ * there, so it cannot be interrupted or faked like a line of the console.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #define DEBUG_PORT	0xe9
-#define NOT_RUN		125	/* what scripts/vm says for failures of its own */
+#define NOT_RUN		125	/* the status of scripts/vm if the guest failed */
 #define MAX_ARGS	1024
 
 static const struct {
@@ -46,7 +46,7 @@ static const struct {
 	{ "tracefs",	"/sys/kernel/tracing",		NULL },
 };
 
-/* Kernels have ioperm() or /dev/port: distributions leave out the one, we the other. */
+/* A distribution's kernel may lack /dev/port, and the guest kernel ioperm(): use either. */
 static void report(const char *format, ...)
 {
 	char line[256];
@@ -59,7 +59,7 @@ static void report(const char *format, ...)
 	if (!ioperm(DEBUG_PORT, 1, 1)) {
 		for (const char *c = line; *c; c++)
 			outb(*c, DEBUG_PORT);
-		/* Not for the command. */
+		/* The command must not inherit it. */
 		ioperm(DEBUG_PORT, 1, 0);
 		return;
 	}
@@ -70,7 +70,7 @@ static void report(const char *format, ...)
 	close(port);
 }
 
-/* Reports a failure of the guest's own, before there is any command. */
+/* Reports a failure of the guest before the command starts. */
 static void fail(const char *what, const char *which)
 {
 	report("error %s %s: %s\n", what, which, strerror(errno));
@@ -78,7 +78,7 @@ static void fail(const char *what, const char *which)
 	_exit(1);
 }
 
-/* What scripts/vm --add has put where a file system is mounted stays there. */
+/* Keeps files of scripts/vm --add visible where a file system is mounted over them. */
 static void bind_added(const char *aside, const char *where)
 {
 	DIR *dir = opendir(aside);
@@ -104,11 +104,11 @@ static void bind_added(const char *aside, const char *where)
 
 static void mount_all(void)
 {
-	/* The tree may be under /tmp. */
+	/* The repository, and so the added files, may be under /tmp. */
 	rename("/tmp", "/vm/tmp");
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		mkdir(mounts[i].where, 0755);
-		/* A kernel without the file system: whoever needs it will say. */
+		/* A kernel may lack the file system; a program that needs it will fail. */
 		if (mount(mounts[i].type, mounts[i].where, mounts[i].type, 0,
 			  mounts[i].options) < 0 && errno != ENODEV)
 			fail("mount", mounts[i].where);
@@ -140,7 +140,7 @@ static char **read_argv(void)
 	return argv;
 }
 
-/* The command's terminal: raw, so that bytes pass as they are, or for a person. */
+/* Opens the command's terminal: raw, to keep each byte of output, unless it is interactive. */
 static int open_line(const char *name, bool interactive)
 {
 	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -195,7 +195,7 @@ int main(void)
 	mount_all();
 	interactive = access("/vm/interactive", F_OK) == 0;
 	argv = read_argv();
-	/* The kernel hands us what it does not know. scripts/vm says it. */
+	/* The kernel passes unknown parameters to init; scripts/vm sets this one. */
 	if (!getenv("vm_line"))
 		fail("find", "vm_line=");
 	line = open_line(getenv("vm_line"), interactive);
@@ -214,7 +214,7 @@ int main(void)
 		int status;
 		pid_t pid = wait(&status);
 
-		/* The others are orphans that the command left behind. */
+		/* Other children are orphans of the command. */
 		if (pid != child)
 			continue;
 		tcdrain(line);
