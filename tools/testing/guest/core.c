@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel has picked the ChaCha20 core that it should, says so, and that is the one
- * which runs.
+ * The kernel has chosen the ChaCha20 core CORE, its log says so, and calls use that core.
  *
  * usage: guest_core CORE
  *
- * Which one runs shows in the registers that it uses: between any two instructions of
- * a call, a signal handler is shown what is in them. And in how much a refill makes.
+ * The registers in use show which core runs: a signal handler looks at them after each
+ * instruction of a call. The number of bytes that a refill makes shows it too.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -18,7 +17,7 @@
 
 #define LINES		10000		/* more than a boot logs */
 
-/* Of a frame as the kernel makes it: struct _fpx_sw_bytes, and XSAVE's area. */
+/* Offsets in a signal frame: struct _fpx_sw_bytes, and the area of XSAVE. */
 #define SW_BYTES_OFFSET	464
 #define XMM_OFFSET	160
 #define XMM_SIZE	256
@@ -32,7 +31,7 @@ static const struct core {
 #include <asm/vdso/getrandom-cores.h>
 };
 
-/* Does it use registers of this kind? The log says which, where there is a choice. */
+/* Whether a core uses these registers; its name in the log tells ymm from zmm. */
 static bool uses_ymm(const struct core *core)
 {
 	return !strncmp(core->feature, "avx", 3);
@@ -43,7 +42,7 @@ static bool uses_zmm(const struct core *core)
 	return strstr(core->logged, "zmm");
 }
 
-/* The kernel's own words. */
+/* The kernel's log names the core. */
 static void check_log(const struct core *core)
 {
 	static const char intro[] = "vDSO: getrandom() uses ";
@@ -72,7 +71,7 @@ static struct {
 	bool xmm, ymm, zmm;		/* has seen such registers that are not zero */
 } seen;
 
-/* A component of XSAVE that the frame has, and in which there is something. */
+/* Whether the frame has this component of XSAVE, and it is not all zeros. */
 static bool any_of_component(const uint8_t *frame, unsigned int number)
 {
 	unsigned int size, offset, c, d;
@@ -95,7 +94,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	seen.steps++;
 	seen.xmm |= !is_zero(frame + XMM_OFFSET, XMM_SIZE);
 	memcpy(&sw, frame + SW_BYTES_OFFSET, sizeof(sw));
-	/* Without XSAVE there is no more: what follows is old stack. */
+	/* Without XSAVE the frame ends here: old stack follows. */
 	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size <= IN_USE_OFFSET)
 		return;
 	seen.ymm |= any_of_component(frame, 2);
@@ -109,7 +108,7 @@ static void check_registers(const struct core *core, struct vgetrandom_state *st
 	ssize_t ret;
 
 	check(!sigaction(SIGTRAP, &sa, NULL), "sigaction: %s", strerror(errno));
-	/* What the C library has left in them is not the vDSO's. */
+	/* Clear what the C library has left in the registers. */
 	if (uses_ymm(core))
 		asm volatile("vzeroall" : : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
 			     "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
@@ -125,7 +124,7 @@ static void check_registers(const struct core *core, struct vgetrandom_state *st
 	check(seen.zmm == uses_zmm(core), "zmm registers have %sbeen used", seen.zmm ? "" : "not ");
 }
 
-/* Every word of it has bits set and bits clear, but for a chance of 2^-32 in each. */
+/* All bytes are written, and no bytes come twice. */
 static void check_bytes(struct vgetrandom_state *state)
 {
 	static uint8_t all[3][4096];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every reseed of the kernel's RNG reaches the states: that by RNDRESEEDCRNG, by
- * the timer, and on resume from suspend.
+ * Every reseed of the kernel's RNG reaches the states: by RNDRESEEDCRNG, by the
+ * timer, and on resume from suspend.
  */
 #include <time.h>
 
@@ -39,9 +39,9 @@ static void by_ioctl(void)
 }
 
 /*
- * Early on the kernel reseeds each time the uptime has grown by half, or so. With
- * no system call made in here nobody asks it to; a call that then wants a new key
- * has seen the timer's work.
+ * At first the kernel reseeds each time that the uptime has grown by about half. No
+ * program asks the kernel for bytes here, so only the timer can make it reseed. A call
+ * that then needs a new key has seen that reseed.
  */
 static bool until_there_is_no_key(struct vgetrandom_state *s)
 {
@@ -64,12 +64,12 @@ static void by_timer(void)
 	printf("timer: followed\n");
 }
 
-/* With a sleep that is none: up to the point where processes are frozen, and back. */
+/* Suspend only up to the point where processes are frozen, and resume. */
 static void by_resume(void)
 {
 	uint64_t before;
 
-	/* It would spin for 5 s. */
+	/* Otherwise the kernel would spin for 5 s. */
 	guest_write("/sys/module/suspend/parameters/pm_test_delay", "0");
 	guest_write("/sys/power/pm_test", "freezer");
 	before = generation();

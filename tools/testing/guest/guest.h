@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For the tests that run in the guest, on our own kernel: the vDSO's getrandom,
+ * For the tests that run in the guest, on the patched kernel: the vDSO's getrandom(),
  * states for it, and proof of which calls enter the kernel.
  *
- * Each program is a test of one promise. It prints what it found, and exits with
- * 0 if the promise is kept and 1 if not.
+ * Each program tests one promise. It prints its result, and exits with 0 if the
+ * promise is kept and with 1 if not.
  */
 #ifndef _GUEST_H
 #define _GUEST_H
@@ -26,10 +26,10 @@ noreturn void fail(const char *format, ...);
 		fail(__VA_ARGS__);		\
 } while (0)
 
-/* Exits if the vDSO has no getrandom, or states of another size than ours. */
+/* Exit if the vDSO has no getrandom(), or its states have another size. */
 void guest_open(void);
 
-/* A page of states, as the vDSO wants it. */
+/* Map a page of states, with the flags that the vDSO's query returns. */
 struct vgetrandom_state *guest_map_states(void);
 
 /* The vDSO's getrandom on @state. */
@@ -43,7 +43,7 @@ void guest_reseed(void);
 
 /*
  * Run @fn in a child that the kernel kills at its first system call other than
- * read and write, for at most @seconds. @state has a key when it starts. Says how
+ * read and write, for at most @seconds. @state has a key when it starts. Return how
  * it ended.
  */
 enum guest_end { RETURNED_TRUE, RETURNED_FALSE, MADE_A_SYSCALL, STILL_RUNNING };
@@ -52,10 +52,10 @@ enum guest_end guest_without_syscalls(bool (*fn)(struct vgetrandom_state *state)
 				      struct vgetrandom_state *state,
 				      unsigned int seconds);
 
-/* Is @state, once it has a key, good for many calls without the kernel? */
+/* Check that @state, once it has a key, serves many calls without the kernel. */
 void guest_check_served(struct vgetrandom_state *state);
 
-/* Run @fn in a child, in which fail() fails the test too. */
+/* Run @fn in a child; fail() there fails the test too. */
 void guest_in_child(void (*fn)(void));
 
 /* Write @text to a file of /proc or /sys; exits if that fails. */

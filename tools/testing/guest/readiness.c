@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Before the kernel's RNG is seeded only the system call knows the answer, and
- * after it nobody needs it any more.
+ * Before the kernel's RNG is seeded, calls make the system call; afterwards they do
+ * not need it.
  *
  * Needs a boot without any trusted seed:
  *	random.trust_cpu=off random.trust_bootloader=off

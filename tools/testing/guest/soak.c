@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads, forks, signal handlers, reseeds and memory pressure, all at once, with every
- * value that is handed out kept and compared.
+ * Threads, forks, signal handlers, reseeds and memory pressure, all at the same time. Every
+ * value that a call returns is kept and compared with the others.
  *
  * usage: guest_soak [--set MIB] [--seed N] [--image VDSO] [--patience SECONDS]
  *                   [--plant FAULT] [SECONDS]
  *
- *	SECONDS		how long; default a minute. Up to four times that, if a busy machine
- *			has not let enough happen by then
- *	--set		memory for the values; default a half of all, 256 at most
- *	--image		a vDSO image, hosted in this process, instead of the kernel's own
- *	--patience	who has not moved for so long hangs; default 30
- *	--plant		something that must be found: repeat, zero, short, errno, overrun,
+ *	SECONDS		how long; default 60. Up to four times that, if too few events have
+ *			happened on a busy machine
+ *	--set		memory for the values; default half of the memory, at most 256
+ *	--image		a vDSO image, hosted in this process, instead of the running kernel's
+ *	--patience	a thread without progress for so long hangs; default 30
+ *	--plant		a fault that the test must find: repeat, zero, short, errno, overrun,
  *			child, hang or leak
  *
- * With DROPPABLE_STRICT in the environment nothing may be missing; otherwise it makes do
- * with what a kernel has, and says so.
+ * With DROPPABLE_STRICT in the environment the kernel must have everything that the test
+ * uses; otherwise the test leaves out what the kernel lacks, and says so.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -38,7 +38,7 @@
 #define LONGER		4		/* times */
 #define MOST_MIB	256
 
-/* For each minute, or it has shown nothing. */
+/* Events for each minute; with fewer the test proves nothing. */
 #define LEAST_CALLS	20000
 #define LEAST_DROPS	2000
 #define LEAST_OF_KIND	200
@@ -178,7 +178,7 @@ static void tell(FILE *to, double seconds)
 		soak->reseeds, all.generations, all.forks + all.handler_forks,
 		all.handler_forks);
 	fprintf(to, "%lu signals, %lu threads\n", all.signals, all.threads);
-	fprintf(to, "# %.0f s: %lu values handed out, %lu of them compared with all others; ",
+	fprintf(to, "# %.0f s: %lu values returned, %lu of them compared with all others; ",
 		seconds, set.asked, set.compared);
 	if (set.bits)
 		fprintf(to, "now those in which %u bits are 0, one in %llu; ", set.bits,
@@ -187,7 +187,7 @@ static void tell(FILE *to, double seconds)
 	fflush(to);
 }
 
-/* What has to happen, and how often. */
+/* An event that must happen, and how often. */
 struct event {
 	const char *name;
 	uint64_t count, least;
@@ -233,11 +233,11 @@ static bool all_happened(void)
 	return true;
 }
 
-/* Nobody who hangs can be waited for: this is the end. */
+/* Report threads and processes that hang. The test then ends without waiting for them. */
 static void watch(double *moved, uint64_t *last)
 {
 	static const char * const others[] = {
-		"who takes pages", "who reseeds", "the process that makes the pressure"
+		"the dropper", "the reseeder", "the process that makes memory pressure"
 	};
 
 	for (int i = 0; i < ACTORS; i++) {
@@ -266,11 +266,11 @@ static void *give_up(void *arg)
 		if (__atomic_load_n(&all_ended, __ATOMIC_RELAXED))
 			return NULL;
 	}
-	soak_fault(HANGS, "somebody does not end");
+	soak_fault(HANGS, "a thread or process does not end");
 	_exit(verdict(now() - *began, false));
 }
 
-/* For longer on a machine that is too busy with other things for much to happen. */
+/* Runs longer on a machine that is too busy for enough events. */
 static void run(unsigned int seconds, uint64_t seed, bool warm_up)
 {
 	double began = now(), told = began, moved[ACTORS];
@@ -306,10 +306,10 @@ static void run(unsigned int seconds, uint64_t seed, bool warm_up)
 static int verdict(double seconds, bool complete)
 {
 	static const char * const tests[FAULTS] = {
-		[REPEATED] = "no value is handed out twice",
+		[REPEATED] = "no value is returned twice",
 		[ZERO] = "no value is zeros",
 		[BAD_CALL] = "calls return what they should, and so do children",
-		[HANGS] = "nobody hangs",
+		[HANGS] = "no thread or process hangs",
 		[LEAKS] = "nothing leaks",
 	};
 	struct event events[EVENTS];
@@ -319,7 +319,7 @@ static int verdict(double seconds, bool complete)
 	tell(stdout, seconds);
 	printf("# pages in use that were taken: %lu\n", soak->taken);
 	for (int i = 0; i < FAULTS; i++) {
-		/* What has not been looked at has not passed. */
+		/* A check that has not been made has not passed. */
 		bool failed = soak->faults[i] || (i == LEAKS && !complete);
 
 		bad += failed;

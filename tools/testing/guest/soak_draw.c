@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls: by threads, with states of their own and by the library; by signal handlers in
- * the middle of them, on the same states; and by children, of both.
+ * Calls by threads, to the vDSO with a state for each thread and to the library; by signal
+ * handlers in the middle of these calls, on the same states; and by children of both.
  *
- * At most one handler runs in the course of one call. Two of them, and a drop, within the
- * few hundred instructions in which a call writes: that is what the generator does not
- * promise to survive (see the top of lib/vdso/getrandom.c), and here it would happen, for
- * a signal need not wait long where memory is short. So the timer is set again by the
- * thread, when it is between two calls.
+ * At most one handler runs during a call. A drop and two handlers within the few hundred
+ * instructions in which a call writes are the race that the generator does not survive (see
+ * the top of lib/vdso/getrandom.c). It would happen here, because signals arrive quickly
+ * when memory is short. So the thread sets the timer again only between two calls.
  *
- * All threads but one are on one processor, with who takes their pages: a page that has
- * just been made is in that one's list of new pages for a while, and only from there can
- * be got at; and who is interrupted by this is in the middle of some call. One thread goes
- * to and fro. On the other processor are the children, and the pressure.
+ * All threads but one are on one processor, together with the dropper: a new page stays on
+ * the processor's list of new pages for a while, and only that processor can reclaim it.
+ * The dropper also interrupts these threads in the middle of calls. One thread moves between
+ * the processors. The children and the memory pressure are on the other processor.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -34,26 +33,26 @@
 #define IDLE_PAGES	64		/* of each worker */
 #define LARGEST		10000
 #define CANARY		0xa5
-#define ERRNO		12345		/* that nobody sets */
+#define ERRNO		12345		/* a value that no function sets */
 #define BAD_FLAGS	0xff00
 #define CHILD_CALLS	6
 #define SIGNAL		SIGRTMIN
 
-/* From here on a request may be cut at the end of a page, if a signal is pending. */
+/* A request of this size or more may end early, at a page boundary, if a signal is pending. */
 #define CUT_FROM	4096
 
 struct worker {
 	pthread_t id;
 	int number;
 	uint64_t seed, handler_seed;
-	uint64_t calls;			/* from its own loop */
-	uint64_t generation;		/* that was seen last */
-	bool used[1 + IDLE_PAGES];	/* there has been something in this state */
+	uint64_t calls;			/* made by work(), not by handlers */
+	uint64_t generation;		/* the last one seen in the state */
+	bool used[1 + IDLE_PAGES];	/* whether each state has been used */
 	timer_t timer;
 	pid_t child;
 
-	/* Between the thread and its handler. */
-	atomic_uintptr_t state;		/* of the call, or 0 for the library */
+	/* Shared by the thread and its handler. */
+	atomic_uintptr_t state;		/* used by the current call, or 0 for the library */
 	atomic_bool calling, fired, is_child, is_twin;
 	atomic_int handler_child;
 };
@@ -64,9 +63,9 @@ static __thread struct worker *self;
 
 static const char by_thread[] = "a thread";
 
-/* For the controls. */
-static void spoil(const struct soak_counts *counts, uint8_t *buffer, size_t len, ssize_t *ret,
-		  int *error)
+/* For the controls: make the result of a call wrong. */
+static void plant_fault(const struct soak_counts *counts, uint8_t *buffer, size_t len,
+			ssize_t *ret, int *error)
 {
 	if (len < VALUE || counts->calls % 128)
 		return;
@@ -78,7 +77,7 @@ static void spoil(const struct soak_counts *counts, uint8_t *buffer, size_t len,
 		buffer[len] = 0;
 	if (plant == PLANT_ZERO)
 		memset(buffer, 0, VALUE);
-	/* From one thread to another. */
+	/* Copy a value from one thread to another. */
 	if (plant == PLANT_REPEAT && counts == &soak->counts[1]) {
 		memcpy(soak->planted, buffer, VALUE);
 		__atomic_store_n(&soak->is_planted, true, __ATOMIC_RELEASE);
@@ -88,9 +87,9 @@ static void spoil(const struct soak_counts *counts, uint8_t *buffer, size_t len,
 		memcpy(buffer, soak->planted, VALUE);
 }
 
-/* One call, and all that can be said of it. */
-static void draw(void *state, uint8_t *buffer, size_t len, struct soak_counts *counts,
-		 const char *who)
+/* Make one call, and check its result, errno and bytes. */
+static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak_counts *counts,
+			   const char *who)
 {
 	bool in_loop = who == by_thread, twin;
 	ssize_t ret;
@@ -108,15 +107,15 @@ static void draw(void *state, uint8_t *buffer, size_t len, struct soak_counts *c
 	if (in_loop)
 		self->calling = false;
 	/*
-	 * If the fork in its middle was after the last look at the state, it was over, and
-	 * parent and child have the same. Which it was, step_test knows.
+	 * If a handler forked after the final check of the state, parent and child have the same
+	 * bytes. Whether it did is not known here; step_test checks both cases.
 	 */
 	twin = in_loop && self->is_twin;
 	if (twin)
 		self->is_twin = false;
 
 	if (plant)
-		spoil(counts, buffer, len, &ret, &error);
+		plant_fault(counts, buffer, len, &ret, &error);
 	count(&counts->calls);
 	if (!state)
 		count(&counts->library);
@@ -133,13 +132,13 @@ static void draw(void *state, uint8_t *buffer, size_t len, struct soak_counts *c
 			soak_fault(ZERO, "%s asked %s for %zu bytes: zeros at %zd", who,
 				   state ? "the vDSO" : "the library", len, i);
 		else if (!twin && !set_add(buffer + i))
-			soak_fault(REPEATED, "%s asked %s for %zu bytes: at %zd, what came before",
+			soak_fault(REPEATED, "%s asked %s for %zu bytes: at %zd, a value returned before",
 				   who, state ? "the vDSO" : "the library", len, i);
 	}
 }
 
-/* What no kernel knows is EINVAL, with any state. */
-static void draw_in_vain(void *state)
+/* Unknown flags are EINVAL, with any state. */
+static void check_bad_flags(void *state)
 {
 	uint8_t byte = CANARY;
 	ssize_t ret;
@@ -147,17 +146,17 @@ static void draw_in_vain(void *state)
 	errno = ERRNO;
 	ret = vdso.fn(&byte, 1, BAD_FLAGS, state, vdso.size);
 	if (ret != -EINVAL || errno != ERRNO || byte != CANARY)
-		soak_fault(BAD_CALL, "flags that there are not: the vDSO returns %zd", ret);
+		soak_fault(BAD_CALL, "unknown flags: the vDSO returns %zd", ret);
 	ret = vgetrandom(&byte, 1, BAD_FLAGS);
 	if (ret != -1 || errno != EINVAL || byte != CANARY)
-		soak_fault(BAD_CALL, "flags that there are not: the library returns %zd", ret);
+		soak_fault(BAD_CALL, "unknown flags: the library returns %zd", ret);
 }
 
 /*
- * Workers with even numbers ask for whole values only: if a run of key stream comes again,
- * it is cut in the same places, and seen. The others ask for anything.
+ * Workers with even numbers ask for whole values only: repeated keystream is then cut in the
+ * same places, and found. The other workers ask for any size.
  */
-static size_t some_len(const struct worker *w, uint64_t r)
+static size_t choose_len(const struct worker *w, uint64_t r)
 {
 	bool whole = w->number % 2 == 0;
 
@@ -175,8 +174,11 @@ static size_t some_len(const struct worker *w, uint64_t r)
 	}
 }
 
-/* Between calls. Who began one has left its mark in ours; in others' something has. */
-static void look(struct worker *w, const uint8_t *state, size_t number)
+/*
+ * Between calls: count drops and reseeds. A call leaves its token in a state of this
+ * project's generator; a state of another generator is never all zeros after a call.
+ */
+static void count_events(struct worker *w, const uint8_t *state, size_t number)
 {
 	struct soak_counts *counts = &soak->counts[w->number];
 	const struct vgetrandom_state *s = (const void *)state;
@@ -200,7 +202,7 @@ static void one_call(struct worker *w)
 	struct soak_counts *counts = &soak->counts[w->number];
 	uint8_t buffer[LARGEST + 1];
 	uint64_t r = next_random(&w->seed);
-	size_t number = 0, len = some_len(w, r >> 16);
+	size_t number = 0, len = choose_len(w, r >> 16);
 	uint8_t *state = states.hot + w->number * PAGE;
 
 	if (r % 16 == 0) {
@@ -209,13 +211,13 @@ static void one_call(struct worker *w)
 	} else if (r % 4 == 1) {
 		state = NULL;
 	}
-	/* A fork has wiped all that a child has: no drops. */
+	/* A fork has zeroed all states of a child: these are no drops. */
 	if (state && !w->is_child)
-		look(w, state, number);
+		count_events(w, state, number);
 	w->state = (uintptr_t)state;
-	draw(state, buffer, len, counts, by_thread);
+	call_and_check(state, buffer, len, counts, by_thread);
 	if (r % 2048 == 0)
-		draw_in_vain(states.hot + w->number * PAGE);
+		check_bad_flags(states.hot + w->number * PAGE);
 }
 
 static noreturn void be_child(struct worker *w)
@@ -227,7 +229,7 @@ static noreturn void be_child(struct worker *w)
 	_exit(plant == PLANT_CHILD && next_random(&w->seed) % 16 == 0);
 }
 
-/* In the middle of a call or not. At times both sides of a fork go on with that call. */
+/* May interrupt a call, and may fork: then parent and child both continue that call. */
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	struct worker *w = self;
@@ -242,9 +244,9 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 	(void)info;
 	(void)ucontext;
 	count(&counts->signals);
-	draw(state, buffer, VALUE + r % 31 * VALUE, counts, "a handler");
+	call_and_check(state, buffer, VALUE + r % 31 * VALUE, counts, "a handler");
 	if (r >> 16 & 1)
-		draw(r >> 17 & 1 ? state : NULL, buffer, VALUE, counts, "a handler");
+		call_and_check(r >> 17 & 1 ? state : NULL, buffer, VALUE, counts, "a handler");
 	if ((r >> 20) % 4 == 0 && w->calling && !w->handler_child) {
 		pid = _Fork();
 		if (pid < 0) {
@@ -256,8 +258,8 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 			w->is_child = true;
 			w->is_twin = true;
 		}
-		draw(state, buffer, VALUE, counts, pid ? "a handler that has forked" :
-		     "a handler's child");
+		call_and_check(state, buffer, VALUE, counts,
+			       pid ? "a handler that has forked" : "a handler's child");
 	}
 	w->fired = true;
 	errno = saved;
@@ -290,18 +292,18 @@ static pid_t reap(pid_t pid, int options)
 	pid_t ended = waitpid(pid, &status, options);
 
 	if (ended < 0)
-		soak_fault(BAD_CALL, "a child is lost: %s", strerror(errno));
+		soak_fault(BAD_CALL, "waitpid: %s", strerror(errno));
 	else if (ended && status)
 		soak_fault(BAD_CALL, "a child ended with status %#x", status);
 	return ended ? 0 : pid;
 }
 
-/* What has forked goes on meanwhile: so both sides' calls are at the same time. */
+/* Called some time after a fork, so that parent and child call at the same time. */
 static void reap_children(struct worker *w, int options)
 {
 	if (w->child)
 		w->child = reap(w->child, options);
-	/* The handler leaves it alone until it is 0. */
+	/* The handler does not fork again before this is 0. */
 	if (w->handler_child)
 		w->handler_child = reap(w->handler_child, options);
 }
@@ -320,17 +322,17 @@ static void make_child(struct worker *w)
 	count(&soak->counts[w->number].forks);
 }
 
-/* A thread that comes and goes: its states are those of others before and after it. */
-static void *short_life(void *arg)
+/* A thread that ends soon: other threads use its states before and after it. */
+static void *short_thread(void *arg)
 {
 	struct soak_counts *counts = arg;
 	uint8_t buffer[208 + 1];
 	void *state = vgetrandom_alloc();
 
-	draw(NULL, buffer, 208, counts, "a short thread");
-	/* A state of the running kernel's vDSO; a hosted one has others. */
+	call_and_check(NULL, buffer, 208, counts, "a short thread");
+	/* For the running kernel's vDSO; a hosted vDSO has other states. */
 	if (state && !vdso.host)
-		draw(state, buffer, VALUE, counts, "a short thread");
+		call_and_check(state, buffer, VALUE, counts, "a short thread");
 	vgetrandom_free(state);
 	return NULL;
 }
@@ -341,10 +343,10 @@ static void make_thread(struct worker *w)
 	pthread_t id;
 	int error;
 
-	/* It has no handlers: those are of workers. */
+	/* Block all signals: only workers have handlers. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&id, NULL, short_life, &soak->counts[w->number]);
+	error = pthread_create(&id, NULL, short_thread, &soak->counts[w->number]);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
 		soak_fault(BAD_CALL, "pthread_create: %s", strerror(error));
@@ -354,7 +356,7 @@ static void make_thread(struct worker *w)
 	count(&soak->counts[w->number].threads);
 }
 
-static void misbehave(struct worker *w)
+static void plant_leak_or_hang(struct worker *w)
 {
 	if (plant == PLANT_LEAK && w->calls % 64 == 0)
 		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
@@ -375,7 +377,7 @@ static void *work(void *arg)
 			be_child(w);
 		w->calls++;
 		count(&soak->progress[w->number]);
-		misbehave(w);
+		plant_leak_or_hang(w);
 		if (w->fired)
 			set_timer(w, 50 + next_random(&w->seed) % 3000);
 		if (w->number == WORKERS - 1 && w->calls % 64 == 0)
@@ -392,7 +394,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* With a page that nobody can touch on both sides: mappings of their own. */
+/* Map states between two inaccessible pages, so that the mapping does not merge with others. */
 static uint8_t *map(size_t size)
 {
 	uint8_t *p = mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -401,7 +403,7 @@ static uint8_t *map(size_t size)
 		p = mmap(p + PAGE, size, vdso.prot, vdso.flags | MAP_FIXED, -1, 0);
 	if (p == MAP_FAILED)
 		soak_die("mapping states: %s", strerror(errno));
-	/* The next best, where it is another kernel's job to have droppable memory. */
+	/* A kernel without droppable memory: at least children must not inherit the states. */
 	if (!vdso.droppable && madvise(p, size, MADV_WIPEONFORK))
 		soak_die("MADV_WIPEONFORK: %s", strerror(errno));
 	return p;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What happens to the states. In a group that may have far less memory than it wants a
- * process writes to one page after the other, which takes those states away that are idle,
- * with whatever the kernel's LRU makes of them. Threads ask for the pages of those in use
- * to be reclaimed, at once, and in the middle of calls. And the kernel is told to reseed.
+ * Drops states and makes the kernel reseed. In a cgroup with far less memory than it needs,
+ * a process writes to one page after another: the kernel's LRU then drops idle states. A
+ * thread asks for the pages of states in use to be reclaimed, also in the middle of calls.
+ * Another thread asks the kernel to reseed.
  */
 #define _GNU_SOURCE
 #include <linux/random.h>
@@ -53,7 +53,7 @@ bool press_real(void)
 	return press.real;
 }
 
-/* All that is droppable (flag "dp"), but for idle states: those are for the pressure. */
+/* All droppable memory (flag "dp") but idle states, which only memory pressure may drop. */
 static int find_areas(struct area *areas)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");

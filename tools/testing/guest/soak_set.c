@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All values that were handed out: a hash set in shared memory, without locks, so that
- * threads, handlers and children use it at once, and may end in the middle of it.
+ * All values that calls have returned: a hash set in shared memory. It is lock-free, because
+ * threads, handlers and children use it at the same time, and may end at any instruction.
  *
- * It is as large as memory allows, and an hour's values are more. Whenever it is half
- * full, half of what it holds is given up, by a fixed property of the value: from then on
- * one more bit of it has to be 0. So of all values ever, each of those that have these
- * bits clear at the end has been compared with each; and any fault that repeats values
- * without a regard for what they are is seen as soon as it has repeated a few.
+ * The set is as large as memory allows, but an hour makes more values. Whenever it is half
+ * full, it gives up half of its values: from then on it keeps only values in which one more
+ * bit is 0. So each value with these bits clear at the end has been compared with all others
+ * of this kind. A fault that repeats values, whatever their bits, is found after a few.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,15 +15,15 @@
 
 #include "soak.h"
 
-/* Empty if all is 0, which no value is that gets here. */
+/* Empty if all bits are 0. set_add() is never called with such a value. */
 struct slot {
 	alignas(16) uint64_t low;
 	uint64_t high;
 };
 
 struct set {
-	uint64_t mask;			/* bits of @low that are clear in what is kept */
-	uint64_t held;			/* slots in use, about */
+	uint64_t mask;			/* bits of @low that are clear in the values kept */
+	uint64_t held;			/* slots in use, approximately */
 	uint64_t asked, compared;
 	struct slot slots[];
 };
@@ -43,7 +42,7 @@ void set_open(size_t mib)
 		   -1, 0);
 	if (set == MAP_FAILED)
 		soak_die("a set of %zu MiB: %s", mib, strerror(errno));
-	/* What is short of memory must not be that which looks for its effects. */
+	/* Memory pressure must hit the states, and not this set. */
 	if (mlock(set, size) && strict)
 		soak_die("locking the set: %s", strerror(errno));
 }
@@ -59,8 +58,8 @@ static bool replace(struct slot *slot, struct slot old, struct slot new)
 	return done;
 }
 
-/* Two looks may see halves of two values. That is no value, and replace() finds out. */
-static struct slot look(const struct slot *slot)
+/* The two loads may see halves of two values. Then replace() fails. */
+static struct slot read_slot(const struct slot *slot)
 {
 	return (struct slot){ __atomic_load_n(&slot->low, __ATOMIC_RELAXED),
 			      __atomic_load_n(&slot->high, __ATOMIC_RELAXED) };
@@ -91,10 +90,10 @@ again:
 	free_at = slots;
 	for (uint64_t i = 0;; i++) {
 		at = (value.high + i) & (slots - 1);
-		found = look(&set->slots[at]);
+		found = read_slot(&set->slots[at]);
 		if (found.low == value.low && found.high == value.high)
 			return false;
-		/* Empty, or given up: but what is sought may still come after the latter. */
+		/* Empty, or given up. The value may still be in a slot after one given up. */
 		if (free_at == slots && ((!found.low && !found.high) || found.low & mask)) {
 			free_at = at;
 			free = found;
@@ -104,7 +103,7 @@ again:
 		if (i == slots)
 			soak_die("the set is full");
 	}
-	/* All take the first one that is free: so nobody adds the same further on. */
+	/* All callers use the first free slot, so no other adds the same value elsewhere. */
 	if (!replace(&set->slots[free_at], free, value))
 		goto again;
 	count(&set->held);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the process has, and what the kernel has left: before, and after. */
+/* Resources of the process and free memory of the kernel, before and after the test. */
 #include <dirent.h>
 #include <vgetrandom.h>
 
@@ -30,8 +30,8 @@ static long lines_of(const char *file)
 	return n;
 }
 
-/* What the kernel has only kept for later. */
-static void settle(void)
+/* Make the kernel free its caches. */
+static void free_caches(void)
 {
 	if (!write_to_file("/proc/sys/vm/drop_caches", "3") ||
 	    !write_to_file("/proc/sys/vm/compact_memory", "1"))
@@ -45,23 +45,23 @@ static long number_in(const char *file, const char *key)
 }
 
 /*
- * How much more of each is no leak; exact: less of it is a failure too.
+ * @slack: an increase that is no leak. @exact: a decrease is a failure too.
  *
- * A page here and there is no leak: each drop, fork or signal that loses one is. And libc
- * keeps stacks, as many as there have been at once, and arenas. What the kernel has free
- * varies by 15 MiB; in half a minute it drops many times that.
+ * A few pages are no leak; a leak is a page for each drop, fork or signal. libc keeps
+ * arenas, and as many stacks as there were threads at a time. The kernel's free memory
+ * varies by 15 MiB; the test drops many times that in half a minute.
  */
 static const struct {
 	const char *name;
 	long slack;
 	bool exact;
 } uses[USES] = {
-	{ "KiB of its own", 512, false },
+	{ "KiB of the process", 512, false },
 	{ "mappings", 4 * WORKERS, false },
 	{ "threads", 0, true },
 	{ "files", 0, true },
 	{ "states of the library", 0, true },
-	/* Nobody else is in the guest. */
+	/* No other program runs in the guest. */
 	{ "KiB in use by the kernel", 32768, false },
 };
 
@@ -71,7 +71,7 @@ struct soak_usage usage_now(void)
 	long swap = number_in("/proc/self/status", "VmSwap:");
 
 	if (strict)
-		settle();
+		free_caches();
 	vgetrandom_info(&info, sizeof(info));
 	return (struct soak_usage){ {
 		number_in("/proc/self/status", "RssAnon:") + (swap > 0 ? swap : 0),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In a time namespace the vDSO finds the RNG's data all the same: calls go on
- * without the system call, and follow reseeds.
+ * In a time namespace the vDSO finds the RNG's data: calls do not need the system
+ * call, and notice reseeds.
  */
 #define _GNU_SOURCE
 #include <sched.h>
