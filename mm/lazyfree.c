@@ -80,7 +80,7 @@ static bool clean_in_next_table(const struct mm_walk *walk, unsigned long addr,
 {
 	struct lazyfree_walk *lazyfree = walk->private;
 	unsigned int nr = folio_nr_pages(folio) - first;
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* of the next table */
 	pte_t *pte = trylock_next_table(walk->mm, addr, locked, &ptl);
 	bool mapped;
 
