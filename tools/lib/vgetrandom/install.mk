@@ -14,6 +14,7 @@ MANDIR		?= $(PREFIX)/share/man
 INSTALL		?= install
 
 MAN1	:= $(wildcard $(SRC)/man/*.1)
+MAN2	:= $(wildcard $(SRC)/man/*.2)
 MAN3	:= $(wildcard $(SRC)/man/*.3)
 MAN7	:= $(wildcard $(SRC)/man/*.7)
 
@@ -22,7 +23,7 @@ in_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(LIBDIR)/vgetrandom $(BINDIR) \
-		$(INCLUDEDIR) $(MANDIR)/man1 $(MANDIR)/man3 $(MANDIR)/man7)
+		$(INCLUDEDIR) $(addprefix $(MANDIR)/man,1 2 3 7))
 	$(INSTALL) -m 644 $(OUT)/$(SONAME) $(OUT)/libvgetrandom.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 $(OUT)/$(COUNTING) $(DESTDIR)$(LIBDIR)/vgetrandom
 	$(if $(has_openssl),$(INSTALL) -D -m 644 -t $(DESTDIR)$(LIBDIR)/ossl-modules $(provider))
@@ -35,6 +36,7 @@ install: all
 	$(INSTALL) -m 755 $(OUT)/vgetrandom $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(SRC)/vgetrandom.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 $(MAN2) $(DESTDIR)$(MANDIR)/man2
 	$(INSTALL) -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
 	$(INSTALL) -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7
 	@# The loader finds a new library only after this.
@@ -46,6 +48,7 @@ uninstall:
 	-rmdir $(DESTDIR)$(LIBDIR)/vgetrandom
 	rm -f $(DESTDIR)$(BINDIR)/vgetrandom $(DESTDIR)$(INCLUDEDIR)/vgetrandom.h
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man2/,$(notdir $(MAN2)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7)))
 
