@@ -43,12 +43,9 @@ static ssize_t draw_key(void *key, unsigned int flags, void *state)
 	return raw_syscall(SYS_getrandom, key, VGETRANDOM_KEY_SIZE, flags);
 }
 
-/*
- * Return: true if the request has been served or has failed, with the result in @ret; false if
- * there was no memory for the key, or the key was lost.
- */
-static bool attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
-		    unsigned int flags, void *state, ssize_t *ret)
+/* Not served: there was no memory for the key, or the key was lost. */
+static struct expanded attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
+			       unsigned int flags, void *state)
 {
 	const struct core *core = config.core;
 	/* An iteration makes at least one block for the state: the last block of the request. */
@@ -67,7 +64,7 @@ static bool attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
 	 * the memory itself, or stops here.
 	 */
 	if (!pool_may_hold_keys(&thread_expansions, expansion))
-		return false;
+		return (struct expanded) { false, 0 };
 	drawn = draw_key(keystream, flags, state);
 	if (drawn == VGETRANDOM_KEY_SIZE) {
 		core->make(expansion, buf, blocks, token);
@@ -80,25 +77,24 @@ static bool attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
 	erase(keystream, kept);
 	expansion->witness = 0;
 	expansion->owner = 0;
-	*ret = drawn == VGETRANDOM_KEY_SIZE ? (ssize_t)len : drawn;
 	/* -EFAULT: there is no memory for the page of the key. That is not the caller's mistake. */
 	if (drawn < 0)
-		return drawn != -EFAULT;
-	return drawn == VGETRANDOM_KEY_SIZE && !lost;
+		return (struct expanded) { drawn != -EFAULT, drawn };
+	return (struct expanded) { drawn == VGETRANDOM_KEY_SIZE && !lost, (ssize_t)len };
 }
 
-bool expand(void *buf, size_t len, unsigned int flags, void *state, ssize_t *ret)
+struct expanded expand(void *buf, size_t len, unsigned int flags, void *state)
 {
 	struct vgetrandom_state *expansion = thread.expansion.idle;
-	bool served = false;
+	struct expanded expanded = { false, 0 };
 
 	if (!expansion)
 		expansion = thread_get_expansion();
 	if (!expansion)
-		return false;
+		return expanded;
 	thread_begin_use(&thread.expansion);
-	for (int i = 0; i < ATTEMPTS && !served; i++)
-		served = attempt(expansion, buf, len, flags, state, ret);
+	for (int i = 0; i < ATTEMPTS && !expanded.is_served; i++)
+		expanded = attempt(expansion, buf, len, flags, state);
 	thread_end_use(&thread.expansion);
-	return served;
+	return expanded;
 }

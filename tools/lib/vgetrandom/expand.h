@@ -10,17 +10,25 @@
 #include <sys/types.h>
 
 /**
+ * struct expanded - result of expand()
+ * @is_served: false if the caller must serve the request in another way: this thread has no
+ *	       expansion state, an interrupted call uses it, or its memory was lost each time
+ * @ret: if @is_served: the length of the request, or -errno
+ */
+struct expanded {
+	bool	is_served;
+	ssize_t	ret;
+};
+
+/**
  * expand - serve a large request
  * @buf: the buffer to fill
  * @len: its length; at least 1
  * @flags: 0 or GRND_NONBLOCK
  * @state: the thread's idle state, to draw the key from; NULL: the system call makes the key
- * @ret: set to @len or -errno
  *
- * Return: true if @ret is the result; false if the caller must serve the request in another way,
- * because this thread has no expansion state, an interrupted call uses it, or its memory was lost
- * each time.
+ * Return: struct expanded
  */
-bool expand(void *buf, size_t len, unsigned int flags, void *state, ssize_t *ret);
+struct expanded expand(void *buf, size_t len, unsigned int flags, void *state);
 
 #endif /* _VGETRANDOM_EXPAND_H */

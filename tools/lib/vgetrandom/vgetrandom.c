@@ -75,7 +75,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 {
 	const unsigned int contradiction = GRND_RANDOM | GRND_INSECURE;
 	void *state = thread.state.idle;
-	ssize_t ret;
+	struct expanded expanded;
 
 	/* Also keeps SIZE_MAX below NEVER_LARGE. */
 	if (len > MAX_BYTES)
@@ -86,9 +86,11 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	if (config.fn && !state)
 		state = thread_get_state();
 	/* With other flags, the kernel may return bytes that are not fit for a key. */
-	if (len >= config.large_from && flags <= GRND_NONBLOCK &&
-	    expand(buf, len, flags, state, &ret))
-		return result(ret);
+	if (len >= config.large_from && flags <= GRND_NONBLOCK) {
+		expanded = expand(buf, len, flags, state);
+		if (expanded.is_served)
+			return result(expanded.ret);
+	}
 	if (!state)
 		return result(system_call(buf, len, flags));
 	return result(thread_call(buf, len, flags, state));

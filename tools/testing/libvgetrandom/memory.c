@@ -34,7 +34,7 @@ static void check_mapping(const struct test_mapping *mapping, void *arg)
 	if (!strstr(mapping->flags, " wf "))
 		return;
 	secret->count++;
-	check(strstr(mapping->flags, " dd "), "core dumps include secret memory: %s", mapping->flags);
+	check(strstr(mapping->flags, " dd "), "core dumps include it: %s", mapping->flags);
 	check(mapping->writable && !mapping->shared);
 	secret->locked += !!strstr(mapping->flags, " lo ");
 }

@@ -298,7 +298,7 @@ static void *ask_step_by_step(void *arg)
 	return NULL;
 }
 
-/* The instructions before the bytes are made: each of them is tried. Later ones: every @stride-th. */
+/* Each of the first instructions is tried: later ones make the bytes. */
 #define EVERY_STEP	500
 
 static void *(*step_by_step)(void *arg);

@@ -39,8 +39,8 @@ static bool run_at(long step)
 }
 
 /*
- * Calls @run, which calls begin() and end(), once per instruction, and runs @what there. Trying each
- * instruction would take too long: only each @stride-th is tried, and @stride is a prime.
+ * Calls @run, which calls begin() and end(), once per instruction, and runs @what there. Trying all
+ * instructions would take too long: only each @stride-th is tried, and @stride is a prime.
  */
 static void at_any_instruction(void (*run)(void), void (*what)(void), long stride)
 {
@@ -168,8 +168,8 @@ TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_thread_s_first_large_reques
 }
 
 /*
- * Forks. If the buffer was complete before the fork, the child has the same bytes as its parent: see
- * fork.c. Otherwise the child must get other bytes.
+ * Forks. If the buffer was complete before the fork, the child has the same bytes as its parent:
+ * see fork.c. Otherwise the child must get other bytes.
  */
 static pid_t (*make_child)(void);
 
