@@ -17,16 +17,16 @@
  * The most blocks that a core makes in one iteration, see <asm/vdso/getrandom-cores.h>.
  * A refill is one iteration, so a state has room for that many.
  */
-#define VGETRANDOM_MAX_BLOCKS	16
+#define VGETRANDOM_MAX_BLOCKS		16
 #define VGETRANDOM_KEYSTREAM_SIZE	(VGETRANDOM_MAX_BLOCKS * VGETRANDOM_BLOCK_SIZE)
-#define VGETRANDOM_BATCH_SIZE	(VGETRANDOM_KEYSTREAM_SIZE - VGETRANDOM_KEY_SIZE)
+#define VGETRANDOM_BATCH_SIZE		(VGETRANDOM_KEYSTREAM_SIZE - VGETRANDOM_KEY_SIZE)
 
 /* For cores that need more registers than the processor has. */
 #define VGETRANDOM_SCRATCH_SIZE	64
 
 /* Offsets in struct vgetrandom_state, for the cores, which are assembly. */
 #define VGETRANDOM_OWNER	0
-#define VGETRANDOM_KEYSTREAM		64
+#define VGETRANDOM_KEYSTREAM	64
 #define VGETRANDOM_SCRATCH	(VGETRANDOM_KEYSTREAM + VGETRANDOM_KEYSTREAM_SIZE)
 
 #ifndef __ASSEMBLY__

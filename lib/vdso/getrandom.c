@@ -30,8 +30,9 @@
  *
  * One race remains. All of this must happen within one such place, which has at most
  * some two hundred instructions, and before its last store: the page is dropped; a
- * handler calls, or leaves by longjmp(); then another handler calls. The generator
- * cannot prevent it: the drop could only be recorded in the page that was dropped.
+ * handler calls; then another handler calls, or one leaves the interrupted call by
+ * longjmp(). The generator cannot prevent it: the drop could only be recorded in the
+ * page that was dropped.
  */
 
 #include <linux/compiler.h>
