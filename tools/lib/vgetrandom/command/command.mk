@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 #
-# How the command `vgetrandom` is made; for ../Makefile, which sets
+# Builds the command `vgetrandom` and the library that counts calls. ../Makefile includes this and
+# sets
 #
 #	OUT SRC CC FLAGS CPPFLAGS CFLAGS LDFLAGS	as it does for the library
-#	VERSION SONAME	what is compiled in
-#	LIBDIR		likewise (see ../install.mk): where `run` looks for the library last
+#	VERSION SONAME	compiled in
+#	LIBDIR		compiled in (see ../install.mk): the last directory that `run` searches
 #
-# The library is linked in, so that `info` and `bench` need nothing. `run` needs the
-# shared one.
+# The command is statically linked with the library, for `info` and `bench`. `run` needs the shared
+# library.
 
 COMMAND_SOURCES	:= $(addprefix $(SRC)/command/,main.c run.c count.c show.c bench.c openssl.c program.c \
 		   elf_facts.c library.c json.c) $(SRC)/vdso.c
@@ -23,7 +24,7 @@ counting := $(OUT)/$(COUNTING)
 
 all: $(OUT)/vgetrandom $(counting)
 
-# Wants functions as they are: not what fortified headers make of them.
+# Fortified headers would replace functions that this library defines.
 $(counting): $(SRC)/command/counting.c $(SRC)/command/counting.map $(SRC)/command/counts.h \
 	     $(SRC)/thread.h $(SRC)/vgetrandom.h $(OUT)/syscall.o
 	$(CC) $(filter-out -M%,$(FLAGS)) $(CPPFLAGS) $(CFLAGS) -U_FORTIFY_SOURCE $(LDFLAGS) \
@@ -31,14 +32,14 @@ $(counting): $(SRC)/command/counting.c $(SRC)/command/counting.map $(SRC)/comman
 		-Wl,-z,nodelete,-z,now,-z,relro,-z,defs -Bsymbolic-functions -o $@ \
 		$(SRC)/command/counting.c $(OUT)/syscall.o -pthread -ldl
 
-# Changes only when what is compiled in does: `make install PREFIX=...` may come after a
-# `make` without.
+# Changes only if a compiled-in value does, such as LIBDIR in `make install PREFIX=...` after a
+# plain `make`.
 $(OUT)/command.flags: FORCE
 	@mkdir -p $(OUT)
 	@printf '%s\n' $(COMMAND_FLAGS) >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-# -ldl: for C libraries that have dlopen() in a library of its own.
+# -ldl: in some C libraries dlopen() is in a separate library.
 $(OUT)/vgetrandom: $(COMMAND_SOURCES) $(COMMAND_HEADERS) $(OUT)/libvgetrandom.a \
 		   $(OUT)/command.flags
 	$(CC) $(COMMAND_FLAGS) $(CPPFLAGS) $(CFLAGS) -I$(SRC) $(COMMAND_SOURCES) \

@@ -127,11 +127,14 @@ static struct arguments parse(const struct command *command, int argc, char **ar
 	/* The options of PROGRAM are not run's. */
 	const char *stop = command->run == command_run ? "+" : "";
 	struct arguments args = { };
-	int letter;
+	int letter, index;
 
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, stop, options, NULL)) != -1) {
-		if (!strchr(command->letters, letter))
+	while ((letter = getopt_long(argc, argv, stop, options, &index)) != -1) {
+		if (letter != '?' && !strchr(command->letters, letter))
+			errx(EXIT_USAGE, "--%s: unknown option; see 'vgetrandom help %s'",
+			     options[index].name, command->name);
+		if (letter == '?')
 			errx(EXIT_USAGE, "%s: unknown option or invalid value; see 'vgetrandom help %s'",
 			     argv[optind - 1], command->name);
 		switch (letter) {
