@@ -171,7 +171,7 @@ static void disturbed_calls(void)
 	}
 }
 
-/* States that must be locked, and may not or may be; and states that need no lock. */
+/* States to lock, first if the limit allows it and then if not; and states that need no lock. */
 static void odd_locks(void)
 {
 	volatile unsigned long *lock = pool->lock;
