@@ -240,7 +240,7 @@ FIXTURE_SETUP(step)
 	lens[n++] = BATCH;
 	lens[n++] = BATCH + 1;
 	lens[n++] = SECOND_KEY;
-	lens[n++] = BATCH + ITERATION_SIZE + 50;	/* all of a batch, two passes, and a part */
+	lens[n++] = BATCH + ITERATION_SIZE + 50;	/* a batch, two iterations, and a part */
 	ASSERT_EQ(n, ARRAY_SIZE(lens));
 	ASSERT_GE(MAX_CALL, lens[n - 1]);
 	if (every)
