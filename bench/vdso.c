@@ -100,7 +100,7 @@ static void open_hosted(const char *image, const char *core)
 }
 
 /* @argument: CORE:IMAGE */
-static void open_ours(const char *argument)
+static void open_this_project(const char *argument)
 {
 	char core[16];
 	int len = 0;
@@ -119,8 +119,8 @@ static size_t left(void)
 	return ((struct vgetrandom_state *)state)->available;
 }
 
-CONTENDER(ours, .name = "vdso", .open = open_ours, .run = run_vdso, .begin = begin_vdso,
-	  .left = left, .is_random = true);
+CONTENDER(this_project, .name = "vdso", .open = open_this_project, .run = run_vdso,
+	  .begin = begin_vdso, .left = left, .is_random = true);
 
 /* The loader lists the kernel's vDSO as a library. */
 static void open_running(const char *impl)
