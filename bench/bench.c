@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The engine: starts workers, has them measure in turns, and keeps the best of all rounds.
- * bench/run writes its plan, and makes tables of what it says.
+ * The engine: starts workers, lets them measure in turns, and keeps the best of all rounds.
+ * bench/run writes the plan, and makes tables of the figures.
  *
  * usage: bench ROUNDS SLICE_MS < PLAN > FIGURES
  *
@@ -13,14 +13,14 @@
  *	median WORKER QUESTION BYTES			least or the median of all rounds, or
  *	once WORKER QUESTION BYTES			the answer of one
  *
- * FIGURES are JSON objects, one a line: what each worker says of itself, {"worker": 0, "hello":
- * {...}}; then {"figure": 0, "value": 12.3} for each other line of the plan, counted from 0 on,
- * whose worker is there and has an answer.
+ * FIGURES are JSON objects, one per line. First the description of each worker, {"worker": 0,
+ * "hello": {...}}. Then {"figure": 0, "value": 12.3} for each other line of the plan, numbered
+ * from 0, if its worker can run here and has an answer.
  *
- * Each round gives every figure one slice, so that what disturbs the machine for a while
- * disturbs one slice of many. Of the slices of a figure the best counts: noise only ever adds
- * time. Rounds change from processor to processor, so that one which is busy does no harm; and
- * two of four go backwards, so that no figure always comes after the same one.
+ * Each round measures one slice of every figure, so that a temporary disturbance affects one
+ * slice of many. The best slice of a figure counts, because noise only adds time. Each round
+ * uses the next processor, so that a busy one does no harm. Two rounds of four run backwards,
+ * so that no figure always follows the same one.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -35,8 +35,8 @@
 
 #define MAX_WORDS	24
 
-/* What would make a worker another one than it is to be. */
-static const char * const unwanted[] = {
+/* Environment variables that would change what a worker measures. */
+static const char * const cleared_variables[] = {
 	"LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "OPENSSL_ia32cap",
 	"OPENSSL_CONF", "OPENSSL_MODULES", "VGETRANDOM_CORE", "VGETRANDOM_LARGE",
 	"VGETRANDOM_SYSCALL", NULL,
@@ -44,10 +44,10 @@ static const char * const unwanted[] = {
 
 /**
  * struct worker - a process that measures
- * @in: takes requests
- * @out: gives answers
- * @pid: the process
- * @absent: it cannot do what it is to do
+ * @in: its stdin, for requests
+ * @out: its stdout, for answers
+ * @pid: its process ID
+ * @absent: it cannot measure its contender here
  */
 struct worker {
 	FILE	*in;
@@ -60,14 +60,14 @@ enum kind { TIME, LEAST, MEDIAN, ONCE };
 
 /**
  * struct figure - one thing to measure
- * @kind: how
- * @worker: who
- * @question: what; NULL: the time of a call
- * @bytes: for the calls
- * @threads: how many make calls at the same time
- * @calls: how many calls make a slice
- * @values: of each round
- * @nr_values: how many rounds have been
+ * @kind: which value counts
+ * @worker: the worker that measures it
+ * @question: a question of worker.h; NULL: the time of a call
+ * @bytes: size of each call
+ * @threads: number of threads that make calls at the same time
+ * @calls: number of calls in a slice
+ * @values: the value of each round
+ * @nr_values: number of values
  */
 struct figure {
 	enum kind	kind;
@@ -84,7 +84,7 @@ static struct worker *workers;
 static struct figure *figures;
 static size_t nr_workers, nr_figures;
 
-static void *more_room(void *array, size_t nr, size_t size)
+static void *grow_array(void *array, size_t nr, size_t size)
 {
 	array = reallocarray(array, nr + 1, size);
 	if (!array)
@@ -93,11 +93,11 @@ static void *more_room(void *array, size_t nr, size_t size)
 	return array;
 }
 
-static void __attribute__((noreturn)) become(char **words)
+static void __attribute__((noreturn)) exec_worker(char **words)
 {
 	const char *const *name;
 
-	for (name = unwanted; *name; name++)
+	for (name = cleared_variables; *name; name++)
 		unsetenv(*name);
 	for (; *words && strchr(*words, '='); words++)
 		putenv(*words);
@@ -106,36 +106,36 @@ static void __attribute__((noreturn)) become(char **words)
 	_exit(127);
 }
 
-/* It ends with this process: when its stdin does. */
+/* The worker ends when this process ends, because its stdin is closed. */
 static void start_worker(char **words)
 {
 	struct worker *worker;
-	int there[2], back[2];
+	int request[2], answer[2];
 	char *line = NULL;
 	size_t size;
 
-	workers = more_room(workers, nr_workers, sizeof(*workers));
+	workers = grow_array(workers, nr_workers, sizeof(*workers));
 	worker = &workers[nr_workers];
-	if (pipe2(there, O_CLOEXEC) || pipe2(back, O_CLOEXEC))
+	if (pipe2(request, O_CLOEXEC) || pipe2(answer, O_CLOEXEC))
 		err(1, "pipe");
 	worker->pid = fork();
 	if (worker->pid < 0)
 		err(1, "fork");
 	if (!worker->pid) {
-		if (dup2(there[0], STDIN_FILENO) < 0 || dup2(back[1], STDOUT_FILENO) < 0)
+		if (dup2(request[0], STDIN_FILENO) < 0 || dup2(answer[1], STDOUT_FILENO) < 0)
 			err(127, "dup2");
-		become(words);
+		exec_worker(words);
 	}
-	close(there[0]);
-	close(back[1]);
-	worker->in = fdopen(there[1], "w");
-	worker->out = fdopen(back[0], "r");
+	close(request[0]);
+	close(answer[1]);
+	worker->in = fdopen(request[1], "w");
+	worker->out = fdopen(answer[0], "r");
 	if (!worker->in || !worker->out)
 		err(1, "fdopen");
 	setlinebuf(worker->in);
 	if (getline(&line, &size, worker->out) < 0) {
 		free(line);
-		line = strdup("{\"absent\": \"its process does not start\"}");
+		line = strdup("{\"absent\": \"its process did not start\"}");
 	}
 	worker->absent = strstr(line, "\"absent\": \"");
 	line[strcspn(line, "\n")] = '\0';
@@ -149,7 +149,7 @@ static unsigned long number(const char *word)
 	unsigned long value = strtoul(word ? word : "", &end, 10);
 
 	if (!word || *word < '0' || *word > '9' || *end)
-		errx(2, "'%s' in the plan is no number", word ? word : "");
+		errx(2, "plan: '%s' is not a number", word ? word : "");
 	return value;
 }
 
@@ -159,8 +159,8 @@ static void add_figure(enum kind kind, char **words)
 	size_t worker = number(words[0]);
 
 	if (worker >= nr_workers)
-		errx(2, "worker %zu is not in the plan yet", worker);
-	figures = more_room(figures, nr_figures, sizeof(*figures));
+		errx(2, "plan: worker %zu is not defined yet", worker);
+	figures = grow_array(figures, nr_figures, sizeof(*figures));
 	figure = &figures[nr_figures++];
 	figure->kind = kind;
 	/* An index for now: the array may still move. */
@@ -193,7 +193,7 @@ static void read_plan(void)
 		for (i = 0; i < 4 && strcmp(words[0], kinds[i]); i++)
 			;
 		if (i == 4 || nr != 4)
-			errx(2, "'%s' is no line of a plan", words[0]);
+			errx(2, "plan: invalid line '%s'", words[0]);
 		add_figure(i, words + 1);
 	}
 	free(line);
@@ -201,7 +201,7 @@ static void read_plan(void)
 		figures[i].worker = &workers[(size_t)figures[i].worker];
 }
 
-/* The processor after @cpu, or again the first. */
+/* The processor after @cpu; the first one follows the last. */
 static int next_cpu(int cpu)
 {
 	static cpu_set_t cpus;
@@ -214,7 +214,7 @@ static int next_cpu(int cpu)
 	return cpu;
 }
 
-/* What with_vdso and the like have started; 0: nothing. */
+/* The child of a launcher such as with_vdso; 0 if there is none. */
 static pid_t first_child(pid_t pid)
 {
 	char path[64];
@@ -231,7 +231,7 @@ static pid_t first_child(pid_t pid)
 	return child;
 }
 
-/* One request of a worker, which stays on a processor. */
+/* Sends a request to a worker, which is pinned to @cpu. */
 static void ask(const struct figure *figure, int cpu, char *answer, size_t size)
 {
 	const struct worker *worker = figure->worker;
@@ -253,7 +253,7 @@ static void ask(const struct figure *figure, int cpu, char *answer, size_t size)
 		errx(1, "worker %zu has ended", worker - workers);
 }
 
-/* Return: the time of a call; @thread_ns: the least that a thread saw. */
+/* Returns the time per call; @thread_ns is the shortest that a thread measured. */
 static double time_slice(const struct figure *figure, int cpu, double *thread_ns)
 {
 	unsigned long failed;
@@ -262,23 +262,23 @@ static double time_slice(const struct figure *figure, int cpu, double *thread_ns
 
 	ask(figure, cpu, answer, sizeof(answer));
 	if (sscanf(answer, "%lf %lf %lu", &ns, thread_ns, &failed) != 3)
-		errx(1, "worker %zu: this is no answer: %s", figure->worker - workers, answer);
+		errx(1, "worker %zu: invalid answer: %s", figure->worker - workers, answer);
 	if (failed)
-		errx(1, "worker %zu: %lu of %lu calls for %zu bytes fell short",
+		errx(1, "worker %zu: %lu of %lu calls for %zu bytes returned less",
 		     figure->worker - workers, failed, figure->calls, figure->bytes);
 	*thread_ns /= figure->calls;
 	return ns / figure->calls;
 }
 
-/* In strides: the first calls take longer than those to come, the very first much longer. */
+/* Quadruples the number of calls, because early calls take longer and the first much longer. */
 static void calibrate(struct figure *figure, double slice_ns, int cpu)
 {
 	double ns = INFINITY, thread_ns;
 	unsigned long wanted;
 
 	/*
-	 * By the time of a thread, not by that of all: when they do not start together, that
-	 * of a few calls says nothing about that of many.
+	 * Use the time of one thread: threads may not start together, and then the total
+	 * time of a few calls does not predict that of many.
 	 */
 	figure->calls = 1;
 	time_slice(figure, cpu, &thread_ns);
@@ -333,7 +333,7 @@ int main(int argc, char **argv)
 {
 	const unsigned int rounds = argc == 3 ? number(argv[1]) : 0;
 	const double slice_ns = argc == 3 ? number(argv[2]) * 1e6 : 0;
-	/* In a guest both are its console. */
+	/* In a guest, both are the console. */
 	const bool is_watched = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
 	int cpu = next_cpu(-1);
 	unsigned int round;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * What madvise(MADV_FREE) costs, by how the memory is mapped: a worker (see worker.h) that
+ * The cost of madvise(MADV_FREE) for different mappings: a worker (see worker.h) that
  * 'bench/run lazyfree' starts in kernels that it boots.
  *
  * Its questions are CASE:ns, nanoseconds per GiB; CASE:splits, huge pages split per GiB; and
- * CASE:freed, which part of the memory was marked lazily free. Their "bytes" are MiB.
+ * CASE:freed, the fraction of the memory that is lazily free afterwards. Their "bytes" are MiB.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -18,7 +18,7 @@
 #define HUGE	(2UL << 20)
 #define GIB	(1UL << 30)
 
-/* Where in a page table a huge page begins that lies in two of them. */
+/* Offset of a huge page that two page tables map. */
 #define SHIFT	(200 * PAGE)
 
 struct result {
@@ -27,7 +27,7 @@ struct result {
 	long	lazy_kb;
 };
 
-/* The number after @key, which starts a line; of smaps, in the part about @p. */
+/* The number after @key at the start of a line; with @p, in smaps' entry for @p. */
 static long number(const char *file, const char *key, const void *p)
 {
 	unsigned long start, end;
@@ -52,7 +52,7 @@ static long number(const char *file, const char *key, const void *p)
 
 static char *map(size_t len, int advice)
 {
-	/* Room for the shift behind it, and to align it. */
+	/* Allows for the alignment. */
 	char *p = mmap(NULL, len + 2 * HUGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *aligned = (char *)(((unsigned long)p + HUGE - 1) & -HUGE);
@@ -78,14 +78,14 @@ static char *map_huge(size_t len)
 	char *p = map(len, MADV_HUGEPAGE);
 
 	if (number("/proc/self/smaps", "AnonHugePages:", p) != (long)len / 1024)
-		errx(1, "the kernel did not give huge pages");
-	/* khugepaged is to leave them as they are. */
+		errx(1, "the kernel did not allocate huge pages");
+	/* From here on, khugepaged must not collapse pages. */
 	if (madvise(p, len, MADV_NOHUGEPAGE))
 		err(1, "MADV_NOHUGEPAGE");
 	return p;
 }
 
-/* One page of each with other rights, and back: the huge pages stay whole. */
+/* Change the protection of one page of each and back: this splits the PMDs, not the pages. */
 static char *map_ptes(size_t len)
 {
 	char *p = map_huge(len);
@@ -98,7 +98,7 @@ static char *map_ptes(size_t len)
 	return p;
 }
 
-/* To where no huge page can be mapped as one. */
+/* Move the pages to an address where no PMD can map a huge page. */
 static char *map_two_tables(size_t len)
 {
 	char *p = map_huge(len), *room, *to;
@@ -140,13 +140,13 @@ static struct result measure(char *p, size_t len)
 		err(1, "MADV_FREE");
 	result.ns += now_ns();
 	result.splits = number("/proc/vmstat", "thp_split_page ", NULL) - result.splits;
-	/* The next call puts on the list what waits in that of the CPU. */
+	/* A second call drains the pages that wait in the per-CPU list. */
 	madvise(p, PAGE, MADV_FREE);
 	result.lazy_kb = number("/proc/self/smaps", "LazyFree:", p);
 	return result;
 }
 
-/* As struct result has it, for a GiB; the last as a part of the memory. */
+/* A member of struct result, scaled to a GiB; :freed is a fraction of the memory. */
 static double answer(const char *name, size_t len)
 {
 	size_t i, of_case;
@@ -168,7 +168,7 @@ static double answer(const char *name, size_t len)
 		if (!strcmp(name + of_case, ":freed"))
 			return result.lazy_kb * 1024.0 / len;
 	}
-	errx(2, "%s: there is no question of this name", name);
+	errx(2, "unknown question '%s'", name);
 }
 
 int main(void)
@@ -180,7 +180,7 @@ int main(void)
 	puts("{}");
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "ask %63s %zu", name, &mib) != 2 || !mib || mib % 2)
-			errx(2, "this is no request, of an even number of MiB: %s", line);
+			errx(2, "invalid request (or an odd number of MiB): %s", line);
 		printf("%.4f\n", answer(name, mib << 20));
 	}
 	return 0;

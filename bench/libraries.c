@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What programs call today for random bytes, and libvgetrandom in place of that.
+ * The functions that programs call today for random bytes, and libvgetrandom instead.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +22,7 @@ CALLS(run_getrandom, fn.getrandom(buffer, len, 0) == (ssize_t)len)
 CALLS(run_fill, (fn.fill(buffer, len), true))
 CALLS(run_rand_bytes, fn.rand_bytes(buffer, len) == 1)
 
-/* libvgetrandom, if it is preloaded. */
+/* Fills in hello if libvgetrandom is preloaded. */
 static bool ask_library(void)
 {
 	typeof(vgetrandom_info) *get_info = dlsym(RTLD_DEFAULT, "vgetrandom_info");
@@ -38,11 +38,11 @@ static bool ask_library(void)
 		return true;
 	snprintf(hello.core, sizeof(hello.core), "%s", info.core);
 	if (core && strcmp(core, info.core))
-		absent("this processor, or its kernel, cannot run it");
+		absent("the processor or the kernel does not support it");
 	return true;
 }
 
-/* libc's, or that of a library which has taken its place. */
+/* libc's function, or that of a preloaded library. */
 static void open_libc(const char *name)
 {
 	fn.address = symbol(NULL, name);
@@ -86,12 +86,12 @@ static unsigned int number_of(const char *core, const struct vgetrandom_page *pa
 	for (; *at; at += strcspn(at, " ") + 1, number++)
 		if (strcspn(at, " ") == strlen(core) && !strncmp(at, core, strlen(core)))
 			return number;
-	errx(1, "core %s is not in the table of the module's page", core);
+	errx(1, "core %s is not in the core table of the module's page", core);
 }
 
 /*
- * With the module's page, which with_vdso has made. It gets the core that the library would use
- * elsewhere.
+ * libvgetrandom with the module's page, which with_vdso has created. Writes to the page the
+ * number of the core that the library would use elsewhere.
  */
 static void open_module(const char *argument)
 {
@@ -113,7 +113,7 @@ static void open_module(const char *argument)
 	strcpy(hello.impl, "libvgetrandom");
 	snprintf(hello.core, sizeof(hello.core), "%s", info.core);
 	if (core && strcmp(core, info.core)) {
-		absent("this processor, or its kernel, cannot run it");
+		absent("the processor or the kernel does not support it");
 		return;
 	}
 	fd = open(path ?: "", O_RDWR | O_CLOEXEC);
@@ -128,7 +128,7 @@ static void open_module(const char *argument)
 CONTENDER(module, .name = "module", .open = open_module, .run = run_getrandom,
 	  .is_random = true);
 
-/* In assembly: libc's syscall() takes its time, and moves errno. */
+/* In assembly: libc's syscall() adds time and sets errno. */
 static inline ssize_t system_call(void *buffer, size_t len)
 {
 	ssize_t ret;
@@ -151,7 +151,7 @@ static void open_syscall(const char *argument)
 CONTENDER(syscalls, .name = "syscall", .open = open_syscall, .run = run_syscall,
 	  .is_random = true);
 
-/* A system call that is none of ours, by libc's syscall(), or that of the library. */
+/* Another system call through syscall(): libc's or the preloaded library's. */
 CALLS(run_other, fn.syscall(SYS_getpid) > 0)
 
 static void open_other(const char *argument)
@@ -181,7 +181,7 @@ static void open_openssl(const char *argument)
 CONTENDER(openssl, .name = "RAND_bytes", .open = open_openssl, .run = run_rand_bytes,
 	  .is_random = true);
 
-/* With "sysrandom", the generator that it uses unless it is told to, or "internal". */
+/* @generator: "sysrandom", libsodium's default, or "internal". */
 static void open_sodium(const char *generator)
 {
 	int (*set)(void *) = symbol("libsodium.so.23", "randombytes_set_implementation");

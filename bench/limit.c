@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * How fast a generator could be. Two parts of a call are measured as contenders of their own;
- * lib/targets.py adds them up.
+ * How fast a generator could be. Two contenders measure parts of a call; lib/targets.py adds
+ * them up.
  *
- * "rounds": the 20 rounds of ChaCha20 for the bytes of a call, rounds.S. One iteration starts
- * from what the last has left, and the processor may overlap them where it can.
+ * "rounds": the 20 rounds of ChaCha20 for the bytes of a call, rounds.S. Each iteration starts
+ * from the result of the last, and the processor may overlap them.
  *
- * "least-call": a call that has its bytes already. It does what no call of this ABI can leave
- * out: check the arguments, see that no other call is using the state and mark it as used,
- * compare the generation with the kernel's, move the bytes out of the batch and erase them
- * there, and release the state. It does not know of dropped pages, forks and signals; and
- * instead of a refill it takes the same bytes again.
+ * "least-call": a call that finds its bytes in the batch. It does only what every call of this
+ * ABI must do: check the arguments, check that no other call uses the state and lock it,
+ * compare the generation with the kernel's, copy the bytes from the batch and erase them
+ * there, and unlock the state. It ignores dropped pages, forks and signals, and reuses the
+ * same bytes instead of a refill.
  */
 #include <string.h>
 
@@ -28,11 +28,11 @@ void rounds_avx2(unsigned long double_rounds);
 void rounds_avx512vl(unsigned long double_rounds);
 void rounds_avx512(unsigned long double_rounds);
 
-/* A core that has no loop here has no limit, and no target that comes from that. */
+/* A core without a loop here has no limit, and no target based on it. */
 static const struct loop {
 	const char	*core;
 	void		(*rounds)(unsigned long double_rounds);
-	unsigned int	blocks;		/* at a time */
+	unsigned int	blocks;		/* per iteration */
 } loops[] = {
 	{ "sse2",	rounds_sse2,	 4 },
 	{ "avx2",	rounds_avx2,	 8 },
@@ -42,7 +42,7 @@ static const struct loop {
 
 CALLS(run_rounds, (fn.rounds(len / BLOCK_BYTES * DOUBLE_ROUNDS / loop->blocks), true))
 
-static bool runs_here(const char *core)
+static bool is_supported(const char *core)
 {
 	size_t i;
 
@@ -60,8 +60,8 @@ static void open_rounds(const char *core)
 		if (strcmp(loop->core, core))
 			continue;
 		fn.rounds = loop->rounds;
-		if (!runs_here(core))
-			absent("this processor, or its kernel, cannot run it");
+		if (!is_supported(core))
+			absent("the processor or the kernel does not support it");
 		return;
 	}
 	absent("bench/rounds.S has no loop for it");
@@ -82,7 +82,7 @@ static volatile __u64 kernel_generation;
 typedef __u8 bytes32 __attribute__((vector_size(32), aligned(1), may_alias));
 typedef __u8 bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
 
-static __always_inline void move_and_erase(__u8 *to, __u8 *from, size_t len)
+static __always_inline void copy_and_erase(__u8 *to, __u8 *from, size_t len)
 {
 	static const __u8 zeros[8];
 
@@ -128,7 +128,7 @@ static __always_inline ssize_t call_least(void *buffer, size_t len, unsigned int
 	if (state->available < len)
 		state->available = sizeof(state->batch);
 	state->available -= len;
-	move_and_erase(buffer, state->batch + state->available, len);
+	copy_and_erase(buffer, state->batch + state->available, len);
 	asm volatile("" : : : "memory");
 	state->owner = 0;
 	return len;
@@ -142,7 +142,7 @@ least_call_avx2(void *buffer, size_t len, unsigned int flags, void *state, size_
 
 static bool has_avx2;
 
-/* With the widest moves that do not slow processors down, where they are of use. */
+/* AVX2 moves 32 bytes at once; AVX-512 could slow processors down. */
 static ssize_t least_call(void *buffer, size_t len, unsigned int flags, void *state, size_t size)
 {
 	if (len >= 32 && has_avx2)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the module vgetrandom costs those who do without it: the time of a call with the module
- * loaded, and without it. Loads and unloads vgetrandom.ko of the working directory, so this is for
- * a kernel that is booted for that.
+ * The cost of the module vgetrandom for programs that do not use it: the time of a call with
+ * and without the module loaded. Loads and unloads vgetrandom.ko of the working directory, so
+ * it needs a kernel that is booted for this.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -22,11 +22,11 @@ static void load(void)
 	int fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
-		err(1, "%s: cannot be loaded", FILE_NAME);
+		err(1, "%s: loading failed", FILE_NAME);
 	close(fd);
 }
 
-/* The best of many short times: what disturbs an emulated machine takes much longer. */
+/* The best of many short slices: a disturbance of an emulated machine takes much longer. */
 static double time_of_call(const struct contender *contender, void *buffer, size_t bytes)
 {
 	enum { CALLS_MADE = 64 };
@@ -36,7 +36,7 @@ static double time_of_call(const struct contender *contender, void *buffer, size
 	do {
 		start = now();
 		if (contender->run(buffer, bytes, CALLS_MADE))
-			errx(1, "a call for %zu bytes falls short", bytes);
+			errx(1, "a call for %zu bytes returns less", bytes);
 		end = now();
 		if (end - start < best)
 			best = end - start;
@@ -51,7 +51,7 @@ static double loaded(const struct contender *contender, void *buffer, size_t byt
 	load();
 	ns = time_of_call(contender, buffer, bytes);
 	if (syscall(SYS_delete_module, "vgetrandom", O_NONBLOCK))
-		err(1, "%s: cannot be unloaded", FILE_NAME);
+		err(1, "%s: unloading failed", FILE_NAME);
 	return ns;
 }
 
@@ -60,7 +60,7 @@ QUESTION(with_module, .name = "module-loaded", .ask = loaded);
 static double not_loaded(const struct contender *contender, void *buffer, size_t bytes)
 {
 	if (!access("/sys/module/vgetrandom", F_OK))
-		errx(1, "%s: it is loaded already", FILE_NAME);
+		errx(1, "%s: already loaded; unload it first", FILE_NAME);
 	return time_of_call(contender, buffer, bytes);
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * OpenSSL's ChaCha20: not a generator, but the cipher that one would be built on.
+ * OpenSSL's ChaCha20: not a generator, but the cipher for one.
  *
- * The calls are EVP_EncryptUpdate() in place: OpenSSL makes key stream and XORs it to
- * the buffer. It has no function that stores key stream alone; to read the buffer first,
- * which the last call has left in the cache, is the least that can be added to that. The key
- * stays, and the stream goes on with each call.
+ * The calls are EVP_EncryptUpdate() in place: OpenSSL XORs keystream to the buffer. It has no
+ * function that only stores keystream, so each call also reads the buffer, which is in the
+ * cache from the last call. The key stays the same, and each call continues the stream.
  *
- * Which instructions OpenSSL uses is settled when libcrypto is loaded, by the variable
- * OPENSSL_ia32cap (OPENSSL_ia32cap(3)).
+ * When libcrypto is loaded, the variable OPENSSL_ia32cap selects the instructions that it uses
+ * (OPENSSL_ia32cap(3)).
  */
 #include <cpuid.h>
 #include <err.h>
@@ -26,15 +25,15 @@
 #define ECX_SSSE3	(1ULL << 41)
 
 /*
- * Instruction sets, and which bits of CPUID OpenSSL must not see to use just that one. It has
- * no code for SSE2: without SSSE3 it makes one block at a time, without vectors.
+ * Instruction sets, and the CPUID bits to hide so that OpenSSL uses exactly that one. It has
+ * no SSE2 code: without SSSE3 it makes one block at a time, without vectors.
  */
 static const struct mode {
 	const char		*name;
 	unsigned int		needs;		/* bits of CPUID 7's EBX */
 	unsigned int		hidden;		/* likewise */
 	unsigned long long	hidden_ecx;	/* bits of CPUID 1's ECX, from bit 32 on */
-	enum encoding		encoding;	/* the last of its instructions' encodings */
+	enum encoding		encoding;	/* the widest encoding that its code uses */
 } modes[] = {
 	{ "avx512",	EBX_AVX512F | EBX_AVX512VL, 0,		0,	   ENCODING_ZMM },
 	{ "avx512vl",	EBX_AVX512VL,	EBX_AVX512F,		0,	   ENCODING_EVEX },
@@ -70,7 +69,7 @@ static bool hide(const struct mode *mode)
 	return (ebx & mode->needs) == mode->needs;
 }
 
-/* The first block for a key, a nonce and a counter of zeros: RFC 8439, A.1, 1. */
+/* The first block with key, nonce and counter zero: RFC 8439, appendix A.1, vector 1. */
 static void check(void)
 {
 	static const unsigned char expected[64] = {
@@ -86,7 +85,7 @@ static void check(void)
 	unsigned char out[4096] = { 0 };
 
 	if (run_cipher(out, sizeof(out), 1) || memcmp(out, expected, sizeof(expected)))
-		errx(1, LIBRARY ": it does not make ChaCha20's key stream");
+		errx(1, LIBRARY ": the keystream differs from RFC 8439");
 }
 
 static void open_cipher(const char *name)
@@ -106,7 +105,7 @@ static void open_cipher(const char *name)
 		return;
 	}
 	if (!hide(mode))
-		absent("this processor cannot run it");
+		absent("the processor does not support it");
 	new_context = symbol(LIBRARY, "EVP_CIPHER_CTX_new");
 	chacha20 = symbol(LIBRARY, "EVP_chacha20");
 	init = symbol(LIBRARY, "EVP_EncryptInit_ex");
@@ -115,12 +114,12 @@ static void open_cipher(const char *name)
 		return;
 	context = new_context();
 	if (!context || !init(context, chacha20(), NULL, zeros, zeros))
-		errx(1, LIBRARY ": it has no ChaCha20");
+		errx(1, LIBRARY ": ChaCha20 is missing");
 	check();
-	/* Another version may have other ideas of what its mask means. */
+	/* The meaning of the mask may differ between versions. */
 	buffer = calloc(1, 4096);
 	if (buffer && step_call(run_cipher, buffer, 4096, NULL).encoding != mode->encoding)
-		absent("this version cannot be made to use just that");
+		absent("this OpenSSL version ignores the selection of instructions");
 	free(buffer);
 }
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * What calls that use wide registers cost others than the caller of the moment.
+ * The cost of calls that use wide registers for the code that runs after them.
  *
- * Code that leaves the upper halves of vector registers in use makes all SSE code after it
- * slower: each instruction has to wait for the register that it overwrites, to keep its upper
- * half. So the SSE code here overwrites registers all the time, and takes several times as
- * long when that happens; the contender "left-dirty" shows that it would be seen. Wide
- * registers may also slow down the clock, for AVX code as well; which on the other hand may
- * be slower when nothing else keeps the upper halves awake.
+ * Code that leaves the upper halves of vector registers in use slows down all later SSE code:
+ * each instruction waits for the register that it overwrites, to keep its upper half. The SSE
+ * code here overwrites registers all the time, and then takes several times as long; the
+ * contender "left-dirty" is the control. Wide registers may also lower the clock, for AVX code
+ * too. But AVX code may be slower if no other code keeps the upper halves powered.
  *
- * And registers in use have to be saved when the kernel switches to another thread.
+ * The kernel must also save registers in use when it switches to another thread.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -22,8 +21,8 @@
 
 #include "worker.h"
 
-#define TURNS		500	/* of code and call */
-#define CALLS_FIRST	100	/* of each thread, before they switch */
+#define TURNS		500	/* each runs the code, then a call */
+#define CALLS_FIRST	100	/* by each thread, before they switch */
 #define ROUND_TRIPS	1000
 
 #define REPEAT4(x)	x x x x
@@ -39,7 +38,7 @@
 
 static const float ones[8] __attribute__((aligned(32))) = { 1, 1, 1, 1, 1, 1, 1, 1 };
 
-/* Ticks of the time-stamp counter, read when all before is done, and all after is not. */
+/* The time-stamp counter, read after all earlier and before all later instructions. */
 static unsigned long ticks(void)
 {
 	unsigned long low, high;
@@ -62,7 +61,7 @@ static void sse_code(void)
 		     : : "m" (ones) : "xmm0", "xmm1");
 }
 
-/* As a compiler ends a function that uses ymm registers. */
+/* With vzeroupper at the end, like compiled functions that use ymm registers. */
 static void avx_code(void)
 {
 	asm volatile("vmovaps %0, %%ymm1\n\t"
@@ -89,9 +88,8 @@ static double ns_per_tick(void)
 }
 
 /*
- * Code and call take turns, and the counter is read before and after the code alone: what a
- * call takes when there is code in between is another matter. Fences keep one from overlapping
- * with the other.
+ * Code and call take turns, and only the code is timed, not the calls in between. Fences keep
+ * the two from overlapping.
  */
 static double ticks_of_code(void (*code)(void), const struct contender *contender, void *buffer,
 			    size_t bytes)
@@ -108,7 +106,7 @@ static double ticks_of_code(void (*code)(void), const struct contender *contende
 	return (double)sum / TURNS;
 }
 
-/* Without what the fences cost; both times in turn, so that they are of the same moment. */
+/* Subtracts the cost of the fences, which is measured at the same moment. */
 static double ns_of_code(void (*code)(void), const struct contender *contender, void *buffer,
 			 size_t bytes)
 {
@@ -136,7 +134,7 @@ static double around_avx(const struct contender *contender, void *buffer, size_t
 
 QUESTION(around_avx_code, .name = "avx-code", .ask = around_avx);
 
-/* To compare with: no calls, and calls that are known to do harm. */
+/* Controls: no calls, and calls that leave registers in use. */
 
 static void leave_dirty(void)
 {
@@ -166,7 +164,7 @@ static void open_dirty(const char *argument)
 
 CONTENDER(dirty, .name = "left-dirty", .open = open_dirty, .run = run_dirty);
 
-/* Which of the states of XSAVE are in use; 0 if the processor does not tell. */
+/* The XSAVE components in use; 0 if the processor does not report them. */
 static unsigned long in_use(void)
 {
 	unsigned int eax, ebx, ecx, edx;
@@ -179,7 +177,7 @@ static unsigned long in_use(void)
 	return low & 0xffffffff;
 }
 
-/* One of two threads on one processor that pass a byte to and fro through pipes. */
+/* One of two threads on one processor that pass a byte back and forth through pipes. */
 struct player {
 	const struct contender	*contender;
 	size_t			bytes;
@@ -212,7 +210,7 @@ static void *call_and_play(void *arg)
 	return play(player);
 }
 
-/* Return: the time of a switch. used: the register sets in use after calls. */
+/* Returns the time of a switch; @used: the XSAVE components in use after calls. */
 static double switches(const struct contender *contender, void *buffer, size_t bytes,
 		       unsigned long *used)
 {
@@ -233,12 +231,12 @@ static double switches(const struct contender *contender, void *buffer, size_t b
 	if (error)
 		errx(1, "cannot create a thread: %s", strerror(error));
 	contender->run(buffer, bytes, CALLS_FIRST);
-	/* To find the other one waiting. */
+	/* Let the other thread reach its read() first. */
 	sched_yield();
 	start = now();
 	if (write(first.out, &byte, 1) != 1)
 		err(1, "pipe");
-	/* It sends the last byte too; no thread reads that one from the pipe any more. */
+	/* This also sends a last byte, which no thread reads. */
 	play(&first);
 	pthread_join(thread, NULL);
 	end = now();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rounds of ChaCha20 on registers, with each instruction set, and nothing else of a block:
- * no set-up, no addition of the input, no transposition, no store. Words 0 to 15 of a state are
- * one vector each; whatever was in the registers is taken for them.
+ * Only the rounds of ChaCha20, in registers, for each instruction set: no set-up, no addition
+ * of the input, no transposition, no store. Each of the words 0 to 15 is a vector; its initial
+ * value is whatever the register holds.
  *
  *	void rounds_NAME(unsigned long double_rounds)	at least 1
  *
- * Each makes as many blocks at a time as the core may: what an iteration makes has to fit into a
- * state. See limit.c.
+ * Each loop makes as many blocks per iteration as the core, whose output must fit into a state.
+ * See limit.c.
  */
 
 .altmacro
@@ -25,20 +25,20 @@ rounds_\name:
 .endm
 
 /*
- * With 32 registers: 16 for the state of each of the groups, which are interleaved.
+ * With 32 registers: each group of blocks has 16, and the groups are interleaved.
  */
 
 .macro evex_add v, dst, src, count
 	vpaddd	%\v\src, %\v\dst, %\v\dst
 .endm
 
-/* One after the other: eight rotations in a row would wait for the pipes that do them. */
+/* Alternate XOR and rotation: eight rotations in a row would wait for a free pipe. */
 .macro evex_xor_rotate v, dst, src, count
 	vpxord	%\v\src, %\v\dst, %\v\dst
 	vprold	$\count, %\v\dst, %\v\dst
 .endm
 
-/* In all columns, or diagonals: a word of row dst by one of row src. */
+/* Apply op to rows dst and src, in all columns or diagonals. */
 .macro rows op, v, groups, dst, dst_shift, src, src_shift, count
 	.set	group, 0
 	.rept	\groups
@@ -74,8 +74,8 @@ rounds_\name:
 .endm
 
 /*
- * With 16 registers: 0 to 11 are rows 0, 1 and 3. Of row 2 two words are in 12 and 13, and two
- * on the stack; which leaves 14 and 15 for rotations. Two quarter-rounds at a time.
+ * With 16 registers: 0 to 11 hold rows 0, 1 and 3. Two words of row 2 are in 12 and 13, and two
+ * on the stack. 14 and 15 are temporary, for rotations. Two quarter-rounds at a time.
  */
 
 .macro vex_add dst, src

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a library that is preloaded costs each process: when it starts, and when it forks. This
- * worker has the library, and the programs that it starts have it too.
+ * The cost of a preloaded library for each process, when it starts and when it forks. The
+ * library is preloaded into this worker and into the programs that it starts.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +22,7 @@ static struct start *start;
 static const char *program;
 static char fd[16];
 
-/* Start a process, and wait for its end. Without a program it only ends. */
+/* Starts a process and waits for its end. Without @argv, the child exits at once. */
 static double run(char *const *argv)
 {
 	const double forked = now();
@@ -39,7 +39,7 @@ static double run(char *const *argv)
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		err(1, "a child");
 	if (status)
-		errx(1, "%s has ended with status %#x", argv ? argv[0] : "a child", status);
+		errx(1, "%s ended with status %#x", argv ? argv[0] : "a child", status);
 	return now() - forked;
 }
 
@@ -57,7 +57,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The first run finds the processor cold: this worker has slept, or comes from another one. */
+/* The median, because the first run is slow: the worker has slept or changed processors. */
 static double median(double (*measure)(void))
 {
 	double ns[RUNS];
@@ -107,7 +107,7 @@ QUESTION(fork_and_exit, .name = "fork-exit", .ask = ask_fork_ns);
 MEDIAN_OF(first_ns)
 QUESTION(first_requests, .name = "first-requests", .ask = ask_first_ns);
 
-/* The library does what its name says, or what is measured is something else. */
+/* Check that the preloaded library is the one that the argument names. */
 static void check_way(void)
 {
 	typeof(vgetrandom_info) *get_info = dlsym(RTLD_DEFAULT, "vgetrandom_info");
@@ -119,10 +119,11 @@ static void check_way(void)
 	by_module = info.small == VGETRANDOM_MODULE;
 	if (!get_info == !!strstr(hello.impl, "libvgetrandom") ||
 	    by_module != !!strstr(hello.impl, "module"))
-		errx(1, "%s: not what is preloaded; module: %s", hello.impl, info.module_why);
+		errx(1, "%s: another library is preloaded; module: %s", hello.impl,
+		     info.module_why);
 }
 
-/* The argument: what is preloaded, a colon, and the program to start. */
+/* @argument: PRELOADED:PROGRAM */
 static void open_start(const char *argument)
 {
 	const char *colon = strchr(argument, ':');
@@ -136,11 +137,11 @@ static void open_start(const char *argument)
 	check_way();
 	snprintf(fd, sizeof(fd), "%d", memory);
 	if (memory < 0 || ftruncate(memory, sizeof(*start)))
-		err(1, "no memory for the times");
+		err(1, "shared memory for the times");
 	start = mmap(NULL, sizeof(*start), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 	if (start == MAP_FAILED)
-		err(1, "no memory for the times");
-	/* As a process that has used it already: there is more for fork() to do. */
+		err(1, "shared memory for the times");
+	/* After a first use of the library, fork() has more to do. */
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		err(1, "getrandom");
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What start.c and the program that it starts, started.c, share.
+ * Shared by start.c and the program that it starts, started.c.
  */
 #ifndef _BENCH_START_H
 #define _BENCH_START_H
 
 /**
- * struct start - times of a process, as now() gives them
- * @executed: just before it executed the program
- * @began: main() began
- * @first: how long its first two small requests took
+ * struct start - times of a process, from now()
+ * @executed: just before execv() of the program
+ * @began: start of main()
+ * @first: duration of its first two small requests
  */
 struct start {
 	double	executed;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The program that start.c starts: small, so that little but its libraries takes time.
+ * The program that start.c starts: small, so that most of the time is for its libraries.
  *
  * usage: started FD [first]
  *
- * FD is memory for a struct start. With "first", it makes two requests.
+ * FD is shared memory for a struct start. With "first", it makes two requests.
  */
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls made instruction by instruction: what counts them is exact, and knows all
- * instructions that the processor does.
+ * Single-steps calls. The count of instructions is exact, and covers all instructions that
+ * the processor has.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -14,21 +14,21 @@
 
 #include "step.h"
 
-/* In 64-bit mode no other instructions begin with these. */
+/* In 64-bit mode, only VEX or EVEX instructions begin with these bytes. */
 #define VEX2		0xc5
 #define VEX3		0xc4
 #define EVEX		0x62
 
-/* The length of its vectors is in the fourth byte of an instruction with EVEX. */
+/* The fourth byte of an EVEX instruction has the vector length. */
 #define EVEX_LENGTH(ip)	((ip)[3] >> 5 & 3)
 #define LENGTH_512	2
 
-/* Of a generator that cannot be looked into: its batches of 96 bytes begin anew then. */
+/* For generators whose state is opaque: after 96 calls, batches of 96 bytes repeat. */
 #define OPAQUE_CALLS	96
 #define MIN_CALLS	4
 #define MAX_OPAQUE	20000
 
-/* Of ours: a period that is longer is cut off here, where a refill is few of them. */
+/* For this project's: a longer period is cut off here, where refills hardly count. */
 #define MAX_PERIOD	100000
 #define MAX_LEFT	4096
 
@@ -52,7 +52,7 @@ static enum encoding encoding_of(const unsigned char *ip)
 	}
 }
 
-/* Before each instruction of run(). The loop around the call is not counted. */
+/* Runs before each instruction of run(). Does not count the loop around the call. */
 static void on_trap(int sig, siginfo_t *info, void *ucontext)
 {
 	greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
@@ -68,7 +68,7 @@ static void on_trap(int sig, siginfo_t *info, void *ucontext)
 		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 		return;
 	}
-	/* A string instruction traps each time that it repeats itself. */
+	/* A string instruction traps on each repetition. */
 	if (ip == call.last_ip)
 		return;
 	call.last_ip = ip;
@@ -88,9 +88,9 @@ struct steps step_call(unsigned long (*run)(void *buffer, size_t len, unsigned l
 	call = (typeof(call)) { .watch = watch };
 	set_trap_flag(TRAP_FLAG);
 	if (run(buffer, len, 1))
-		errx(1, "a call for %zu bytes falls short", len);
+		errx(1, "a call for %zu bytes returns less", len);
 	if (!call.return_ip)
-		errx(1, "a call does not come by its function");
+		errx(1, "a call does not enter its function");
 	return call.steps;
 }
 
@@ -105,7 +105,7 @@ static double count_opaque(const struct contender *contender, void *buffer, size
 	return (double)instructions / calls;
 }
 
-/* What a state has left of its batch decides what all calls to come have to do. */
+/* The bytes left in the batch determine all later calls: the period ends when they repeat. */
 static double count_period(const struct contender *contender, void *buffer, size_t bytes)
 {
 	struct { unsigned long calls, instructions; } seen[MAX_LEFT] = { 0 }, here = { 0 }, *before;
@@ -124,7 +124,7 @@ static double count_period(const struct contender *contender, void *buffer, size
 	}
 }
 
-/* Per call, refills shared among the calls. */
+/* Instructions per call, including its share of refills. */
 static double count(const struct contender *contender, void *buffer, size_t bytes)
 {
 	if (contender->left)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls made instruction by instruction, with the processor's trap flag.
+ * Single-step calls with the processor's trap flag.
  */
 #ifndef _BENCH_STEP_H
 #define _BENCH_STEP_H
 
 #include "worker.h"
 
-/* Ways to encode an instruction, each for more, or wider, registers than the last. */
+/* Instruction encodings; each allows more or wider registers than the one before. */
 enum encoding {
 	ENCODING_LEGACY,
 	ENCODING_VEX,	/* AVX, AVX2 */
@@ -16,10 +16,10 @@ enum encoding {
 };
 
 /**
- * struct steps - what is known of a call
- * @instructions: how many it executed, from the function's first to its return
- * @encoding: the last of its kinds that one of them was of
- * @saw: it came by the address that was watched
+ * struct steps - result of single-stepping a call
+ * @instructions: number executed, from the function's first instruction to its return
+ * @encoding: the widest encoding among them
+ * @saw: the call executed the watched address
  */
 struct steps {
 	unsigned long	instructions;
@@ -28,13 +28,13 @@ struct steps {
 };
 
 /**
- * step_call - make a call, and count its instructions
- * @run: makes it, of the function at fn.address
+ * step_call - make a call and count its instructions
+ * @run: calls the function at fn.address
  * @buffer: for the bytes
- * @len: how many
- * @watch: an address, or NULL
+ * @len: number of bytes
+ * @watch: an address to watch, or NULL
  *
- * For one thread at a time. Takes over SIGTRAP.
+ * Only one thread at a time may use it. It sets the handler of SIGTRAP.
  */
 struct steps step_call(unsigned long (*run)(void *buffer, size_t len, unsigned long calls),
 		       void *buffer, size_t len, const void *watch);

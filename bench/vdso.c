@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Functions of vDSOs: ours, from an image that this process hosts, and the running kernel's.
+ * vDSO functions: this project's, from an image that this process hosts, and the running
+ * kernel's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,7 +18,7 @@
 
 #include "step.h"
 
-/* What a vDSO answers when it is asked what its states need: as in <linux/random.h>. */
+/* A vDSO's parameters for states, as in <linux/random.h>. */
 static struct opaque_params {
 	__u32	size_of_opaque_state;
 	__u32	mmap_prot;
@@ -26,22 +27,22 @@ static struct opaque_params {
 } params;
 
 static struct vdso_host *host;
-static unsigned char *states;	/* of each thread, on a page of its own */
-static __thread void *state;	/* this thread's */
+static unsigned char *states;	/* one page for each thread */
+static __thread void *state;	/* this thread's state */
 
 CALLS(run_vdso, fn.vdso(buffer, len, 0, state, hello.state_size) == (ssize_t)len)
 
-/* A page for each: so none straddles two, and no two threads share a cache line. */
+/* One page each, so that no state crosses a page and no two share a cache line. */
 static unsigned char *map_states(size_t nr)
 {
 	void *found = mmap(NULL, nr * PAGE_BYTES, params.mmap_prot, params.mmap_flags, -1, 0);
 
-	/* A kernel from before MAP_DROPPABLE; the time of a call is the same. */
+	/* A kernel without MAP_DROPPABLE; the time of a call is the same. */
 	if (found == MAP_FAILED && host)
 		found = mmap(NULL, nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (found == MAP_FAILED)
-		err(1, "%s: mmap() of states with the flags it asks for, %#x", hello.impl,
+		err(1, "%s: mmap() of states with flags %#x", hello.impl,
 		    params.mmap_flags);
 	return found;
 }
@@ -56,34 +57,34 @@ static void open_states(void)
 	static const unsigned char zeros[PAGE_BYTES];
 	char byte;
 
-	/* Until the kernel's RNG is ready, every vDSO makes the system call. */
+	/* Until the kernel's RNG is ready, every vDSO uses the system call. */
 	if (syscall(SYS_getrandom, &byte, 1, 0) != 1)
-		err(1, "getrandom: the system call");
+		err(1, "getrandom system call");
 	if (fn.vdso(NULL, 0, 0, &params, ~0UL) || !params.size_of_opaque_state ||
 	    params.size_of_opaque_state > PAGE_BYTES)
-		errx(1, "%s: it does not say what its states need", hello.impl);
+		errx(1, "%s: invalid parameters for states", hello.impl);
 	hello.state_size = params.size_of_opaque_state;
-	/* One more than threads that are timed: see registers.c. */
+	/* One more than the timed threads: see registers.c. */
 	states = map_states(nr_threads() + 1);
 	begin_vdso(0);
-	/* It would be the system call's time under another name. */
+	/* Or the figures would be the system call's. */
 	if (run_vdso(&byte, 1, 1) || !memcmp(states, zeros, hello.state_size))
-		errx(1, "%s: it leaves its state alone, and makes the system call", hello.impl);
+		errx(1, "%s: it does not use its state, but the system call", hello.impl);
 }
 
 static void open_hosted(const char *image, const char *core)
 {
 	char name[64], byte;
-	const char *why;
+	const char *error;
 	void *function;
 
 	host = vdso_host_open(image);
 	if (!host)
 		errx(1, "%s", vdso_host_error());
 	snprintf(hello.core, sizeof(hello.core), "%s", core);
-	why = vdso_host_set_core(host, core);
-	if (why) {
-		absent(why);
+	error = vdso_host_set_core(host, core);
+	if (error) {
+		absent(error);
 		return;
 	}
 	fn.address = vdso_host_sym(host, "__vdso_getrandom");
@@ -92,14 +93,14 @@ static void open_hosted(const char *image, const char *core)
 	if (!fn.address || !function)
 		errx(1, "%s: no symbol %s", image, fn.address ? name : "__vdso_getrandom");
 	open_states();
-	/* The state is new again, and so this call needs a refill. */
+	/* A new state, so this call needs a refill. */
 	begin_vdso(nr_threads());
 	if (!step_call(run_vdso, &byte, 1, function).saw)
-		errx(1, "core %s has been asked for, but another one is used", core);
+		errx(1, "core %s is selected, but the vDSO uses another one", core);
 }
 
 /* @argument: CORE:IMAGE */
-static void open_ours(const char *argument)
+static void open_this_project(const char *argument)
 {
 	char core[16];
 	int len = 0;
@@ -109,7 +110,7 @@ static void open_ours(const char *argument)
 		errx(2, "'%s' is not CORE:IMAGE", argument);
 	open_hosted(argument + len, core);
 	if (host && !*hello.absent && hello.state_size != sizeof(struct vgetrandom_state))
-		errx(1, "%s: its states are of %zu bytes, ours are of %zu: built from other sources",
+		errx(1, "%s: states have %zu bytes, expected %zu; rebuild it from these sources",
 		     argument + len, hello.state_size, sizeof(struct vgetrandom_state));
 }
 
@@ -118,10 +119,10 @@ static size_t left(void)
 	return ((struct vgetrandom_state *)state)->available;
 }
 
-CONTENDER(ours, .name = "vdso", .open = open_ours, .run = run_vdso, .begin = begin_vdso,
-	  .left = left, .is_random = true);
+CONTENDER(this_project, .name = "vdso", .open = open_this_project, .run = run_vdso,
+	  .begin = begin_vdso, .left = left, .is_random = true);
 
-/* The loader keeps the vDSO that the kernel has mapped in its list of libraries. */
+/* The loader lists the kernel's vDSO as a library. */
 static void open_running(const char *impl)
 {
 	void *vdso = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
@@ -139,8 +140,7 @@ CONTENDER(running, .name = "kernel-vdso", .open = open_running, .run = run_vdso,
 	  .begin = begin_vdso, .is_random = true);
 
 /*
- * As the first call of a thread: on a page that is not there yet, which holds a state
- * without a key.
+ * Like the first call of a thread: with a state without a key, on a page that is not present.
  */
 static double first_call(const struct contender *contender, void *buffer, size_t bytes)
 {
@@ -166,7 +166,7 @@ static double first_call(const struct contender *contender, void *buffer, size_t
 
 QUESTION(first, .name = "first-call", .ask = first_call);
 
-/* No program can have the running kernel reseed. */
+/* Not for the running kernel: no program can make it reseed. */
 static double reseeded_call(const struct contender *contender, void *buffer, size_t bytes)
 {
 	enum { CALLS_MADE = 500 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Makes the calls of one contender on request, and says how long they took: see worker.h.
+ * Makes the calls of one contender on request, and reports how long they took: see worker.h.
  *
  * usage: worker CONTENDER [ARGUMENT]
  *
- * This file and libraries.c ask little of a libc: built once, they run on glibc 2.36 and
- * on 2.41; and built for musl, on that.
+ * This file and libraries.c use few libc functions: one build runs on glibc 2.36 and 2.41,
+ * and another on musl.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,9 +20,9 @@
 
 #include "worker.h"
 
-#define ROOM	(MAX_REQUEST + PAGE_BYTES)
+#define BUFFER_SIZE	(MAX_REQUEST + PAGE_BYTES)
 
-/* The linker's: where the sections that CONTENDER() and QUESTION() fill begin and end. */
+/* Linker symbols: start and end of the sections that CONTENDER() and QUESTION() fill. */
 extern const struct contender *const __start_contenders[], *const __stop_contenders[];
 extern const struct question *const __start_questions[] __attribute__((weak));
 extern const struct question *const __stop_questions[] __attribute__((weak));
@@ -72,7 +72,7 @@ unsigned int nr_threads(void)
 	return nr;
 }
 
-/* Before bench.c keeps this process on one processor. */
+/* Runs before bench.c pins this process to one processor. */
 static void open_threads(void)
 {
 	unsigned char *buffers;
@@ -84,8 +84,8 @@ static void open_threads(void)
 		err(1, "sched_getaffinity");
 	nr = CPU_COUNT(&cpus);
 	threads = calloc(nr, sizeof(*threads));
-	/* The pages are there once a thread writes to them. */
-	buffers = mmap(NULL, nr * ROOM, PROT_READ | PROT_WRITE,
+	/* A page is allocated when a thread writes to it. */
+	buffers = mmap(NULL, nr * BUFFER_SIZE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!threads || buffers == MAP_FAILED)
 		err(1, "no memory for the buffers of %u threads", nr);
@@ -95,11 +95,11 @@ static void open_threads(void)
 		while (!CPU_ISSET(cpu, &cpus));
 		threads[i].cpu = cpu;
 		/*
-		 * Not at its page's start, as states are: at first a processor takes two
-		 * addresses that are a multiple of a page apart for the same one. Few
-		 * buffers of programs are.
+		 * Not at a page's start, where states are: a processor may first take two
+		 * addresses with the same page offset for the same one (4K aliasing). Few
+		 * buffers of programs have that offset.
 		 */
-		threads[i].buffer = buffers + i * ROOM + PAGE_BYTES / 2;
+		threads[i].buffer = buffers + i * BUFFER_SIZE + PAGE_BYTES / 2;
 	}
 }
 
@@ -108,18 +108,18 @@ static void *work(void *arg)
 	struct thread *thread = arg;
 	cpu_set_t cpus;
 
-	/* bench.c keeps the process that it has started there, which may be a launcher. */
+	/* bench.c pins the process that it started, which may be only a launcher. */
 	CPU_ZERO(&cpus);
 	CPU_SET(thread->cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		err(1, "cannot run on processor %d", thread->cpu);
 	/*
-	 * Other workers' calls are still in the caches; and a thread's first calls set up a
-	 * state.
+	 * Warm up: other workers' calls are still in the caches, and a thread's first calls
+	 * set up a state.
 	 */
 	thread->failed = contender->run(thread->buffer, slice.bytes, slice.calls / 8 + 1);
 
-	/* A barrier that sleeps would have the last ones start late. */
+	/* Spin: with a sleeping barrier, the last threads would start late. */
 	__atomic_add_fetch(&slice.waiting, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&slice.waiting, __ATOMIC_ACQUIRE) < slice.threads)
 		sched_yield();
@@ -130,7 +130,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* The threads of a slice begin with that of a processor. */
+/* Thread @number of a slice; number 0 runs on @first_cpu. */
 static struct thread *thread_of(int first_cpu, unsigned int number)
 {
 	unsigned int i;
@@ -158,12 +158,12 @@ static void answer_time(int cpu)
 	int error;
 
 	if (slice.bytes > MAX_REQUEST || !slice.threads || slice.threads > nr)
-		errx(1, "%zu bytes, %u threads: more than there is room for", slice.bytes,
+		errx(1, "%zu bytes, %u threads: too large", slice.bytes,
 		     slice.threads);
 	slice.waiting = 0;
 	for (i = 0; i < slice.threads; i++) {
 		thread = thread_of(cpu, i);
-		/* Alone in this process: no other thread is there, or has been. */
+		/* In the main thread, so that the process never had another one. */
 		if (slice.threads == 1) {
 			work(thread);
 			continue;
@@ -176,7 +176,7 @@ static void answer_time(int cpu)
 		thread = thread_of(cpu, i);
 		if (slice.threads > 1)
 			pthread_join(thread->id, NULL);
-		/* Without libm, so that any libc will do. */
+		/* Without libm, so that any libc works. */
 		ns = thread->end - thread->start;
 		if (!i || thread->start < start)
 			start = thread->start;
@@ -200,7 +200,7 @@ static void answer_question(const char *name, size_t bytes)
 			return;
 		}
 	}
-	errx(2, "%s: there is no question of this name", name);
+	errx(2, "unknown question '%s'", name);
 }
 
 static bool is_zero(const unsigned char *p, size_t len)
@@ -211,32 +211,32 @@ static bool is_zero(const unsigned char *p, size_t len)
 	return true;
 }
 
-/* That bytes come, and not the same ones twice: other tests show that they are good. */
-static void check(unsigned char *out)
+/* Check that calls return bytes, and none repeat. Other tests check their quality. */
+static void check_bytes(unsigned char *out)
 {
 	enum { BYTES = 4096, CHUNK = 16 };
 	size_t i, j;
 
 	if (contender->run(out, BYTES, 1))
-		errx(1, "%s: a call for %d bytes falls short", contender->name, BYTES);
+		errx(1, "%s: a call for %d bytes returns less", contender->name, BYTES);
 	for (i = 0; i < BYTES; i += CHUNK) {
 		if (is_zero(out + i, CHUNK))
 			errx(1, "%s: a call leaves %d bytes zero", contender->name, CHUNK);
 		for (j = 0; j < i; j += CHUNK)
 			if (!memcmp(out + i, out + j, CHUNK))
-				errx(1, "%s: the same %d bytes come twice", contender->name, CHUNK);
+				errx(1, "%s: the same %d bytes repeat", contender->name, CHUNK);
 	}
-	/* Byte by byte takes another way through a generator. */
+	/* Requests for one byte take another path through a generator. */
 	memset(out, 0, 2 * CHUNK);
 	for (i = 0; i < 2 * CHUNK; i++)
 		if (contender->run(out + i, 1, 1))
-			errx(1, "%s: a call for a byte falls short", contender->name);
+			errx(1, "%s: a call for one byte returns none", contender->name);
 	if (is_zero(out, CHUNK) || is_zero(out + CHUNK, CHUNK) ||
 	    !memcmp(out, out + CHUNK, CHUNK))
-		errx(1, "%s: calls for a byte give zeros, or the same twice", contender->name);
+		errx(1, "%s: calls for one byte return zeros, or repeat", contender->name);
 }
 
-/* The loader's messages have quotes in them. */
+/* Writes hello as JSON. Replaces quotes, which the loader's messages contain. */
 static void say_hello(void)
 {
 	char *p;
@@ -267,7 +267,7 @@ static const struct contender *find_contender(const char *name)
 	for (; entry < __stop_contenders; entry++)
 		if (!strcmp((*entry)->name, name))
 			return *entry;
-	errx(2, "%s: there is no contender of this name", name);
+	errx(2, "unknown contender '%s'", name);
 }
 
 int main(int argc, char **argv)
@@ -282,13 +282,13 @@ int main(int argc, char **argv)
 	contender = find_contender(argv[1]);
 	find_libc();
 	open_threads();
-	/* Their pages are there from now on. */
+	/* Allocate the buffer's pages now. */
 	memset(threads[0].buffer, 1, MAX_REQUEST);
 	contender->open(argc > 2 ? argv[2] : "");
 	if (!*hello.absent && contender->begin)
 		contender->begin(0);
 	if (!*hello.absent && contender->is_random)
-		check(threads[0].buffer);
+		check_bytes(threads[0].buffer);
 	say_hello();
 
 	while (fgets(line, sizeof(line), stdin)) {
@@ -298,7 +298,7 @@ int main(int argc, char **argv)
 		else if (sscanf(line, "ask %63s %zu", name, &bytes) == 2 && bytes <= MAX_REQUEST)
 			answer_question(name, bytes);
 		else
-			errx(2, "this is no request: %s", line);
+			errx(2, "invalid request: %s", line);
 	}
 	return 0;
 }

@@ -2,16 +2,16 @@
 /*
  * A worker is a process that makes the calls of one contender. bench.c starts one for each
  * and lets them take turns, so that each can have its own libc, preloaded library and
- * environment. They talk in lines of text on the worker's stdin and stdout:
+ * environment. They exchange lines of text through the worker's stdin and stdout:
  *
- *	worker: {"impl": "libbsd", ...}		JSON: what it calls; "absent" says why it cannot
+ *	worker: {"impl": "libbsd", ...}		struct hello as JSON; "absent": it cannot run here
  *	bench:	time BYTES CALLS THREADS CPU	each thread makes CALLS calls for BYTES bytes
  *	worker: NS THREAD_NS FAILED		from the first start to the last end; the least
- *						time of a thread; calls that fell short
- *	bench:	ask QUESTION BYTES		one that a QUESTION() below answers
+ *						time of a thread; calls that returned less
+ *	bench:	ask QUESTION BYTES		see QUESTION() below
  *	worker: VALUE
  *
- * Programs in other languages speak the same: see programs/.
+ * Workers in other languages use the same protocol: see programs/.
  */
 #ifndef _BENCH_WORKER_H
 #define _BENCH_WORKER_H
@@ -27,13 +27,13 @@
 #define MAX_REQUEST	(1UL << 20)
 
 /**
- * struct hello - what a worker says of itself
- * @impl: whose function it calls, as in the results
- * @core: which ChaCha20 code that uses, if that is known; "" otherwise
+ * struct hello - a worker's description of itself
+ * @impl: the implementation that it calls, as in the results
+ * @core: the ChaCha20 core of @impl, or "" if unknown
  * @libc: the C library that it runs on
- * @absent: why it cannot do what it is to do; "" if it can
- * @large_from: the size from which libvgetrandom expands keys; 0: never, or another impl
- * @state_size: the size of a vDSO's states; 0: it has none
+ * @absent: why it cannot measure the contender here, or ""
+ * @large_from: the size from which libvgetrandom expands keys; 0: never, or another @impl
+ * @state_size: the size of a vDSO's states; 0: not a vDSO
  */
 extern struct hello {
 	char	impl[32];
@@ -45,8 +45,7 @@ extern struct hello {
 } hello;
 
 /*
- * What is called, by address: with the same cost as a call through the table that the
- * loader fills in.
+ * The function to call. A call through this pointer costs as much as one through the PLT.
  */
 extern union function {
 	ssize_t	(*getrandom)(void *buffer, size_t len, unsigned int flags);
@@ -61,14 +60,14 @@ extern union function {
 } fn;
 
 /**
- * struct contender - one way to get random bytes, or one part of that
- * @name: for the command line
+ * struct contender - one way to get random bytes, or a part of one
+ * @name: on the command line
  * @open: find the function, fill in hello; @argument is the rest of the command line
- * @run: make @calls calls for @len bytes each; returns how many of them fell short
+ * @run: make @calls calls for @len bytes each; returns how many returned less
  * @begin: NULL, or called by each thread before its first call, with its number, from 0 to
  *	   nr_threads()
- * @left: NULL, or how many bytes this thread's state has left of its batch
- * @is_random: its output is to be random bytes
+ * @left: NULL, or returns how many bytes are left in the batch of this thread's state
+ * @is_random: its output must be random bytes
  */
 struct contender {
 	const char	*name;
@@ -79,7 +78,7 @@ struct contender {
 	bool		is_random;
 };
 
-/* CONTENDER(ident, .name = ...); makes it known to the worker. */
+/* CONTENDER(ident, .name = ...); registers a contender. */
 #define CONTENDER(ident, ...)						\
 	static const struct contender ident = { __VA_ARGS__ };		\
 	static const struct contender *const ident##_entry		\
@@ -87,8 +86,8 @@ struct contender {
 
 /*
  * CALLS(run, expression) defines the loop that is timed. The expression makes one call for
- * len bytes to buffer, and is true if all came. Each contender has a loop of its own, so
- * that none pays for being told apart from the others.
+ * len bytes to buffer, and is true if it returned all of them. Each contender has its own
+ * loop, so that dispatch costs nothing.
  */
 #define CALLS(ident, is_good)								\
 	static unsigned long ident(void *buffer __attribute__((unused)),		\
@@ -102,9 +101,9 @@ struct contender {
 	}
 
 /**
- * struct question - what else can be measured of a contender
- * @name: for the request
- * @ask: measures it, by calls for @bytes bytes; NAN: it does not apply
+ * struct question - another measurement of a contender
+ * @name: in the request
+ * @ask: measures with calls for @bytes bytes; returns NAN if it does not apply
  */
 struct question {
 	const char	*name;
@@ -117,29 +116,29 @@ struct question {
 	__attribute__((used, section("questions"))) = &ident
 
 /**
- * absent - say why the contender cannot be measured here; the first reason counts
- * @why: a sentence without a capital and a full stop
+ * absent - record why the contender cannot be measured here; only the first call counts
+ * @why: a phrase without a capital and a full stop
  */
 void absent(const char *why);
 
 /**
  * symbol - find a function
- * @library: where; NULL: in what the process has loaded already
+ * @library: where to search; NULL: in all loaded libraries
  * @name: its name
  *
- * Return: NULL if it is not there, and then the contender is absent.
+ * Return: NULL if it does not exist; then the contender is absent.
  */
 void *symbol(const char *library, const char *name);
 
 /**
- * nr_threads - the most threads that make calls at the same time: one on each processor
+ * nr_threads - the maximum number of threads that make calls at the same time: one per processor
  */
 unsigned int nr_threads(void);
 
 /**
  * now - the time
  *
- * Return: nanoseconds since some moment that stays the same.
+ * Return: nanoseconds of the monotonic clock.
  */
 static inline double now(void)
 {

@@ -5,8 +5,8 @@ import java.security.Provider;
 import java.util.Scanner;
 
 /**
- * A worker, as in bench/worker.h, that reads 16 bytes from a SecureRandom: Java's own, or with
- * the argument "example" that of the class VgetrandomProvider.
+ * A worker (see bench/worker.h) that reads 16 bytes from a SecureRandom: Java's default, or with
+ * the argument "example" the one of the class VgetrandomProvider.
  */
 public class Worker {
 	static SecureRandom random(String kind) throws Exception
@@ -31,7 +31,7 @@ public class Worker {
 		Scanner in = new Scanner(System.in);
 		byte[] buffer = new byte[16];
 
-		// Java compiles what it runs often: calls before that would not be like those after.
+		// Warm up, because Java compiles code only after it has run often.
 		run(random, buffer, 200000);
 		System.out.println("{}");
 		while (in.hasNextLine()) {

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A worker, as in bench/worker.h, whose calls are whole runs of a command, or requests to one.
+"""A worker (see bench/worker.h) whose calls are runs of a command, or requests to a command.
 
 usage: command.py COMMAND [ARGUMENT]...
        command.py --dialogue REQUEST COMMAND [ARGUMENT]...
 
-Of a dialogue, CALLS in the request is how many there are to be; the answer has "done:" and
-a number in it.
+With --dialogue, CALLS in the request stands for the number of calls, and the answer contains
+"done:" and a number.
 """
 
 import re
@@ -16,19 +16,19 @@ import time
 
 
 def run(calls):
-    """Start it so many times."""
+    """Run the command this many times."""
     for _ in range(calls):
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def talk(calls):
-    """Send it a request."""
+    """Send a request to the command."""
     process.stdin.write(request.replace("CALLS", str(calls)) + "\n")
     process.stdin.flush()
     while True:
         line = process.stdout.readline()
-        # Not what some print of the request itself.
+        # Some commands print the request, too: that has no number.
         if re.search(r"done:\d", line):
             return
         if not line:
@@ -39,7 +39,7 @@ command = sys.argv[1:]
 work = run
 if command[0] == "--dialogue":
     request, command, work = command[1], command[2:], talk
-    # It lives as long as this program does.
+    # It runs until this program ends.
     # pylint: disable=consider-using-with
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, text=True)

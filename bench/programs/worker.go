@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// A worker, as in bench/worker.h, that reads 16 bytes with crypto/rand.
+// A worker (see bench/worker.h) that reads 16 bytes with crypto/rand.
 package main
 
 import (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A worker, as in bench/worker.h, that evaluates a JavaScript expression.
+// A worker (see bench/worker.h) that evaluates a JavaScript expression.
 const run = new Function("crypto", "n", `for (let i = 0; i < n; i++) ${process.argv[2]}`)
 const crypto = require("crypto")
 

@@ -1,5 +1,5 @@
 <?php // SPDX-License-Identifier: MIT
-# A worker, as in bench/worker.h, that evaluates a PHP expression.
+# A worker (see bench/worker.h) that evaluates a PHP expression.
 $run = eval('return function (int $n) { for ($i = 0; $i < $n; $i++) ' . $argv[1] . '; };');
 echo "{}\n";
 while ($line = fgets(STDIN)) {

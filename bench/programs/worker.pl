@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A worker, as in bench/worker.h, that evaluates a Perl expression with a module.
+# A worker (see bench/worker.h) that evaluates a Perl expression with a module.
 use strict;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 

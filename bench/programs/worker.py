@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A worker, as in bench/worker.h, that evaluates a Python expression.
+"""A worker (see bench/worker.h) that evaluates a Python expression.
 
 usage: worker.py EXPRESSION [CERTIFICATE]
 
-With a certificate the expression can be handshake().
+With a certificate, the expression may be handshake().
 """
 
-# pylint: disable=unused-import ; the expression's
+# pylint: disable=unused-import ; for the expression
 import os
 import secrets
 import ssl
@@ -16,7 +16,7 @@ import time
 import uuid
 
 def handshake():
-    """TLS, with ourselves."""
+    """A TLS handshake in memory, with client and server in this process."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [client.wrap_bio(to_client, to_server),
             server.wrap_bio(to_server, to_client, server_side=True)]

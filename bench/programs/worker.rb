@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A worker, as in bench/worker.h, that evaluates a Ruby expression.
+# A worker (see bench/worker.h) that evaluates a Ruby expression.
 require "openssl"
 require "securerandom"
 

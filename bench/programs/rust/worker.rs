@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-//! A worker, as in bench/worker.h, that calls one of three crates.
+//! A worker (see bench/worker.h) that calls one of three crates.
 
 use rand::RngCore;
 use std::io::BufRead;

@@ -159,9 +159,9 @@ static bool start_child(struct child *child, uint8_t *p)
 static bool end_child(struct child *child)
 {
 	int status;
-	bool told = write(child->to, "", 1) == 1;
+	bool released = write(child->to, "", 1) == 1;
 
-	return waitpid(child->pid, &status, 0) == child->pid && told && !status;
+	return waitpid(child->pid, &status, 0) == child->pid && released && !status;
 }
 
 /* The parent keeps all that the child advises. With @advised, the parent advises instead. */
