@@ -151,8 +151,8 @@ repo_files()
 		! -name '*.o' -print) | LC_ALL=C sort
 }
 
-# differences_dir VERSION: "linux-6.12" for 6.12.y, where what differs from Linux 6.1 is;
-# nothing for 6.1.y; fails for what we are not made for.
+# differences_dir VERSION: prints the directory of the differences from Linux 6.1: "linux-6.12" for
+# 6.12.y, nothing for 6.1.y. Fails for an unsupported version.
 differences_dir()
 {
 	local series
@@ -164,17 +164,17 @@ differences_dir()
 	printf 'linux-%s' "$series"
 }
 
-# our_sources VERSION: what goes into a tree of this Linux, sorted by KERNEL; a line each
+# our_sources VERSION: prints the project's files for a tree of this Linux, sorted by KERNEL, as lines
 # of KERNEL, SOURCE, EDIT and HOW, with tabs between them.
 #
-#   KERNEL	the path in the kernel; with .patch for an edit of what Linux has
-#   SOURCE	the file in the repository; mostly the same
-#   EDIT	a patch in the repository for SOURCE, a file of ours; or "-"
-#   HOW		"replace": Linux has such a file, and ours takes its place; or "-"
+#   KERNEL	the path in the kernel; with .patch for an edit of a file of Linux
+#   SOURCE	the file in the repository; usually the same path
+#   EDIT	a patch in the repository that edits SOURCE; or "-"
+#   HOW		"replace": SOURCE replaces a file of Linux; or "-"
 #
-# linux-X.Y/differences has rules, a line each: "omit SOURCE", "move SOURCE-OR-DIRECTORY TO"
-# and "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". Beside it
-# linux-X.Y/KERNEL.patch takes the place of ours, or edits it if that is a whole file.
+# linux-X.Y/differences has rules, one per line: "omit SOURCE", "move SOURCE-OR-DIRECTORY TO" and
+# "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". A file
+# linux-X.Y/KERNEL.patch replaces the KERNEL.patch for Linux 6.1, or edits the new file KERNEL.
 our_sources()
 {
 	local dir rules=/dev/null
@@ -194,7 +194,7 @@ our_sources()
 				else if (n == 3 && word[1] == "move") move[word[2]] = word[3]
 				else if (n == 2 && word[1] == "replace") replace[word[2]] = 1
 				else if (n == 3 && word[1] == "option") continue
-				else if (n) bad("what is \"" line "\"?")
+				else if (n) bad("unknown rule \"" line "\"; see our_sources()")
 			}
 		}
 		function bad(text) {
@@ -223,9 +223,9 @@ our_sources()
 			else source[kernel] = $0
 		}
 		END {
-			for (from in omit) if (!omitted[from]) bad("nothing to omit is " from)
-			for (from in move) if (!moved[from]) bad("nothing to move is " from)
-			for (to in replace) if (!(to in source)) bad("no file of ours is " to)
+			for (from in omit) if (!omitted[from]) bad("omit " from ": no such file; remove the rule")
+			for (from in move) if (!moved[from]) bad("move " from ": no such file; remove the rule")
+			for (to in replace) if (!(to in source)) bad("replace " to ": no such file; remove the rule")
 			for (kernel in source)
 				printf "%s\t%s\t%s\t%s\n", kernel, source[kernel],
 				       kernel in edit ? edit[kernel] : "-",
