@@ -5,10 +5,10 @@
 #ifndef _VGETRANDOM_PAGE_H
 #define _VGETRANDOM_PAGE_H
 
-/* By its path: Linux from 6.11 on has another file of this name. */
+/* By its path: since 6.11 Linux has another file of this name. */
 #include "../include/vdso/getrandom.h"
 
-/* bench/ has a page elsewhere. */
+/* bench/ uses another page. */
 #ifndef VGETRANDOM_PAGE_PATH
 #define VGETRANDOM_PAGE_PATH	"/sys/kernel/vgetrandom/page"
 #endif
@@ -16,19 +16,19 @@
 #define VGETRANDOM_PAGE_MAGIC	0x6d6f646e61726776ULL	/* "vgrandom" in little-endian order */
 #define VGETRANDOM_PAGE_VERSION	1
 
-/* The table of cores as text: a number in vdso_rng_data::core is an index into this table. */
+/* The names of the cores as text; vdso_rng_data::core is an index into this list. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature) #name " "
 static const char vgetrandom_page_cores[] = ""
 #include <asm/vdso/getrandom-cores.h>
 	;
 
 /**
- * struct vgetrandom_page - the page
+ * struct vgetrandom_page - layout of the page
  * @magic: VGETRANDOM_PAGE_MAGIC
- * @version: VGETRANDOM_PAGE_VERSION; another version has another layout
- * @rng: as on the vDSO's data page, except that @rng.generation starts at a random number
- * @cores: vgetrandom_page_cores of the module. A reader whose own table differs must not use
- *	   the page: @rng.core may be a core that the processor does not run.
+ * @version: VGETRANDOM_PAGE_VERSION; other versions have another layout
+ * @rng: as on the vDSO's data page, but @rng.generation starts at a random number
+ * @cores: vgetrandom_page_cores of the module. A program must not use the page if its list
+ *	   differs: @rng.core could name a core that the processor cannot run.
  *
  * The rest of the page is zeros. Only @rng changes while the page is mapped.
  */

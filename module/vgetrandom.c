@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vgetrandom.ko: on a kernel whose vDSO does not have our getrandom(), tell the generator in
- * libvgetrandom what that of the vDSO is told: whether the kernel's RNG is ready, and that it
- * has been reseeded. A page says so (page.h), which every process can map.
+ * vgetrandom.ko: on a kernel without this project's vDSO generator, tells the generator in
+ * libvgetrandom what the kernel would tell the one in the vDSO: whether the kernel's RNG is
+ * ready, and when it has been reseeded. It publishes this on a page (page.h) that every process
+ * can map.
  *
- * The promise is that of struct vdso_rng_data: a thread that sees a generation here and then
- * enters getrandom(2) gets a key made from that generation's base key or a later one. So a
- * generation is published after the kernel's new key is in place, never before: a thread that
- * saw it too early would get a key of the old base key, and would take it for one of the new,
- * for as long as the new one lasts. A generation too many costs each state one system call.
+ * The page keeps the promise of struct vdso_rng_data: a thread that sees a generation here and
+ * then enters getrandom(2) gets a key made from the base key of that generation or of a later
+ * one. So the module publishes a generation after the kernel's new key is in place, never
+ * before. Otherwise a thread could use a key made from the old base key for as long as the new
+ * generation lasts. A generation too many costs each state one system call.
  *
- *	what publishes		when
- *	crng_reseed() returns	The key, its generation and readiness have been written, and the
- *				lock has been dropped. Whatever asked for the reseed has not
- *				returned yet: RNDRESEEDCRNG, the entropy that makes the RNG ready,
- *				the RNG's timer, a request that finds the key too old.
- *	the tick		Return probes can be refused, disarmed by the administrator, or
- *				missed if too many are under way. So publish from time to time,
- *				whatever was seen. The RNG of Linux 6.1 reseeds only if it is asked
- *				for bytes, and programs that are served here do not ask: so ask.
- *	vmfork, PM		After the RNG's own notifiers have reseeded: a copy of a virtual
+ *	the module publishes	because
+ *	when crng_reseed()	The key, its generation and readiness have been written, and the
+ *	returns			lock has been released. The cause of the reseed has not returned
+ *				yet: RNDRESEEDCRNG, the entropy that makes the RNG ready, the
+ *				RNG's timer, or a request that finds the key too old.
+ *	in a tick		The kernel can refuse a return probe, the administrator can disarm
+ *				it, and it misses returns if too many calls run at the same time.
+ *				So publish in each tick, whatever the probe has seen. The RNG of
+ *				Linux 6.1 reseeds only if it is asked for bytes, and programs that
+ *				use the page do not ask the kernel. So the tick asks.
+ *	on vmfork and PM events	The RNG's notifiers have reseeded it, and a copy of a virtual
  *				machine must not wait for the tick.
  *
- * The page is a file in sysfs because containers and services have that, and have no devices.
- * If sysfs's own file were mapped, rmmod would take the page from under its readers: so each
- * mapping gets a file of ours, which holds the module for as long as it is mapped, by a child
- * of fork() too.
+ * The page is a file in sysfs because containers and services have sysfs, but no devices. If
+ * programs mapped the file of sysfs, rmmod would remove the page under them. So each mapping
+ * gets a file of this module, which holds the module while it is mapped, also by a child of
+ * fork().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -45,21 +47,21 @@
 #include <linux/workqueue.h>
 
 #include "page.h"
-/* The very choice of a core that our kernel makes. */
+/* Chooses the core, as in a kernel with this project's series. */
 #include "../arch/x86/entry/vdso/vgetrandom-core.c"
 
-#define SILENT_TICKS	3	/* The RNG reseeds more often than that. */
+#define SILENT_TICKS	3	/* ticks without a reseed; the RNG reseeds more often */
 
 static struct vgetrandom_page *page;
 static struct kobject *directory;
 
-/* Has crng_reseed() returned since the last tick? */
+/* 1 if crng_reseed() has returned since the last tick. */
 static atomic_t returned;
 
-/* Why reseeds may be seen late; NULL if they are not. */
-static const char *late;
+/* Why reseeds may be published late; NULL if they are not. */
+static const char *late_reason;
 
-/* Several may publish at the same time. */
+/* Several CPUs may call this at the same time. */
 static void publish(void)
 {
 	if (!rng_is_initialized())
@@ -82,13 +84,13 @@ static struct kretprobe probe = {
 	.handler = crng_reseed_returns,
 };
 
-static void set_late(const char *why)
+static void set_late_reason(const char *reason)
 {
-	if (why == late)
+	if (reason == late_reason)
 		return;
-	WRITE_ONCE(late, why);
-	if (why)
-		pr_warn("reseeds are seen within 60 s: %s\n", why);
+	WRITE_ONCE(late_reason, reason);
+	if (reason)
+		pr_warn("reseeds are seen within 60 s: %s\n", reason);
 	else
 		pr_info("reseeds are seen at once\n");
 }
@@ -96,7 +98,7 @@ static void set_late(const char *why)
 static void tick(struct work_struct *work);
 static DECLARE_DELAYED_WORK(tick_work, tick);
 
-/* Early the RNG reseeds each time that the uptime has grown by half; later each minute. */
+/* At first the RNG reseeds each time that the uptime has grown by half; later each minute. */
 static void queue_tick(void)
 {
 	unsigned long seconds = clamp_t(u64, ktime_get_seconds() / 2, 5, 60);
@@ -113,16 +115,16 @@ static void tick(struct work_struct *work)
 
 	if (rng_is_initialized()) {
 		get_random_bytes(&unused, sizeof(unused));
-		/* Always: a return that was seen says nothing of the reseeds after it. */
+		/* Always, because the probe may have missed a reseed after the last one it saw. */
 		publish();
 		missed = READ_ONCE(probe.nmissed) + READ_ONCE(probe.kp.nmissed);
 		silent = atomic_xchg(&returned, 0) ? 0 : silent + 1;
 		if (silent >= SILENT_TICKS && probe.kp.addr)
-			set_late("probes are disarmed; see ftrace_enabled and kprobes/enabled");
+			set_late_reason("probes are disarmed; see ftrace_enabled and kprobes/enabled");
 		else if (missed != missed_before)
-			set_late("the return probe has missed some");
+			set_late_reason("the return probe has missed some");
 		else if (!silent)
-			set_late(NULL);
+			set_late_reason(NULL);
 		missed_before = missed;
 	}
 	queue_tick();
@@ -155,7 +157,7 @@ static int pm(struct notifier_block *nb, unsigned long event, void *data)
 	return NOTIFY_DONE;
 }
 
-/* Called after random.c's, which has priority 0. */
+/* Runs after the notifier of random.c, which has priority 0. */
 static struct notifier_block pm_nb = { .notifier_call = pm, .priority = -1 };
 
 static vm_fault_t page_fault(struct vm_fault *vmf)
@@ -219,17 +221,17 @@ static const struct bin_attribute page_attr = {
 
 static ssize_t reseeds_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	const char *why = READ_ONCE(late);
+	const char *reason = READ_ONCE(late_reason);
 
-	return why ? sysfs_emit(buf, "seen within 60 s: %s\n", why) :
-		     sysfs_emit(buf, "seen at once\n");
+	return reason ? sysfs_emit(buf, "seen within 60 s: %s\n", reason) :
+			sysfs_emit(buf, "seen at once\n");
 }
 
 static const struct kobj_attribute reseeds_attr = __ATTR_RO(reseeds);
 
 static void vgetrandom_exit(void)
 {
-	/* From here on no program can map the page, and none has it mapped. */
+	/* After this no program can map the page; none has it mapped now. */
 	kobject_del(directory);
 	kobject_put(directory);
 	unregister_pm_notifier(&pm_nb);
@@ -247,7 +249,7 @@ static int __init vgetrandom_init(void)
 
 	BUILD_BUG_ON(sizeof(*page) > PAGE_SIZE);
 	if (!HAVE_GENERATION) {
-		pr_err("this kernel's RNG has no generation; it needs that of Linux 5.18\n");
+		pr_err("this kernel's RNG has no generation; use Linux 5.18 or later\n");
 		return -EOPNOTSUPP;
 	}
 	page = (void *)get_zeroed_page(GFP_KERNEL);
@@ -257,7 +259,7 @@ static int __init vgetrandom_init(void)
 	page->version = VGETRANDOM_PAGE_VERSION;
 	memcpy(page->cores, vgetrandom_page_cores, sizeof(page->cores));
 	page->rng.core = vgetrandom_best_core(&log);
-	/* At random, because a state may be older than this load of the module. */
+	/* At random: a state may be older than this load of the module. Bit 63 stays clear. */
 	get_random_bytes(&page->rng.generation, sizeof(page->rng.generation));
 	page->rng.generation >>= 1;
 
@@ -265,11 +267,11 @@ static int __init vgetrandom_init(void)
 	err = register_kretprobe(&probe);
 	if (err) {
 		probe.kp.addr = NULL;
-		set_late("the kernel refuses a return probe on crng_reseed");
+		set_late_reason("the kernel refuses a return probe on crng_reseed");
 	}
 	register_random_vmfork_notifier(&vmfork_nb);
 	register_pm_notifier(&pm_nb);
-	/* A reseed that was under way when the probe came is published by the first tick. */
+	/* If a reseed is running while the probe is registered, the first tick publishes it. */
 	publish();
 	queue_tick();
 
@@ -288,5 +290,5 @@ static int __init vgetrandom_init(void)
 module_init(vgetrandom_init);
 module_exit(vgetrandom_exit);
 
-MODULE_DESCRIPTION("tells libvgetrandom when the kernel's RNG is reseeded");
+MODULE_DESCRIPTION("Tells libvgetrandom when the kernel's RNG is reseeded");
 MODULE_LICENSE("GPL");

@@ -164,17 +164,14 @@ differences_dir()
 	printf 'linux-%s' "$series"
 }
 
-# our_sources VERSION: prints the project's files for a tree of this Linux, sorted by KERNEL, as lines
-# of KERNEL, SOURCE, EDIT and HOW, with tabs between them.
+# our_sources VERSION: the files of the repository that go into a tree of this Linux, sorted by
+# KERNEL; a line each of KERNEL, SOURCE and HOW, with tabs between them.
 #
 #   KERNEL	the path in the kernel; with .patch for an edit of a file of Linux
-#   SOURCE	the file in the repository; usually the same path
-#   EDIT	a patch in the repository that edits SOURCE; or "-"
-#   HOW		"replace": SOURCE replaces a file of Linux; or "-"
+#   SOURCE	the file in the repository; mostly the same
+#   HOW		"replace": the file takes the place of a file of Linux; or "-"
 #
-# linux-X.Y/differences has rules, one per line: "omit SOURCE", "move SOURCE-OR-DIRECTORY TO" and
-# "replace KERNEL"; and, for scripts/kernel-config, "option NAME ANOTHER-NAME". A file
-# linux-X.Y/KERNEL.patch replaces the KERNEL.patch for Linux 6.1, or edits the new file KERNEL.
+# The rules in linux-X.Y/differences are explained there.
 our_sources()
 {
 	local dir rules=/dev/null
@@ -193,43 +190,32 @@ our_sources()
 				if (n == 2 && word[1] == "omit") omit[word[2]] = 1
 				else if (n == 3 && word[1] == "move") move[word[2]] = word[3]
 				else if (n == 2 && word[1] == "replace") replace[word[2]] = 1
-				else if (n == 3 && word[1] == "option") continue
-				else if (n) bad("unknown rule \"" line "\"; see our_sources()")
+				else if (n == 3 && word[1] == "option") continue # for kernel-config
+				else if (n) fail(line ": unknown rule")
 			}
 		}
-		function bad(text) {
+		function fail(text) {
 			print "differences: " text >"/dev/stderr"
 			failed = 1
 		}
-		function place(name,   from) {
+		function kernel_path(file,   from) {
 			for (from in move) {
-				if (name == from || index(name, from "/") == 1) {
+				if (file == from || index(file, from "/") == 1) {
 					moved[from] = 1
-					return move[from] substr(name, length(from) + 1)
+					return move[from] substr(file, length(from) + 1)
 				}
 			}
-			return name
+			return file
 		}
-		dir == "" || index($0, dir "/") != 1 {
-			if ($0 in omit) { omitted[$0] = 1; next }
-			source[place($0)] = $0
-			next
-		}
-		{
-			kernel = substr($0, length(dir) + 2)
-			plain = kernel
-			sub(/\.patch$/, "", plain)
-			if (plain in source) edit[plain] = $0
-			else source[kernel] = $0
-		}
+		dir != "" && index($0, dir "/") == 1 { source[substr($0, length(dir) + 2)] = $0; next }
+		$0 in omit { omitted[$0] = 1; next }
+		{ source[kernel_path($0)] = $0 }
 		END {
-			for (from in omit) if (!omitted[from]) bad("omit " from ": no such file; remove the rule")
-			for (from in move) if (!moved[from]) bad("move " from ": no such file; remove the rule")
-			for (to in replace) if (!(to in source)) bad("replace " to ": no such file; remove the rule")
-			for (kernel in source)
-				printf "%s\t%s\t%s\t%s\n", kernel, source[kernel],
-				       kernel in edit ? edit[kernel] : "-",
-				       kernel in replace ? "replace" : "-"
+			for (file in omit) if (!omitted[file]) fail("omit " file ": no such file")
+			for (file in move) if (!moved[file]) fail("move " file ": no such file")
+			for (file in replace) if (!(file in source)) fail("replace " file ": no such file")
+			for (file in source)
+				printf "%s\t%s\t%s\n", file, source[file], file in replace ? "replace" : "-"
 			exit failed
 		}' | LC_ALL=C sort
 	return "${PIPESTATUS[1]}"

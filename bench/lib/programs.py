@@ -113,11 +113,9 @@ def _build_rust(directory):
     worker, build = (os.path.join(directory, name) for name in ("rust-worker", "rust"))
     if os.path.exists(worker):
         return True
-    env = {**os.environ, "CARGO_HOME": build, "RUSTC": "/usr/bin/rustc", "HOME": build,
-           "CARGO_TARGET_DIR": os.path.join(build, "target")}
-    return _done("/usr/bin/cargo", "build", "--quiet", "--release", "--offline",
-                 "--config", 'source.crates-io.replace-with="debian"', "--config",
-                 'source.debian.directory="/usr/share/cargo/registry"', "--manifest-path",
+    env = {**os.environ, "CARGO_HOME": os.path.join(build, ".cargo"), "HOME": build,
+           "RUSTC": "/usr/bin/rustc", "CARGO_TARGET_DIR": os.path.join(build, "target")}
+    return _done("/usr/bin/cargo", "build", "--quiet", "--release", "--offline", "--manifest-path",
                  shutil.copytree(os.path.join(HERE, "rust"), build) + "/Cargo.toml", env=env) and \
         bool(shutil.move(os.path.join(build, "target/release/worker"), worker))
 

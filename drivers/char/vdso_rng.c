@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The kernel's side of getrandom() in the vDSO: tells the generators in user
- * space when their keys are stale, and sees to it that this does happen.
+ * space when their keys are stale, and has the RNG reseeded in time.
  */
 #include <linux/init.h>
 #include <linux/jiffies.h>
@@ -15,29 +15,29 @@
 #include <vdso/getrandom-cores.h>
 
 /*
- * On the page that every process can read, which is laid out for clocks: one
- * element for each kind, of which this uses the first.
+ * On the vDSO's data page, which every process can read. Data there is an array
+ * with one element for each kind of clock; this uses the first element.
  */
 DEFINE_VVAR(struct vdso_rng_data, _vdso_rng_data);
 
 /**
  * vdso_rng_publish - make every generator in user space get a new key
- * @generation: of the kernel's RNG, as in base_crng.generation
+ * @generation: base_crng.generation of the kernel's RNG
  *
- * Called with base_crng.lock held, once the new key and its generation are in
- * place and the RNG is ready.
+ * Call with base_crng.lock held, after the new key and its generation are in place
+ * and the RNG is ready.
  *
  * The smp_store_release() pairs with the smp_load_acquire() of the generation in
- * vgetrandom_slow(): whoever sees this generation and then enters getrandom(2)
- * finds base_crng.generation at this value or a later one, and so gets a key made
- * from the new base key. The other way round, a key of the old generation would
- * be taken for one of the new, for as long as the new one lasts.
+ * vgetrandom_slow(). A thread that sees this generation and then enters getrandom(2)
+ * finds base_crng.generation at this value or a later one. So it gets a key made from
+ * the new base key. If the generation were published before the key, a thread could
+ * use a key of the old generation for as long as the new generation lasts.
  *
- * What is published is one more than the kernel's own number, which skips
- * ULONG_MAX: so it is never 0, which names states that have no key.
+ * The published number is the kernel's plus one. The kernel's skips ULONG_MAX, so the
+ * published one is never 0, which is the generation of a state without a key.
  *
- * Readiness needs no barrier: a reader that sees it and no generation yet asks
- * the kernel, as one does that sees neither.
+ * Readiness needs no barrier: a thread that sees it but no generation makes the system
+ * call, like a thread that sees neither.
  */
 void vdso_rng_publish(unsigned long generation)
 {
@@ -49,10 +49,10 @@ void vdso_rng_publish(unsigned long generation)
 }
 
 /*
- * The kernel reseeds its RNG when somebody asks it for bytes and its key has
- * reached a certain age. A system on which everybody is served by the vDSO never
- * asks, and would never reseed; so ask for one when the time has come. Not with
- * get_random_u8() and the like, which have a supply.
+ * The kernel reseeds its RNG when it is asked for bytes and its key has reached a
+ * certain age. If the vDSO serves all programs of a system, none asks the kernel, and
+ * it would never reseed. So ask for a byte when a reseed is due; but not by
+ * get_random_u8() or similar functions, which return bytes from a batch.
  */
 static void vdso_rng_reseed(struct work_struct *work);
 static DECLARE_DELAYED_WORK(vdso_rng_reseed_work, vdso_rng_reseed);
@@ -68,7 +68,7 @@ static void vdso_rng_reseed(struct work_struct *work)
 		get_random_bytes(&unused, sizeof(unused));
 		now = jiffies;
 		due = crng_reseed_due();
-		/* It is due when that has passed, not at it. */
+		/* The RNG reseeds after that jiffy, not in it. */
 		delay = time_after(due, now) ? due - now + 1 : 1;
 	}
 	queue_delayed_work(system_power_efficient_wq, &vdso_rng_reseed_work, delay);
@@ -78,7 +78,7 @@ static int __init vdso_rng_init(void)
 {
 	const char *log;
 
-	/* Programs that ran before this have used the first, which runs everywhere. */
+	/* Until now programs have used core 0, which every processor runs. */
 	WRITE_ONCE(_vdso_rng_data[0].core, vgetrandom_best_core(&log));
 	pr_info("vDSO: getrandom() uses %s\n", log);
 	vdso_rng_reseed(NULL);

@@ -15,17 +15,17 @@ enum vgetrandom_core {
 	VGETRANDOM_NR_CORES
 };
 
-/* What they do is written at the top of arch/x86/entry/vdso/vgetrandom-asm.S. */
+/* Their contract is at the top of arch/x86/entry/vdso/vgetrandom-asm.S. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)			\
 	void vgetrandom_chacha20_##name(struct vgetrandom_state *state, u8 *dst,	\
 					size_t nblocks, unsigned long call);
 #include <asm/vdso/getrandom-cores.h>
 
 /**
- * vgetrandom_best_core - choose a core for this machine, in the kernel
- * @log: set to the name of the core for the kernel's log
+ * vgetrandom_best_core - choose a core for this machine, when the kernel boots
+ * @log: receives the name of the core, for the kernel's log
  *
- * Return: the last core of the table that runs here and does not slow the processor down.
+ * Return: the last core of the table that the processor can run without a lower clock.
  */
 u8 vgetrandom_best_core(const char **log);
 

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * What lib/vdso/getrandom.c asks of an architecture, and what it may leave to C.
+ * What lib/vdso/getrandom.c needs from an architecture, and C versions of the rest.
  *
- * An architecture must have <asm/vdso/getrandom.h>, which includes this at its end, with
+ * An architecture must provide <asm/vdso/getrandom.h>, which defines
  *
  *	getrandom_syscall()		the system call
- *	__arch_get_vdso_rng_data()	the place of the data page
- *	__arch_find_vdso_rng_data()	the same, inside time namespaces too
- *	PAGE_SIZE			from a header of its own
+ *	__arch_get_vdso_rng_data()	the address of the kernel's data
+ *	__arch_find_vdso_rng_data()	the same, also in a time namespace
+ *	PAGE_SIZE			from one of the architecture's headers
  *
- * and <asm/vdso/getrandom-cores.h>, its table of ChaCha20 cores, with one at least. For
- * all else there is a form in C here. An architecture that has a better one defines a
- * macro of the same name.
+ * and includes this header at its end; and <asm/vdso/getrandom-cores.h>, a table of at
+ * least one ChaCha20 core. All other functions have a C version here. An architecture
+ * that has a better version defines a macro of the same name.
  *
- * The forms in C are right, but the language cannot promise that they leave no secret
+ * The C versions are correct, but the language cannot promise that they leave no secret
  * behind:
  *
- *  - __arch_vgetrandom_take() may leave in registers what it has moved last.
- *  - A compiler may keep a copy of what any of them moves on the stack, for as long as
- *    nothing overwrites it there: key stream that has been returned, not what follows.
- *  - A core in C leaves words of its last block in registers, and may have had the key
- *    and blocks on the stack.
- *  - __arch_vgetrandom_take() takes about six instructions a word. For more than 256 bytes that
- *    exceeds the two hundred that lib/vdso/getrandom.c allows for a place that writes.
+ *  - __arch_vgetrandom_take() may leave the bytes that it moved last in registers.
+ *  - The compiler may spill the bytes that any of them moves to the stack, where they stay
+ *    until they are overwritten: keystream that has been returned, never later keystream.
+ *  - A core in C leaves words of its last block in registers, and may spill the key and
+ *    blocks to the stack.
+ *  - __arch_vgetrandom_take() needs about six instructions for a word. More than 256 bytes
+ *    take longer than the two hundred instructions of a place that writes, to which
+ *    lib/vdso/getrandom.c limits its race.
  *
- * So a key can outlive its use: an architecture needs at least a core in assembly, and
- * __arch_vgetrandom_take() too, for what Documentation/vdso/getrandom-security.rst
- * promises about registers and memory after a call.
+ * So a key can outlive its use. An architecture needs a core and __arch_vgetrandom_take()
+ * in assembly to keep the promises of Documentation/vdso/getrandom-security.rst about
+ * registers and memory after a call.
  */
 #ifndef _VDSO_GETRANDOM_GENERIC_H
 #define _VDSO_GETRANDOM_GENERIC_H
@@ -36,12 +37,9 @@
 #include <vdso/getrandom-cores.h>
 
 /**
- * __arch_vgetrandom_token - a name for the call that is being made
+ * __arch_vgetrandom_token - the token of this call: see struct vgetrandom_state
  *
- * Calls that are under way on the same state are nested in one another by signals,
- * each in a frame of its own.
- *
- * Return: an address in the caller's frame.
+ * Return: an address in the stack frame of the caller.
  */
 #ifndef __arch_vgetrandom_token
 static __always_inline unsigned long __arch_vgetrandom_token(void)
@@ -51,13 +49,13 @@ static __always_inline unsigned long __arch_vgetrandom_token(void)
 #endif
 
 /**
- * __arch_vgetrandom_holds - look at a word in memory, once
- * @word:	what to look at
- * @value:	what it should hold
+ * __arch_vgetrandom_holds - compare a word in memory
+ * @word:	address of the word
+ * @value:	the value to compare with
  *
- * The word is read by one instruction.
+ * Reads the word once, with one instruction.
  *
- * Return: whether @word held @value.
+ * Return: true if @word held @value.
  */
 #ifndef __arch_vgetrandom_holds
 static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
@@ -67,17 +65,17 @@ static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
 #endif
 
 /**
- * __arch_vgetrandom_replace - replace a word, if nothing else has
- * @word:	in a state
- * @from:	what it should hold
- * @to:		what it shall hold then
+ * __arch_vgetrandom_replace - replace a word, unless it has changed
+ * @word:	address of the word, in a state
+ * @from:	the value that the word must hold
+ * @to:		the new value
  *
- * A drop or a signal between reading and writing makes it fail: it is one instruction, or
- * a load and a store of which the second fails after an exception. Other CPUs do not
- * matter, because a state has one thread. Compilers for arm64 need -mno-outline-atomics, or
- * they call a function of libgcc here, which a vDSO does not have.
+ * A drop or a signal must not go unnoticed between the read and the write. So this is one
+ * instruction, or a load and a store of which the store fails after an exception. Other
+ * CPUs do not matter, because only one thread uses a state. Compilers for arm64 need
+ * -mno-outline-atomics: otherwise they call a function of libgcc, which a vDSO lacks.
  *
- * Return: whether @word held @from, and was replaced.
+ * Return: true if @word held @from and was replaced.
  */
 #ifndef __arch_vgetrandom_replace
 static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 to)
@@ -88,14 +86,14 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 #endif
 
 /**
- * __arch_vgetrandom_may_hold_keys - may a key be put into the state?
+ * __arch_vgetrandom_may_hold_keys - may the state's memory hold a key?
  * @state:	the state
  *
- * Asked before each key. In droppable memory, which a vDSO has its states in, always. A
- * fork after this leaves the child with a state of zeros: that is noticed, and it asks
- * again.
+ * Called before each key is requested. The vDSO's states are in droppable memory, which
+ * always may. If the process forks afterwards, the child's state is zeros: the final check
+ * of the call fails, and the second attempt calls this again.
  *
- * Return: false if the system call has to serve the request.
+ * Return: false if the system call must serve the request.
  */
 #ifndef __arch_vgetrandom_may_hold_keys
 static __always_inline bool __arch_vgetrandom_may_hold_keys(const struct vgetrandom_state *state)
@@ -105,11 +103,11 @@ static __always_inline bool __arch_vgetrandom_may_hold_keys(const struct vgetran
 #endif
 
 /**
- * __arch_vgetrandom_take - move bytes out of a batch
- * @dst:	where they go; any alignment
- * @src:	where they are, and zeros will be; any alignment
- * @len:	how many
- * @rng:	says which core is used, and so which registers there are
+ * __arch_vgetrandom_take - move bytes out of the batch: copy them, then zero the source
+ * @dst:	receives the bytes; any alignment
+ * @src:	the bytes, zeros afterwards; any alignment
+ * @len:	number of bytes
+ * @rng:	its @core tells which registers the processor has
  */
 #ifndef __arch_vgetrandom_take
 static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
@@ -117,9 +115,9 @@ static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 {
 	u64 word;
 
-	/* These are not volatile, as vgetrandom_relock() is: not before it. */
+	/* The accesses below are not volatile: keep them after vgetrandom_relock(). */
 	barrier();
-	/* With the barrier, or compilers make calls of memcpy() and memset() of it. */
+	/* The barrier in the loop keeps the compiler from calling memcpy() and memset(). */
 	for (; len >= sizeof(word); len -= sizeof(word)) {
 		__builtin_memcpy(&word, src, sizeof(word));
 		__builtin_memcpy(dst, &word, sizeof(word));
@@ -137,7 +135,7 @@ static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 
 /**
  * __arch_vgetrandom_erase_64 - write zeros to 64 bytes
- * @p:	where; on a word's boundary
+ * @p:	their address, aligned to a u64
  */
 #ifndef __arch_vgetrandom_erase_64
 static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
@@ -150,18 +148,17 @@ static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
 #endif
 
 /**
- * __arch_vgetrandom_generate - use up a key
- * @state:	has the key, and an empty batch
- * @dst:	where whole blocks go; any alignment
- * @nblocks:	how many
- * @call:	what to write to the state's @owner before writing results
- * @core:	of struct vdso_rng_data
+ * __arch_vgetrandom_generate - expand the key into keystream, and replace it
+ * @state:	has a key and an empty batch
+ * @dst:	receives whole blocks; any alignment
+ * @nblocks:	number of blocks for @dst
+ * @call:	the token to store in the state's @owner before results are written
+ * @core:	number of the core, from struct vdso_rng_data
  *
- * The blocks after those at @dst, as many as an iteration makes besides and at least one,
- * are in the state then: the next key, and behind it the batch, whose length is not
- * written anywhere.
+ * The blocks of the last iteration that do not go to @dst, at least one, go to the state:
+ * first the next key, then the new batch. This does not set the state's @available.
  *
- * Return: how many blocks are in the state.
+ * Return: the number of blocks in the state.
  */
 #ifndef __arch_vgetrandom_generate
 static __always_inline size_t
@@ -169,7 +166,7 @@ __arch_vgetrandom_generate(struct vgetrandom_state *state, u8 *dst, size_t nbloc
 			   unsigned long call, unsigned int core)
 {
 	switch (core) {
-	default:	/* The first runs everywhere. */
+	default:	/* Unknown: the first core, which every processor runs. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 	case VGETRANDOM_##NAME:						\
 		vgetrandom_chacha20_##name(state, dst, nblocks, call);	\

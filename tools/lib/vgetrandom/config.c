@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where struct config is: read-only once all is decided, for it has pointers to functions.
+ * Memory of struct config. It has function pointers, so it is read-only once the library has
+ * started.
  *
- * In the shared library it is on the page that the loader makes read-only: the file has no other
- * page of data, so that neither of the two parts a mapping. A program that is linked with the
- * archive may have no such page, or ordinary data on it.
+ * In the shared library, it is in the RELRO page, which the loader makes read-only: the file has no
+ * other page of data, so neither the loader nor the library splits a mapping. A program that is
+ * linked with the archive may have no RELRO page, or other data on the same page: there, struct
+ * config has a page to itself.
  */
 #include <arch.h>
 #include <vdso/getrandom.h>
@@ -18,12 +20,12 @@ struct config config __attribute__((section(".data.rel.ro"), aligned(CONFIG_ALIG
 	.large_from = NEVER_LARGE,
 };
 
-_Static_assert(sizeof(config) <= CONFIG_ALIGN, "it may lie on two pages");
+_Static_assert(sizeof(config) <= CONFIG_ALIGN, "struct config may span two pages");
 #else
 static union {
 	struct config	config;
 	char		page[ARCH_PAGE];
-} decided __attribute__((aligned(ARCH_PAGE))) = { .config = { .large_from = NEVER_LARGE } };
+} config_page __attribute__((aligned(ARCH_PAGE))) = { .config = { .large_from = NEVER_LARGE } };
 
-extern struct config config __attribute__((alias("decided"), visibility("hidden")));
+extern struct config config __attribute__((alias("config_page"), visibility("hidden")));
 #endif

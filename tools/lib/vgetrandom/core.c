@@ -13,17 +13,20 @@ static const struct core cores[] = {
 	{ }
 };
 
-/* What each needs of struct arch_processor. */
-static const unsigned char needs[] = {
+/* For each core, the offset in struct arch_processor of the feature that it needs. */
+static const unsigned char feature_offsets[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 	offsetof(struct arch_processor, FEATURE),
 #include <asm/vdso/getrandom-cores.h>
 };
 
-/* Does it run in this process? That may see less of the processor than the kernel: valgrind's. */
+/*
+ * Does the core run in this process? The process may have fewer processor features than the kernel
+ * sees, under valgrind for example.
+ */
 static bool runs_here(const struct core *core, const struct arch_processor *processor)
 {
-	return ((const bool *)processor)[needs[core - cores]];
+	return ((const bool *)processor)[feature_offsets[core - cores]];
 }
 
 const struct core *core_numbered(unsigned int number)
@@ -37,7 +40,7 @@ const struct core *core_numbered(unsigned int number)
 }
 
 /*
- * The last of the table that runs here and slows nothing down, as in
+ * The last core of the table that runs here and does not slow down other code: the rule of
  * arch/x86/entry/vdso/vgetrandom-core.c.
  */
 const struct core *core_best(void)
@@ -46,7 +49,7 @@ const struct core *core_best(void)
 	const struct core *best = NULL;
 
 	for (const struct core *core = cores; core->name; core++)
-		if (runs_here(core, &processor) && !arch_slowed_by(core->name, &processor))
+		if (runs_here(core, &processor) && !arch_core_slows_cpu(core->name, &processor))
 			best = core;
 	return best;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ChaCha20 cores of our vDSO, in this process: one source, two homes. What a core
- * does and promises is in arch/x86/entry/vdso/vgetrandom-asm.S.
+ * The ChaCha20 cores, which this project's vDSO has as well: both are built from one source.
+ * arch/x86/entry/vdso/vgetrandom-asm.S documents what a core does and promises.
  */
 #ifndef _VGETRANDOM_CORE_H
 #define _VGETRANDOM_CORE_H
@@ -11,13 +11,13 @@
 struct vgetrandom_state;
 
 /**
- * struct core - a core
- * @name: as in the table of cores, <asm/vdso/getrandom-cores.h>
- * @blocks: how many it makes an iteration; a power of 2
- * @make: the core itself
- * @instead_of_vdso: the smallest request, in bytes, for which it pays to expand a key
- *		     drawn from a vDSO generator that makes one block at a time
- * @instead_of_syscall: the same, with a key from the system call
+ * struct core - a ChaCha20 core
+ * @name: its name in the table of cores, <asm/vdso/getrandom-cores.h>
+ * @blocks: number of blocks that an iteration makes; a power of 2
+ * @make: the function
+ * @instead_of_vdso: size in bytes of the smallest request for which expanding a key is faster than
+ *		     a vDSO generator that makes one block at a time; the key comes from it
+ * @instead_of_syscall: the same for the system call
  */
 struct core {
 	const char	*name;
@@ -29,25 +29,25 @@ struct core {
 };
 
 /**
- * core_best - the core that this machine wants to be used
+ * core_best - the best core for this machine
  *
- * Return: NULL if the architecture has none.
+ * Return: the core; NULL if the library has none for this architecture.
  */
 const struct core *core_best(void);
 
 /**
- * core_numbered - a core by its number
- * @number: in the table of cores
+ * core_numbered - find a core by its number
+ * @number: its position in the table of cores
  *
- * Return: NULL if the table has no such core, or it does not run in this process.
+ * Return: the core; NULL if the table has no such core, or it does not run in this process.
  */
 const struct core *core_numbered(unsigned int number);
 
 /**
- * core_named - a core by its name
+ * core_named - find a core by its name
  * @name: the name
  *
- * Return: NULL if there is none of the name, or this machine does not run it.
+ * Return: the core; NULL if no core has this name, or it does not run in this process.
  */
 const struct core *core_named(const char *name);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The names under which programs know randomness already. What each promises is in
- * getrandom(2), getentropy(3) and arc4random(3).
+ * Replacements for functions of libc; getrandom(2), getentropy(3) and arc4random(3) document them.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -18,7 +17,7 @@ ssize_t getrandom(void *buf, size_t len, unsigned int flags)
 	return vgetrandom(buf, len, flags);
 }
 
-/* All of the buffer, whatever signals come. errno changes on failure only. */
+/* Fills the whole buffer, also if signals interrupt it. errno changes only on failure. */
 static int fill(void *buf, size_t len)
 {
 	unsigned char *at = buf;
@@ -27,7 +26,7 @@ static int fill(void *buf, size_t len)
 
 	while (len) {
 		got = vgetrandom(at, len, 0);
-		/* The kernel does not; but a filter may answer in its place. */
+		/* The kernel never returns 0, but a seccomp filter may. */
 		if (!got)
 			errno = EIO;
 		if (got <= 0) {
@@ -51,10 +50,10 @@ int getentropy(void *buf, size_t len)
 	return fill(buf, len);
 }
 
-/* Its callers cannot be told of an error, and would take what is in the buffer for random. */
+/* arc4random() cannot report an error: its caller would use the buffer as if it were random. */
 static _Noreturn void give_up(void)
 {
-	static const char message[] = "arc4random: the kernel gives no random bytes: getrandom() fails\n";
+	static const char message[] = "arc4random: getrandom() fails; check the seccomp filter of this process\n";
 
 	raw_syscall(SYS_write, STDERR_FILENO, message, sizeof(message) - 1);
 	abort();
@@ -75,21 +74,21 @@ uint32_t arc4random(void)
 }
 
 /*
- * Of 2^32 numbers times the bound, the high halves are the results. Each occurs equally
- * often once those whose low halves are below 2^32 mod bound are left out. Daniel Lemire,
- * "Fast Random Integer Generation in an Interval", 2019, algorithm 5.
+ * Multiplies a random 32-bit number by the bound; the high half of the product is the result. Each
+ * result is equally likely, because products whose low half is below 2^32 mod bound are rejected.
+ * Daniel Lemire, "Fast Random Integer Generation in an Interval", 2019, algorithm 5.
  */
 uint32_t arc4random_uniform(uint32_t upper_bound)
 {
 	uint64_t product;
-	uint32_t left_out;
+	uint32_t threshold;
 
 	if (upper_bound < 2)
 		return 0;
 	product = (uint64_t)arc4random() * upper_bound;
 	if ((uint32_t)product < upper_bound) {
-		left_out = -upper_bound % upper_bound;
-		while ((uint32_t)product < left_out)
+		threshold = -upper_bound % upper_bound;
+		while ((uint32_t)product < threshold)
 			product = (uint64_t)arc4random() * upper_bound;
 	}
 	return (uint32_t)(product >> 32);

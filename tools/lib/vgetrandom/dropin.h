@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Declared here, and not by libc's headers: these differ, and some lack them.
+ * The functions of libc that the library replaces. Not from libc's headers: some lack these
+ * functions, and others declare them differently.
  */
 #ifndef _VGETRANDOM_DROPIN_H
 #define _VGETRANDOM_DROPIN_H
@@ -17,12 +18,10 @@ void arc4random_buf(void *buf, size_t len);
 uint32_t arc4random_uniform(uint32_t upper_bound);
 #pragma GCC visibility pop
 
-/*
- * What syscall() goes on with; that is arch/ARCH/syscall.S.
- */
+/* For syscall(), in arch/ARCH/syscall.S. */
 
 /**
- * vgetrandom_for_syscall - syscall(SYS_getrandom, ...)
+ * vgetrandom_for_syscall - serve syscall(SYS_getrandom, ...)
  * @buf: as in getrandom(2)
  * @len: likewise
  * @flags: likewise
@@ -32,8 +31,8 @@ uint32_t arc4random_uniform(uint32_t upper_bound);
 ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags);
 
 /**
- * vgetrandom_fail - report a system call's error
- * @error: -errno
+ * vgetrandom_fail - set errno
+ * @error: the negative error number
  *
  * Return: -1
  */

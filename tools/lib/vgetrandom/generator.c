@@ -15,15 +15,19 @@
 #define SYSFS_MAGIC	0x62656572	/* <linux/magic.h> */
 #endif
 
-/* Root, as a user namespace shows it that root is not in. */
+/* The owner of root's files, as seen in a user namespace without root. */
 #ifndef OVERFLOW_UID
 #define OVERFLOW_UID	65534
 #endif
 
 union generator_page generator_page;
 
-/* Only the kernel makes files in sysfs. They may have been given to another user. */
-static const char *is_not_of_kernel(int fd)
+/*
+ * Only the kernel creates files in sysfs, but root may have changed their owner.
+ *
+ * Return: NULL; or the reason why the file is not trusted.
+ */
+static const char *check_file(int fd)
 {
 	struct statfs fs;
 	struct stat st;
@@ -35,25 +39,26 @@ static const char *is_not_of_kernel(int fd)
 	return NULL;
 }
 
-static const char *is_not_ours(const struct vgetrandom_page *page, const struct core **core)
+/* Return: NULL; or the reason why the page does not fit this library. */
+static const char *check_page(const struct vgetrandom_page *page, const struct core **core)
 {
 	if (page->magic != VGETRANDOM_PAGE_MAGIC)
 		return VGETRANDOM_PAGE_PATH " is not the page of the module vgetrandom: not used";
 	if (page->version != VGETRANDOM_PAGE_VERSION)
-		return "the module vgetrandom has another version than the library: install both of one version";
+		return "the module vgetrandom has another version than the library: install the same version of both";
 	if (memcmp(page->cores, vgetrandom_page_cores, sizeof(page->cores)))
-		return "the module vgetrandom has other ChaCha20 cores than the library: install both of one version";
-	/* While the page is mapped the core stays. */
+		return "the module vgetrandom has other ChaCha20 cores than the library: install the same version of both";
+	/* The module does not change the core while the page is mapped. */
 	*core = core_numbered(page->rng.core);
 	if (!*core)
 		return "the module vgetrandom has chosen a ChaCha20 core that does not run in this process: not used";
 	return NULL;
 }
 
-/* A mapping that fails may leave none there. */
+/* mmap() with MAP_FIXED that fails may have unmapped the page: generator_close() maps it again. */
 static const char *map_page(int fd, const struct core **core)
 {
-	const char *why = is_not_of_kernel(fd);
+	const char *why = check_file(fd);
 
 	if (why)
 		return why;
@@ -61,7 +66,7 @@ static const char *map_page(int fd, const struct core **core)
 			fd, 0) < 0)
 		why = "the page of the module vgetrandom cannot be mapped";
 	else
-		why = is_not_ours(&generator_page.page, core);
+		why = check_page(&generator_page.page, core);
 	if (why)
 		generator_close();
 	return why;

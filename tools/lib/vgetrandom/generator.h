@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The generator of our vDSO, in this process: lib/vdso/getrandom.c, with the page of the
- * module vgetrandom in place of the vDSO's data page.
+ * The library's generator: lib/vdso/getrandom.c, the code of this project's vDSO generator, with
+ * the page of the kernel module vgetrandom in place of the vDSO's data page.
  */
 #ifndef _VGETRANDOM_GENERATOR_H
 #define _VGETRANDOM_GENERATOR_H
@@ -17,8 +17,8 @@ struct core;
 #include "../../../module/page.h"
 
 /*
- * The module's page is mapped in place of this one, so that its address is a constant, as
- * in the vDSO. Without a module it is zeros: the RNG is not ready, says that.
+ * The module's page is mapped over this page, so that its address is a constant, as in the vDSO.
+ * Without the module it is zeros, which mean that the RNG is not ready.
  */
 extern union generator_page {
 	struct vgetrandom_page	page;
@@ -27,8 +27,8 @@ extern union generator_page {
 
 /**
  * generator_open - map the module's page
- * @params: filled in with what states need
- * @core: set to the core that the kernel has chosen
+ * @params: set to what states require
+ * @core: set to the core that the module has chosen
  *
  * Return: NULL; or the reason why the page is not used.
  */
@@ -41,7 +41,7 @@ const char *generator_open(struct vgetrandom_opaque_params *params, const struct
  */
 void generator_close(void);
 
-/* As a vDSO's function. */
+/* Has the interface of the vDSO function. */
 ssize_t generator_getrandom(void *buf, size_t len, unsigned int flags, void *state,
 			    size_t state_size);
 #else

@@ -6,8 +6,8 @@
 #include "thread.h"
 #include "vgetrandom.h"
 
-static const char refused[] =
-	"this is a child of fork(), in which the kernel refuses to lock memory again; raise RLIMIT_MEMLOCK (ulimit -l)";
+static const char lock_refused[] =
+	"in this child of fork(), the kernel refuses to lock memory again; raise RLIMIT_MEMLOCK (ulimit -l)";
 
 static void describe_large(struct vgetrandom_info *info)
 {
@@ -16,7 +16,7 @@ static void describe_large(struct vgetrandom_info *info)
 	if (config.large_from == NEVER_LARGE)
 		return;
 	if (pool_is_refused(&thread_expansions)) {
-		info->large_why = refused;
+		info->large_why = lock_refused;
 		return;
 	}
 	info->large = VGETRANDOM_EXPAND;
@@ -44,11 +44,11 @@ void vgetrandom_info(struct vgetrandom_info *info, size_t size)
 	}
 	if (config.fn && !full.states) {
 		full.small = VGETRANDOM_SYSCALL;
-		full.small_why = "there is no memory for states";
+		full.small_why = "no memory for states: mmap() fails";
 	}
 	if (pool_is_refused(&thread_states)) {
 		full.small = VGETRANDOM_SYSCALL;
-		full.small_why = refused;
+		full.small_why = lock_refused;
 	}
 	describe_large(&full);
 	if (!config.small_why) {

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# make install, uninstall; for Makefile, which sets OUT, SRC, VERSION and SONAME.
+# make install, make uninstall. Makefile includes this and sets OUT, SRC, VERSION and SONAME.
 #
 #	PREFIX		/usr/local
-#	LIBDIR BINDIR INCLUDEDIR MANDIR	directories of their own, instead of those in PREFIX
-#	DESTDIR		put in front of all of them, for who makes packages
+#	LIBDIR BINDIR INCLUDEDIR MANDIR	other directories than those in PREFIX
+#	DESTDIR		put before all of these paths, to make packages
 
 PREFIX		?= /usr/local
 LIBDIR		?= $(PREFIX)/lib
@@ -14,15 +14,16 @@ MANDIR		?= $(PREFIX)/share/man
 INSTALL		?= install
 
 MAN1	:= $(wildcard $(SRC)/man/*.1)
+MAN2	:= $(wildcard $(SRC)/man/*.2)
 MAN3	:= $(wildcard $(SRC)/man/*.3)
 MAN7	:= $(wildcard $(SRC)/man/*.7)
 
-# A file moved with its directories can still be right: paths in PREFIX are told by it.
+# Paths in the .pc file are relative to ${prefix}, so that the whole directory may be moved.
 in_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(LIBDIR)/vgetrandom $(BINDIR) \
-		$(INCLUDEDIR) $(MANDIR)/man1 $(MANDIR)/man3 $(MANDIR)/man7)
+		$(INCLUDEDIR) $(addprefix $(MANDIR)/man,1 2 3 7))
 	$(INSTALL) -m 644 $(OUT)/$(SONAME) $(OUT)/libvgetrandom.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 $(OUT)/$(COUNTING) $(DESTDIR)$(LIBDIR)/vgetrandom
 	$(if $(has_openssl),$(INSTALL) -D -m 644 -t $(DESTDIR)$(LIBDIR)/ossl-modules $(provider))
@@ -35,9 +36,10 @@ install: all
 	$(INSTALL) -m 755 $(OUT)/vgetrandom $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(SRC)/vgetrandom.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 $(MAN2) $(DESTDIR)$(MANDIR)/man2
 	$(INSTALL) -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
 	$(INSTALL) -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7
-	@# Programs that are linked with a new library find it only after this.
+	@# The loader finds a new library only after this.
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig 2>/dev/null || :; fi
 
 uninstall:
@@ -46,6 +48,7 @@ uninstall:
 	-rmdir $(DESTDIR)$(LIBDIR)/vgetrandom
 	rm -f $(DESTDIR)$(BINDIR)/vgetrandom $(DESTDIR)$(INCLUDEDIR)/vgetrandom.h
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man2/,$(notdir $(MAN2)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7)))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library does without libc. libc's functions for system calls may be this library's or
- * those of another one, set errno, and may be cancellation points.
+ * Replacements for libc functions. libc's system call functions may be replaced by this library or
+ * by another one, set errno, and may be cancellation points.
  */
 #ifndef _VGETRANDOM_RAW_H
 #define _VGETRANDOM_RAW_H
@@ -12,7 +12,7 @@
 
 /**
  * raw_syscall - make a system call
- * @...: its number, then up to 6 arguments, integers or pointers
+ * @...: the number of the system call, then up to 6 arguments, integers or pointers
  *
  * Return: what the kernel returns; -errno on error
  */
@@ -21,13 +21,14 @@
 	arch_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /**
- * raw_streq - strcmp(), for what each process compares when it starts
+ * raw_streq - compare two strings
  * @a: a string
- * @b: another one
+ * @b: another string
  *
- * libc's is in a page of libc that few processes have by then: a page fault.
+ * For the start of a process: libc's strcmp() is in a page that few processes have touched by
+ * then, and would cost a page fault.
  *
- * Return: are they the same?
+ * Return: true if the strings are equal
  */
 static inline bool raw_streq(const char *a, const char *b)
 {

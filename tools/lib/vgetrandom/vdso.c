@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The vDSO is an ELF image that the kernel has mapped. The dynamic loader is of no
- * help: musl's keeps it to itself, and a static program has none.
+ * Finds a function in the vDSO, an ELF image that the kernel maps into each process. The dynamic
+ * loader does not help: musl's offers no access to the vDSO, and a static program has no loader.
  */
 #include <arch.h>
 #include <elf.h>
@@ -12,11 +12,11 @@
 #include "raw.h"
 #include "vdso.h"
 
-/* To be passed in place of a state's size: Linux, include/uapi/linux/random.h. */
+/* Passed as the size of a state, to ask for the parameters: include/uapi/linux/random.h. */
 #define QUERY	(~0UL)
 
 struct image {
-	uintptr_t		bias;	/* what to add to an address in the image */
+	uintptr_t		bias;	/* add this to an address in the image */
 	const Elf64_Sym		*symbols;
 	const char		*strings;
 	const uint32_t		*hash;
@@ -78,8 +78,8 @@ static bool read_image(struct image *image, const Elf64_Ehdr *ehdr)
 }
 
 /*
- * No table says how many symbols there are, but either kind of hash table tells: the
- * old one has it written down, and the GNU one's longest chain ends with the last.
+ * The number of symbols. Only hash tables tell it. The old kind has a field for it; in the GNU
+ * kind, the chain that begins last ends with the last symbol.
  */
 static uint32_t nr_symbols(const struct image *image)
 {
@@ -90,7 +90,7 @@ static uint32_t nr_symbols(const struct image *image)
 		return image->hash[1];
 	nr_buckets = image->gnu_hash[0];
 	first = image->gnu_hash[1];
-	/* Behind the header is a Bloom filter, of 64 bit words. */
+	/* After the header comes a Bloom filter of 64-bit words. */
 	buckets = image->gnu_hash + 4 + 2 * image->gnu_hash[2];
 	chains = buckets + nr_buckets;
 	for (uint32_t i = 0; i < nr_buckets; i++)
@@ -108,7 +108,7 @@ static bool has_version(const struct image *image, uint32_t symbol)
 	const Elf64_Verdef *def = image->verdef;
 	const Elf64_Verdaux *aux;
 
-	/* An image without versions has one of everything. */
+	/* In an image without symbol versions, any symbol will do. */
 	if (!def || !image->versym)
 		return true;
 	for (;;) {
@@ -151,11 +151,11 @@ vdso_fn vdso_find(struct vgetrandom_opaque_params *params, const char **why)
 	}
 	fn = read_image(&image, ehdr) ? find_function(&image) : NULL;
 	if (!fn) {
-		*why = "the kernel's vDSO has no getrandom(); Linux 6.11 and later have, and Linux 6.1 with the patches of this project";
+		*why = "the kernel's vDSO has no getrandom(); Linux 6.11 and later have it, and Linux 6.1 with this project's patches";
 		return NULL;
 	}
 	if (fn(NULL, 0, 0, params, QUERY)) {
-		*why = "the kernel's vDSO does not say what states its getrandom() needs";
+		*why = "the kernel's vDSO getrandom() does not tell the size of its states";
 		return NULL;
 	}
 	if (!params->size_of_opaque_state ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's generator, in the vDSO: where it is, and what states it wants.
+ * Finds the kernel's generator in the vDSO.
  */
 #ifndef _VGETRANDOM_VDSO_H
 #define _VGETRANDOM_VDSO_H
@@ -14,11 +14,11 @@ typedef ssize_t (*vdso_fn)(void *buf, size_t len, unsigned int flags,
 			   void *state, size_t state_size);
 
 /**
- * vdso_find - the vDSO's getrandom(), if it is there and can be used
- * @params: filled in with what its states need
- * @why: set to the reason if there is none
+ * vdso_find - find the vDSO's getrandom()
+ * @params: set to what its states require
+ * @why: set to the reason if the function returns NULL
  *
- * Return: the function; NULL if there is none.
+ * Return: the function; NULL if there is none, or the library cannot use it.
  */
 vdso_fn vdso_find(struct vgetrandom_opaque_params *params, const char **why);
 

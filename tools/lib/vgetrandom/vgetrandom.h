@@ -7,14 +7,19 @@
  *	if (vgetrandom(key, sizeof(key), 0) != sizeof(key))
  *		err(1, "vgetrandom");
  *
- * That is all that most programs need, and those that call getrandom(), getentropy()
- * or arc4random() need not even that: linked before libc, or in LD_PRELOAD, the library
- * takes these over.
+ * Most programs need only this function. Programs that call getrandom(), getentropy() or
+ * arc4random() need no change: if the library is linked before libc, or in LD_PRELOAD, it replaces
+ * these functions.
  *
- * Randomness always comes from the kernel: from the generator that its vDSO brings into
- * the process (Linux 6.11 and later, and Linux 6.1 with the vgetrandom series), from the
- * library's own, for which the module vgetrandom has to be loaded (Linux 5.10 and later), or
- * from the system call where there is neither. See vgetrandom(3) and vgetrandom_alloc(3).
+ * All randomness comes from the kernel, in one of three ways:
+ *
+ *  - from the generator in the kernel's vDSO (Linux 6.11 and later, and Linux 6.1 with the
+ *    vgetrandom series);
+ *  - from the library's own generator, keyed by the kernel, if the kernel module vgetrandom is
+ *    loaded (Linux 5.10 and later);
+ *  - otherwise from the system call.
+ *
+ * See vgetrandom(3) and vgetrandom_alloc(3).
  */
 #ifndef _VGETRANDOM_H
 #define _VGETRANDOM_H
@@ -31,61 +36,62 @@ extern "C" {
 
 /**
  * vgetrandom - fill a buffer with random bytes
- * @buf: where they go
- * @len: how many; more than 0x7ffff000 count as that many
+ * @buf: the buffer
+ * @len: its length in bytes; lengths above 0x7ffff000 count as 0x7ffff000
  * @flags: 0, or GRND_NONBLOCK, GRND_RANDOM and GRND_INSECURE as in getrandom(2)
  *
- * The contract is that of getrandom(2). Up to 256 bytes, with the kernel's RNG seeded,
- * all @len bytes come, and no signal interrupts that.
+ * The contract is that of getrandom(2). If the kernel's RNG is seeded, a request of up to 256 bytes
+ * is filled completely, and no signal interrupts it.
  *
- * Any thread may call this at any time: in signal handlers, constructors and
- * destructors, and after fork() in both processes, which get different bytes. It takes
- * no lock, allocates nothing with malloc(), and is no cancellation point.
+ * Any thread may call this function at any time: also in a signal handler, in a constructor or
+ * destructor, and after fork(), where parent and child get different bytes. It takes no lock, does
+ * not call malloc(), and is not a cancellation point.
  *
- * Return: the number of bytes; or -1, and errno says why: EAGAIN, EFAULT, EINTR, EINVAL
- * or ENOSYS as in getrandom(2). A @buf that is no address at all gives EFAULT; any
- * other one that cannot be written may be a fault in the process instead.
+ * Return: the number of bytes written; or -1, with errno set to EAGAIN, EFAULT, EINTR, EINVAL or
+ * ENOSYS as for getrandom(2). EFAULT is certain only if @buf is not a user-space address at all:
+ * a write to memory that is not mapped or not writable may end in SIGSEGV instead.
  */
 ssize_t vgetrandom(void *buf, size_t len, unsigned int flags);
 
 /**
- * vgetrandom_alloc - take a state for the kernel's vDSO function
+ * vgetrandom_alloc - allocate a state for the vDSO function
  *
- * For runtimes that schedule threads of their own and want to call the vDSO function
- * themselves, as in struct vgetrandom_info: with a state for each processor, say. One
- * thread at a time may use a state, and a signal handler must not use the one of a call
- * that it interrupts: see vgetrandom_alloc(3). Others need not bother: vgetrandom() has
- * one for each thread.
+ * For runtimes that schedule their own threads, and that call @vdso of struct vgetrandom_info
+ * themselves: with one state per processor, for example. Other programs do not need this:
+ * vgetrandom() has a state for each thread.
  *
- * States lie many to a page, on cache lines of their own, in memory mapped as the vDSO
- * asks for; with VGETRANDOM_MODULE before Linux 6.11 it is locked instead. A child of
- * fork() has its parent's states, that start anew in it.
+ * A state must not be used by two threads at once. A signal handler must not use the state of a
+ * call that it interrupts: see vgetrandom_alloc(3).
  *
- * Takes no lock that a signal handler could wait on, and does not call malloc(). May
- * call mmap().
+ * Many states share a page, and each has its own cache lines. Their memory is mapped as the vDSO
+ * requires; with VGETRANDOM_MODULE before Linux 6.11 it is locked instead. A child of fork() keeps
+ * its parent's states, but they are empty in the child.
  *
- * Return: the state, of vgetrandom_info's state_size bytes; or NULL, and errno is ENOSYS
- * (no function to call; see vgetrandom_info() for why) or ENOMEM.
+ * This function takes no lock that a signal handler could wait for, and does not call malloc(). It
+ * may call mmap().
+ *
+ * Return: the state, of @state_size bytes as in struct vgetrandom_info; or NULL, with errno set to
+ * ENOSYS (there is no function to call: vgetrandom_info() has the reason) or ENOMEM.
  */
 void *vgetrandom_alloc(void);
 
 /**
- * vgetrandom_free - give a state back
- * @state: from vgetrandom_alloc(), and not in use; or NULL, and nothing happens
+ * vgetrandom_free - free a state
+ * @state: a state from vgetrandom_alloc() that is not in use; or NULL, which does nothing
  *
- * Erases the state; someone else may get it next. The memory stays mapped. Ends the
- * process with a message if @state is not one that is taken.
+ * Erases the state. vgetrandom_alloc() may return it again, to any thread. The memory stays mapped.
+ * If @state is not an allocated state, the function prints a message and aborts the process.
  */
 void vgetrandom_free(void *state);
 
 /**
  * enum vgetrandom_way - how a request is served
  * @VGETRANDOM_SYSCALL: by the system call
- * @VGETRANDOM_VDSO: by the kernel's generator in the vDSO
- * @VGETRANDOM_EXPAND: with a key that is drawn from the kernel for this one request,
- *		       and expanded by ChaCha20 in the process
- * @VGETRANDOM_MODULE: by the library's generator, which the kernel keys, and which the
- *		       module vgetrandom tells when keys are stale
+ * @VGETRANDOM_VDSO: by the generator in the kernel's vDSO
+ * @VGETRANDOM_EXPAND: the kernel makes a key for this request, and ChaCha20 expands the key in the
+ *		       process
+ * @VGETRANDOM_MODULE: by the library's generator. The kernel makes its keys, and the kernel module
+ *		       vgetrandom tells when a key is stale
  */
 enum vgetrandom_way {
 	VGETRANDOM_SYSCALL,
@@ -95,29 +101,30 @@ enum vgetrandom_way {
 };
 
 /**
- * struct vgetrandom_info - what is in effect in this process
- * @version: of the library, such as "0.1.0"
- * @vdso: the kernel's vDSO function; with VGETRANDOM_MODULE the library's generator, which
- *	  is called in the same way; or NULL. Errors come as negative numbers.
- * @state_size: bytes of a state for it; 0 without one
- * @state_prot: the protection that the vDSO wants for states' memory
- * @state_flags: likewise, the flags for mmap(). Without MAP_DROPPABLE (VGETRANDOM_MODULE
- *		 before Linux 6.11) use states of vgetrandom_alloc() only.
- * @states: how many states there is memory for at the moment
- * @droppable: states are in memory that the kernel may drop: never swapped, never
- *	       dumped, not inherited over fork (MAP_DROPPABLE)
+ * struct vgetrandom_info - how requests of this process are served
+ * @version: version of the library, such as "0.1.0"
+ * @vdso: the kernel's vDSO function; with VGETRANDOM_MODULE the library's generator, which has the
+ *	  same interface; NULL if there is neither. It returns errors as negative error numbers
+ * @state_size: size of a state for @vdso in bytes; 0 if @vdso is NULL
+ * @state_prot: protection that memory for states needs, for mmap()
+ * @state_flags: flags that memory for states needs, for mmap(). If they do not include
+ *		 MAP_DROPPABLE (VGETRANDOM_MODULE before Linux 6.11), use only states from
+ *		 vgetrandom_alloc()
+ * @states: number of states for which memory is mapped now
+ * @droppable: nonzero if states are in MAP_DROPPABLE memory: the kernel may drop it, and it is
+ *	       never swapped, dumped or inherited by a child of fork()
  * @small: how small requests are served
- * @small_why: the reason, for people
- * @large: how requests from @large_from bytes on are served
- * @large_why: the reason, for people
- * @large_from: in bytes; 0 where large requests are served like small ones
- * @core: the ChaCha20 core that VGETRANDOM_EXPAND uses here, such as "avx2"; NULL if the
- *	  library has none for the architecture
- * @module_why: the reason why @small is not VGETRANDOM_MODULE, for people; NULL if it is, or
- *		if the module was not looked for
- * @syscalls: how many requests of the calling thread the system call has served
+ * @small_why: the reason, in words
+ * @large: how requests of at least @large_from bytes are served
+ * @large_why: the reason, in words
+ * @large_from: size in bytes; 0 if large requests are served like small ones
+ * @core: name of the ChaCha20 core for VGETRANDOM_EXPAND, such as "avx2"; NULL if the library has
+ *	  no core for this architecture
+ * @module_why: the reason why @small is not VGETRANDOM_MODULE, in words; NULL if it is, or if the
+ *		library did not look for the module
+ * @syscalls: number of requests of the calling thread that the system call has served
  *
- * Strings are constants. New members come at the end.
+ * All strings are constants. New members are added at the end.
  */
 struct vgetrandom_info {
 	const char		*version;
@@ -139,21 +146,21 @@ struct vgetrandom_info {
 };
 
 /**
- * vgetrandom_info - what is in effect, and why
+ * vgetrandom_info - tell how requests of this process are served, and why
  * @info: filled in
- * @size: sizeof(*@info), so that programs from before a member was added still work:
- *	  they get what they know of, and members that the library does not know of
- *	  are zeros
+ * @size: sizeof(*@info)
  *
- * It does not change after the library's start, but for @info's states and syscalls, and in
- * a child of fork() that may not lock memory, on a kernel without droppable memory: see
- * vgetrandom(3).
+ * @size keeps programs and libraries of different versions compatible: an older library fills
+ * members that it does not know with zeros, and a newer one writes only @size bytes.
+ *
+ * After the library has started, only @states and @syscalls change; with one exception: a child of
+ * fork() that may not lock memory, on a kernel without droppable memory. See vgetrandom(3).
  */
 void vgetrandom_info(struct vgetrandom_info *info, size_t size);
 
 /*
- * What the library also exports, for the programs that it is preloaded under: of C
- * libraries that do not declare them, here are the names that they lack.
+ * The library also exports these functions. They are declared here if the headers of the C library
+ * lack them.
  */
 #if !defined(__GLIBC__) || (__GLIBC__ == 2 && __GLIBC_MINOR__ < 36)
 uint32_t arc4random(void);

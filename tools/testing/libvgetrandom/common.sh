@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # for the scripts that source this
 #
-# Shared by the tests of the library that are scripts: which libc is meant, the programs
-# of tests, and what a program asks the kernel for. $work is a directory of the script's.
+# Shared by the shell tests of the library: the choice of the libc, building test programs, and
+# counting the getrandom system calls of a program. $work is a temporary directory.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -18,7 +18,7 @@ SKIP=4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# use LIBC: whose library and programs are meant from here on.
+# use LIBC: from here on, use the library and the programs for this libc.
 use()
 {
 	libc=$1
@@ -32,7 +32,7 @@ use()
 	so=$lib/$soname
 }
 
-# need_library: it is there, and the compiler for its libc.
+# need_library: fails without the library; skips without the compiler for its libc.
 need_library()
 {
 	if ! command -v "$cc" >/dev/null; then
@@ -42,7 +42,7 @@ need_library()
 	[[ -f $so ]] || die "there is no $(rel "$so"): run 'make lib'"
 }
 
-# programs NAME...: build them. Another test may be doing so, too.
+# programs NAME...: builds them. Another test may build at the same time.
 programs()
 {
 	mkdir -p "$tests"
@@ -53,10 +53,10 @@ programs()
 # same WANTED GOT
 same()
 {
-	diff <(echo "$1") <(echo "$2") || die "(< is what it should be, > what it is)"
+	diff <(echo "$1") <(echo "$2") || die "the output differs (< wanted, > found)"
 }
 
-# tap_passes COMMAND...: a program with TAP of its own passes; what is wrong is shown.
+# tap_passes COMMAND...: a program that prints TAP passes. Shows what failed.
 tap_passes()
 {
 	local rc=0
@@ -69,22 +69,22 @@ tap_passes()
 	return 1
 }
 
-# counted COMMAND...: leaves in $work/calls what getrandom system calls COMMAND makes.
-# On one processor: at each of its system calls the two take turns, and in an emulated
-# machine it is a long way from one processor to another.
+# counted COMMAND...: writes the getrandom system calls of COMMAND to $work/calls. Tracer and
+# COMMAND share one processor: they switch at each system call, and a switch to another
+# processor is slow in an emulated machine.
 counted()
 {
 	taskset 1 "$tests/dropin_count" "$work/calls" "$@"
 }
 
-# Where keys are asked for: in the vDSO; with the module in the library, or in the program that
-# it is linked with.
+# Callers that draw keys: the vDSO; with the module the library, or the program that it is
+# statically linked with.
 keys_from='^[[]vdso[]]$'
 KEYS_OF_MODULE='^(libvgetrandom|dropin_static)'
 
-# calls WHERE: how many there were for a key ("vdso"), or from elsewhere. Not counted there
-# are those of glibc's malloc(), which draws one number in each process and asks the
-# kernel without passing by a symbol; and Rust's question whether there is a getrandom(2).
+# calls WHERE: prints the number of calls that drew keys ("vdso"), or of all others ("elsewhere").
+# The latter exclude glibc's malloc(), which draws one number per process and calls no symbol for
+# it, and Rust's test whether getrandom(2) exists.
 calls()
 {
 	awk -v where="$1" -v keys="$keys_from" '
@@ -95,9 +95,8 @@ calls()
 		END { print (where == "vdso" ? vdso : elsewhere) + 0 }' "$work/calls"
 }
 
-# stays_out KEYS COMMAND...: COMMAND's requests enter the kernel for keys only, from the
-# vDSO: one for each thread and process, and again when the kernel reseeds. Not more
-# than KEYS.
+# stays_out KEYS COMMAND...: COMMAND's requests enter the kernel only to draw keys, at most KEYS
+# of them: one for each thread and process, and another after a reseed.
 stays_out()
 {
 	local most=$1 keys
@@ -106,14 +105,14 @@ stays_out()
 	counted "$@"
 	if (($(calls elsewhere))); then
 		cat "$work/calls"
-		die "these are the calls: how many, from where, for how many bytes, flags"
+		die "unexpected calls (number, caller, bytes, flags)"
 	fi
 	keys=$(calls vdso)
-	((keys >= 1 && keys <= most)) || die "the vDSO asked $keys times for a key"
+	((keys >= 1 && keys <= most)) || die "$keys keys were drawn, not 1 to $most"
 }
 
-# enters N COMMAND...: COMMAND makes at least N requests that are system calls. Where it
-# is without the library: else that it stays out would mean nothing.
+# enters N COMMAND...: COMMAND makes at least N requests that are system calls. Used without the
+# library, as the control of stays_out.
 enters()
 {
 	local least=$1
@@ -121,5 +120,5 @@ enters()
 	shift
 	counted "$@"
 	(($(calls elsewhere) >= least)) ||
-		die "only $(calls elsewhere) calls: it shows nothing that they are gone"
+		die "only $(calls elsewhere) system calls without the library, not $least"
 }

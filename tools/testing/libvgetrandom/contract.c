@@ -68,7 +68,7 @@ static void same_as_kernel(void *buf, size_t len, unsigned int flags)
 	check(got == want && errno == want_errno, "getrandom(%p, %zu, %#x): %zd, errno %d",
 	      buf, len, flags, got, errno);
 	errno = UNTOUCHED;
-	/* Only 32 bits are flags. */
+	/* The kernel ignores the upper 32 bits of the flags. */
 	got = syscall(SYS_getrandom, buf, len, flags | 1UL << 32);
 	check(got == want && errno == want_errno,
 	      "syscall(SYS_getrandom, %p, %zu, %#x): %zd, errno %d", buf, len, flags, got, errno);
@@ -183,7 +183,7 @@ TEST(a_buffer_above_user_addresses_fails_with_EFAULT_or_SIGSEGV)
 }
 
 /*
- * The functions with one signature.
+ * The functions, as functions of one type.
  */
 typedef ssize_t (*fill_fn)(void *buf, size_t len);
 
@@ -311,7 +311,7 @@ TEST(megabytes_look_random_and_repeat_nothing)
 	check(out);
 	check(vgetrandom(out, len, 0) == (ssize_t)len);
 	looks_random(out, len);
-	/* The same in requests of all sizes. */
+	/* Now with requests of many sizes. */
 	for (size_t done = 0, n = 0; done < len; n++) {
 		size_t part = sizes[n % ARRAY_SIZE(sizes)];
 

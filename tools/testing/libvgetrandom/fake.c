@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * With a fake vDSO, that tells which way each request took, and answers as it is told.
+ * Tests with a fake vDSO, which records how it is called, and returns what a test demands.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@ static struct fake_vdso *fake;
 static struct vgetrandom_info info;
 static uint8_t out[TEST_MAX];
 
-static void meet_fake(void)
+static void open_fake(void)
 {
 	fake = test_fake();
 	info = test_info();
@@ -35,7 +35,7 @@ static size_t large_from(void)
 
 TEST(small_requests_are_calls_of_the_vDSO_function)
 {
-	meet_fake();
+	open_fake();
 	check(info.small == VGETRANDOM_VDSO);
 	for (size_t len = 1; len < large_from() && len < 5000; len++) {
 		unsigned long calls = fake->calls;
@@ -47,9 +47,9 @@ TEST(small_requests_are_calls_of_the_vDSO_function)
 	test_no_misuse(fake);
 }
 
-TEST(only_states_of_144_bytes_make_large_requests_ours)
+TEST(large_requests_are_expanded_only_for_states_of_144_bytes)
 {
-	meet_fake();
+	open_fake();
 	if (info.state_size == 144) {
 		check(info.large == VGETRANDOM_EXPAND);
 		check(info.large_from >= 64 && info.large_from <= 1024);
@@ -59,11 +59,11 @@ TEST(only_states_of_144_bytes_make_large_requests_ours)
 }
 
 /*
- * What it returns.
+ * Results of the vDSO function.
  */
 static void error_is_passed_on(int error)
 {
-	meet_fake();
+	open_fake();
 	fake->answer = -error;
 	fake->answers = ALL;
 	for (size_t len = 1; len < 10000; len = len * 2 + 1) {
@@ -92,13 +92,13 @@ TEST(ENOSYS_is_passed_on)
 	error_is_passed_on(ENOSYS);
 }
 
-/* The kernel may have no memory for the page that a key goes to, which is not the caller's. */
+/* EFAULT for a key means that there is no memory for its page: the caller's buffer is good. */
 TEST(EFAULT_is_passed_on_unless_it_is_the_key_s)
 {
 	const size_t len = 8192;
 	bool expands;
 
-	meet_fake();
+	open_fake();
 	expands = info.large == VGETRANDOM_EXPAND;
 	fake->answer = -EFAULT;
 	fake->answers = 1;
@@ -112,7 +112,7 @@ TEST(EFAULT_is_passed_on_unless_it_is_the_key_s)
 
 static uint8_t changed[4096];
 
-static void are_whole(void (*fill)(void *buf, size_t len), size_t most)
+static void check_filled(void (*fill)(void *buf, size_t len), size_t most)
 {
 	for (size_t len = 1; len < most; len = len * 2 + 1) {
 		memset(changed, 0, len);
@@ -142,19 +142,19 @@ static void fill_arc4random(void *buf, size_t len)
 
 TEST(getentropy_and_arc4random_go_on_after_EINTR)
 {
-	meet_fake();
+	open_fake();
 	fake->answer = -EINTR;
-	are_whole(fill_getentropy, 256);
-	are_whole(fill_arc4random, sizeof(changed));
+	check_filled(fill_getentropy, 256);
+	check_filled(fill_arc4random, sizeof(changed));
 	test_no_misuse(fake);
 }
 
 TEST(getentropy_and_arc4random_go_on_after_partial_results)
 {
-	meet_fake();
+	open_fake();
 	fake->at_most = 7;
-	are_whole(fill_getentropy, 256);
-	are_whole(fill_arc4random, sizeof(changed));
+	check_filled(fill_getentropy, 256);
+	check_filled(fill_arc4random, sizeof(changed));
 	test_no_misuse(fake);
 }
 
@@ -167,7 +167,7 @@ static void fill_aborts(void)
 
 TEST(arc4random_ends_the_process_when_the_vDSO_function_fails)
 {
-	meet_fake();
+	open_fake();
 	test_aborts(fill_aborts, "arc4random");
 }
 
@@ -191,17 +191,17 @@ TEST(no_two_threads_ever_use_the_same_state)
 {
 	const int threads = 400, rounds = 3;
 
-	meet_fake();
+	open_fake();
 	fake->spin = 300;
 	pthread_barrier_init(&barrier, NULL, threads);
 	for (int round = 0; round < rounds; round++)
 		test_run_threads(threads, ask, NULL);
-	/* Who comes while others map more goes without for a moment. */
+	/* The system call serves some requests, while another thread maps more states. */
 	check(fake->calls > (unsigned long)(rounds * threads * 50 / 2));
 	test_no_misuse(fake);
 }
 
-/* What the child's own thread has, its others do not get. */
+/* The state of the child's first thread is not allocated to its other threads. */
 static void threads_in_child(void)
 {
 	pthread_t thread[50];
@@ -217,7 +217,7 @@ static void threads_in_child(void)
 
 TEST(no_two_threads_of_a_child_ever_use_the_same_state)
 {
-	meet_fake();
+	open_fake();
 	check(vgetrandom(out, 16, 0) == 16);
 	check(vgetrandom(out, sizeof(out), 0) == sizeof(out));
 	for (int i = 0; i < 5; i++)
@@ -226,7 +226,7 @@ TEST(no_two_threads_of_a_child_ever_use_the_same_state)
 
 static int depth;
 
-/* The middle of a call: as a handler would come by there. */
+/* Called by the vDSO function in the middle of a call, like a signal handler. */
 static void ask_again(void)
 {
 	if (depth < 3) {
@@ -239,9 +239,9 @@ static void ask_again(void)
 	}
 }
 
-TEST(requests_may_come_in_the_middle_of_a_request)
+TEST(requests_may_interrupt_a_request)
 {
-	meet_fake();
+	open_fake();
 	test_unseen_init();
 	fake->hook = ask_again;
 	for (int i = 0; i < 20; i++) {

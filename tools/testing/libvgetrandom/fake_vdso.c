@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A vDSO with a generator that is none: it makes the system call, and tells tests how
- * it has been called. Built several times, with one thing or another wrong with it.
+ * A fake vDSO: its function makes the system call, and records for tests how it has been called.
+ * Built several times, also with faults.
  *
- *	STATE_SIZE	what the query says
- *	QUERY		what the query returns
- *	NAME		of the function
+ *	STATE_SIZE	size of a state, as the query tells it
+ *	QUERY		return value of the query
+ *	NAME		name of the function
  */
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,7 +29,7 @@ struct params {
 	uint32_t size_of_opaque_state, mmap_prot, mmap_flags, reserved[13];
 };
 
-/* In the data segment: a vDSO has nothing that is made of zeros at its start. */
+/* In .data, because the kernel maps no .bss for a vDSO. */
 static struct fake_vdso fake __attribute__((section(".data"))) = { 0 };
 
 static inline void count(unsigned long *counter)
@@ -83,7 +83,7 @@ ssize_t NAME(void *buffer, size_t len, unsigned int flags, void *state, size_t s
 			.mmap_prot = 0x3,	/* PROT_READ | PROT_WRITE */
 			.mmap_flags = 0x28,	/* MAP_DROPPABLE | MAP_ANONYMOUS */
 		};
-		/* Whoever does not look at the result finds all that it needs. */
+		/* Set in any case: a caller that ignores the return value is caught. */
 		return QUERY;
 	}
 	if (size == FAKE_VDSO_CONTROL) {
@@ -107,8 +107,8 @@ ssize_t NAME(void *buffer, size_t len, unsigned int flags, void *state, size_t s
 		count(&fake.misplaced);
 
 	/*
-	 * A handler may have interrupted a call of this thread, and its own call may be
-	 * on the same state; but no other thread's.
+	 * A signal handler may interrupt a call of this thread and use the same state. Another
+	 * thread must not.
 	 */
 	thread = this_thread();
 	other = __atomic_load_n(&s->thread, __ATOMIC_RELAXED);

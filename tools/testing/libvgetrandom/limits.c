@@ -89,7 +89,7 @@ static void set_limit(void)
 	check(!setrlimit(resource, &rlimit));
 }
 
-/* Run @part under the limit; return its wait status, and in @report what it reported. */
+/* Run report_and_draw under the limit; return its wait status, and its report in @report. */
 static int run_limited(struct report *report)
 {
 	int status;
@@ -142,7 +142,7 @@ static void run_under_limits(int which)
 	limit = 256 << 20;
 	check(starts(&report) && report.states == states);
 	check(full, "the library needs more than 800 KiB beyond what a program needs");
-	/* Under RLIMIT_AS the loader needs more for a moment than the states do later. */
+	/* Not under RLIMIT_AS: a limit that suffices for the loader also suffices for states. */
 	if (states && which == RLIMIT_DATA)
 		check(starved, "there were states under every limit");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where secrets are, and for how long.
+ * Which memory holds secrets, and for how long.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,21 +20,21 @@
 #define NOBODY	65534
 
 /*
- * Mappings that are wiped on fork are the library's: libc has none of these.
+ * The library's mappings are those that are wiped on fork: libc has none.
  */
 struct secret {
 	unsigned int	count;
 	unsigned int	locked;
 };
 
-static void look_at(const struct test_mapping *mapping, void *arg)
+static void check_mapping(const struct test_mapping *mapping, void *arg)
 {
 	struct secret *secret = arg;
 
 	if (!strstr(mapping->flags, " wf "))
 		return;
 	secret->count++;
-	check(strstr(mapping->flags, " dd "), "core dumps have it: %s", mapping->flags);
+	check(strstr(mapping->flags, " dd "), "core dumps include secret memory: %s", mapping->flags);
 	check(mapping->writable && !mapping->shared);
 	secret->locked += !!strstr(mapping->flags, " lo ");
 }
@@ -43,7 +43,7 @@ static struct secret secrets(void)
 {
 	struct secret secret = { 0, 0 };
 
-	test_mappings(look_at, &secret);
+	test_mappings(check_mapping, &secret);
 	return secret;
 }
 
@@ -74,7 +74,7 @@ static void secrets_are_kept(void)
 	secret = secrets();
 	if (info.vdso || info.large == VGETRANDOM_EXPAND) {
 		check(secret.count);
-		/* What is droppable cannot be locked, and need not be. */
+		/* Droppable memory cannot be locked, and need not be. */
 		check(secret.locked == (test_has_droppable() ? 0 : secret.count));
 	} else {
 		check(!secret.count);
@@ -87,8 +87,8 @@ TEST(secrets_are_neither_dumped_nor_inherited_nor_swapped)
 }
 
 /*
- * In a child of fork(), which does not inherit locks. A child of clone() finds out when it
- * asks.
+ * A child of fork() does not inherit memory locks: the library locks the memory again after fork().
+ * In a child of clone() it does so at the first request.
  */
 static void secrets_are_kept_in(pid_t (*make_child)(void))
 {
@@ -115,7 +115,7 @@ TEST(a_child_of_clone_keeps_its_secrets_as_well)
 	secrets_are_kept_in(test_clone);
 }
 
-/* Root may lock what it likes. What the parent has locked stays, whatever its limit. */
+/* The limit does not hold for root. Memory that the parent has locked stays locked. */
 TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
 {
 	const struct rlimit none = { 0, 0 };
@@ -126,7 +126,7 @@ TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
 	test_draw_both();
 	check(!setrlimit(RLIMIT_MEMLOCK, &none));
 	check(!syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) || getuid());
-	/* Or /proc is closed to it. */
+	/* Otherwise it may not read its files in /proc. */
 	check(!prctl(PR_SET_DUMPABLE, 1));
 	pid = fork();
 	if (pid) {
@@ -137,7 +137,7 @@ TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
 	}
 	test_draw_both();
 	if (test_has_droppable()) {
-		/* The limit is not for droppable memory. */
+		/* Droppable memory is not locked, so the limit does not matter. */
 		check(test_info().small == info.small && test_info().large == info.large);
 		_exit(0);
 	}
@@ -145,45 +145,44 @@ TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
 	check(info.small == VGETRANDOM_SYSCALL && info.large == VGETRANDOM_SYSCALL);
 	check(!info.vdso || strstr(info.small_why, "MEMLOCK"), "%s", info.small_why);
 	check(!secrets().locked);
-	/* But that they are refused, and the address that the last call was known by. */
+	/* Not 0: the word that says that locking was refused, and the token of the last call. */
 	check(bytes_in_secret_memory() <= 10, "%zu bytes that are not 0",
 	      bytes_in_secret_memory());
 	_exit(0);
 }
 
 /*
- * After a call: none of the memory that may be written to has any of the bytes but the
- * buffer itself; nor the bytes that the key stream has behind them, of which we know
- * nothing. So look for zeros where the expander is: all of its pages are, but for what
- * threads are using.
+ * After a call, no writable memory except the buffer has a copy of the bytes; nor does any have the
+ * keystream that follows them, which the test does not know. For that, the test checks that the
+ * memory of expansion states is zeros.
  */
-#define LOOKED_FOR	(16 << 10)
+#define SEARCHED	(16 << 10)
 
-static uint8_t *buffer;		/* shared: not searched, nor are our copies in it */
+static uint8_t *buffer;		/* shared memory, which is not searched */
 
-static void find_slots(const struct test_mapping *mapping, void *arg)
+static void find_copies(const struct test_mapping *mapping, void *arg)
 {
 	const size_t slots = 1 << 16;
 	uint64_t *table = arg;
 
-	/* The table itself, and the buffer. */
+	/* The table and the buffer are in shared memory. */
 	if (!mapping->writable || !mapping->readable || mapping->shared)
 		return;
 	for (uintptr_t at = mapping->start; at + 16 <= mapping->end; at += 4) {
-		uint64_t piece[2];
+		uint64_t bytes[2];
 		size_t slot;
 
-		memcpy(piece, (void *)at, sizeof(piece));
-		if (!piece[0])
+		memcpy(bytes, (void *)at, sizeof(bytes));
+		if (!bytes[0])
 			continue;
-		for (slot = piece[0] % slots; table[2 * slot]; slot = (slot + 1) % slots)
-			check(table[2 * slot] != piece[0] || table[2 * slot + 1] != piece[1],
-			      "16 bytes that were handed out are at %#lx too, of %#lx-%#lx%s", at,
+		for (slot = bytes[0] % slots; table[2 * slot]; slot = (slot + 1) % slots)
+			check(table[2 * slot] != bytes[0] || table[2 * slot + 1] != bytes[1],
+			      "a copy of 16 bytes of the result is at %#lx, in %#lx-%#lx%s", at,
 			      mapping->start, mapping->end, mapping->flags);
 	}
 }
 
-/* All pieces of 16 bytes at multiples of 4. */
+/* A hash table of all sequences of 16 bytes at multiples of 4. */
 static uint64_t *index_buffer(size_t len)
 {
 	const size_t slots = 1 << 16;
@@ -192,14 +191,14 @@ static uint64_t *index_buffer(size_t len)
 
 	check(table != MAP_FAILED);
 	for (size_t i = 0; i + 16 <= len; i += 4) {
-		uint64_t piece[2];
+		uint64_t bytes[2];
 		size_t slot;
 
-		memcpy(piece, buffer + i, sizeof(piece));
-		for (slot = piece[0] % slots; table[2 * slot]; slot = (slot + 1) % slots)
+		memcpy(bytes, buffer + i, sizeof(bytes));
+		for (slot = bytes[0] % slots; table[2 * slot]; slot = (slot + 1) % slots)
 			;
-		table[2 * slot] = piece[0];
-		table[2 * slot + 1] = piece[1];
+		table[2 * slot] = bytes[0];
+		table[2 * slot + 1] = bytes[1];
 	}
 	return table;
 }
@@ -208,14 +207,14 @@ static void nothing_is_left(size_t len)
 {
 	uint64_t *table;
 
-	buffer = mmap(NULL, LOOKED_FOR, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	buffer = mmap(NULL, SEARCHED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	check(buffer != MAP_FAILED);
 	check(vgetrandom(buffer, len, 0) == (ssize_t)len);
 	table = index_buffer(len);
-	test_mappings(find_slots, table);
+	test_mappings(find_copies, table);
 }
 
-TEST(the_search_finds_what_is_left)
+TEST(the_search_finds_copies)
 {
 	static uint8_t copy[64];
 	int status;
@@ -223,12 +222,12 @@ TEST(the_search_finds_what_is_left)
 
 	pid = fork();
 	if (!pid) {
-		buffer = mmap(NULL, LOOKED_FOR, PROT_READ | PROT_WRITE,
+		buffer = mmap(NULL, SEARCHED, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		check(vgetrandom(buffer, LOOKED_FOR, 0) == LOOKED_FOR);
+		check(vgetrandom(buffer, SEARCHED, 0) == SEARCHED);
 		memcpy(copy + 4, buffer + 8, 20);
 		close(STDOUT_FILENO);
-		test_mappings(find_slots, index_buffer(LOOKED_FOR));
+		test_mappings(find_copies, index_buffer(SEARCHED));
 		_exit(0);
 	}
 	check(waitpid(pid, &status, 0) == pid && status);
@@ -243,14 +242,14 @@ TEST(nothing_is_left_of_a_small_request)
 TEST(nothing_is_left_of_a_large_request)
 {
 	static const size_t sizes[] = {
-		512, 513, 520, 576, 639, 1000, 1024, 1500, 2048, 4096, 4100, 10007, LOOKED_FOR,
+		512, 513, 520, 576, 639, 1000, 1024, 1500, 2048, 4096, 4100, 10007, SEARCHED,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
 		nothing_is_left(sizes[i]);
 }
 
-/* The key, and what comes behind the request's bytes in its key stream, were there. */
+/* The key, and the keystream beyond the end of the request, are erased. */
 TEST(no_key_is_left_of_a_large_request)
 {
 	static uint8_t out[TEST_MAX];
@@ -283,7 +282,7 @@ static void *ask_and_end(void *arg)
 	return arg;
 }
 
-/* A thread's end takes its secrets with it. */
+/* The secrets of a thread are erased when it exits. */
 TEST(nothing_is_left_of_threads_that_have_ended)
 {
 	pthread_t thread[50];

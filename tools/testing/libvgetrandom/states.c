@@ -19,7 +19,7 @@
 static void *states[MANY];
 static struct vgetrandom_info info;
 
-/* So many, or all that there are where they are locked. */
+/* MANY; or the number of all states, if they are locked and the pool does not grow. */
 static int many = MANY;
 
 static void need_states(void)
@@ -61,7 +61,7 @@ static void draw_with(void *state)
 	test_unseen(out, sizeof(out));
 }
 
-TEST(states_lie_on_cache_lines_of_their_own)
+TEST(states_share_no_cache_line)
 {
 	size_t lines;
 
@@ -91,7 +91,7 @@ TEST(no_state_straddles_pages)
 	}
 }
 
-TEST(states_lie_many_to_a_page)
+TEST(many_states_share_a_page)
 {
 	size_t pages = 1, per_page;
 
@@ -101,11 +101,11 @@ TEST(states_lie_many_to_a_page)
 	qsort(states, many, sizeof(states[0]), compare);
 	for (int i = 1; i < many; i++)
 		pages += (uintptr_t)states[i] / PAGE_BYTES != (uintptr_t)states[i - 1] / PAGE_BYTES;
-	/* Those of the first page may be threads'. */
+	/* Threads may own some states of these pages. */
 	check(pages <= many / per_page + 8, "%zu pages", pages);
 }
 
-TEST(new_states_are_zeros_and_used_ones_come_back_as_zeros)
+TEST(new_and_reused_states_are_zeros)
 {
 	need_states();
 	test_unseen_init();
@@ -118,13 +118,13 @@ TEST(new_states_are_zeros_and_used_ones_come_back_as_zeros)
 		}
 		for (int i = 0; i < many; i++)
 			vgetrandom_free(states[i]);
-		/* Erased at once, not when somebody gets it. */
+		/* Erased when they are freed, not when they are allocated again. */
 		for (int i = 0; i < many; i++)
 			check(is_zero(states[i], info.state_size));
 	}
 }
 
-TEST(freed_states_come_again)
+TEST(freed_states_are_reused)
 {
 	size_t before;
 
@@ -165,7 +165,7 @@ TEST(states_are_mapped_as_the_vDSO_asks_for)
 	}
 }
 
-TEST(errno_stays_what_it_was_when_more_is_mapped)
+TEST(mapping_more_states_preserves_errno)
 {
 	need_states();
 	errno = 12345;
@@ -176,7 +176,7 @@ TEST(errno_stays_what_it_was_when_more_is_mapped)
 	check(errno == 12345);
 }
 
-TEST(nothing_may_be_freed)
+TEST(freeing_NULL_does_nothing)
 {
 	vgetrandom_free(NULL);
 }
@@ -206,7 +206,7 @@ static void free_one_off(void)
 	vgetrandom_free((char *)vgetrandom_alloc() + 1);
 }
 
-/* The next state, which nobody has had. */
+/* The next state, which has never been allocated. */
 static void free_unallocated(void)
 {
 	char *first = vgetrandom_alloc(), *second = vgetrandom_alloc();
@@ -214,7 +214,7 @@ static void free_unallocated(void)
 	vgetrandom_free(second + (second - first));
 }
 
-/* Somewhere around there is that of this thread. */
+/* The state of this thread, which is next to the allocated one. */
 static void free_threads(void)
 {
 	char *state;
@@ -230,7 +230,7 @@ static void free_nonsense(void)
 	vgetrandom_free((void *)-1UL);
 }
 
-TEST(what_is_no_state_ends_the_process)
+TEST(freeing_anything_else_aborts_the_process)
 {
 	need_states();
 	test_aborts(free_twice, "vgetrandom_free");
@@ -242,7 +242,7 @@ TEST(what_is_no_state_ends_the_process)
 	test_aborts(free_nonsense, "vgetrandom_free");
 }
 
-/* From both sides at once, and in handlers: nobody gets what another one has. */
+/* Threads, and signal handlers in them, allocate and free states at once: no two share a state. */
 static volatile bool stop;
 
 static unsigned long thread_self(void)
@@ -250,18 +250,18 @@ static unsigned long thread_self(void)
 	return (unsigned long)pthread_self();
 }
 
-static void take_and_give(unsigned long me)
+static void alloc_and_free(unsigned long me)
 {
 	void *state[5];
 
 	for (int i = 0; i < 5; i++) {
-		unsigned long nobody = 0;
+		unsigned long owner = 0;
 
 		state[i] = vgetrandom_alloc();
 		check(state[i]);
-		/* Any will do that tells states apart. */
-		check(atomic_compare_exchange_strong((atomic_ulong *)state[i], &nobody, me),
-		      "%p belongs to %#lx", state[i], nobody);
+		/* The test writes its owner into the state, which is never passed to the vDSO. */
+		check(atomic_compare_exchange_strong((atomic_ulong *)state[i], &owner, me),
+		      "%p belongs to %#lx", state[i], owner);
 	}
 	for (int i = 0; i < 5; i++) {
 		atomic_store((atomic_ulong *)state[i], 0);
@@ -269,34 +269,34 @@ static void take_and_give(unsigned long me)
 	}
 }
 
-static void *take_and_give_on(void *arg)
+static void *alloc_and_free_on(void *arg)
 {
 	while (!stop)
-		take_and_give(thread_self());
+		alloc_and_free(thread_self());
 	return arg;
 }
 
 static void in_handler(int sig)
 {
 	(void)sig;
-	take_and_give(1);
+	alloc_and_free(1);
 }
 
-TEST(no_two_ever_have_the_same_state)
+TEST(no_two_callers_have_the_same_state)
 {
 	pthread_t thread[4];
 
 	need_states();
 	test_periodic_alarm(200, in_handler);
-	test_threads(thread, 4, take_and_give_on, NULL);
+	test_threads(thread, 4, alloc_and_free_on, NULL);
 	for (double until = test_seconds(0.7); test_now() < until;)
 		usleep(1000);
 	stop = true;
 	test_join_all(thread, 4);
 }
 
-/* A state that is nobody's thread's is the child's too. */
-TEST(an_allocated_state_is_good_in_the_child)
+/* A state that belongs to no thread is allocated in the child as well. */
+TEST(a_child_can_use_an_allocated_state)
 {
 	uint8_t mine[32], *theirs;
 	void *state;
@@ -316,7 +316,7 @@ TEST(an_allocated_state_is_good_in_the_child)
 		if (!pid) {
 			check(info.vdso(theirs, 32, 0, state, info.state_size) == 32);
 			test_unseen(theirs, 32);
-			/* Not one that a thread gets. */
+			/* It is not allocated a second time. */
 			for (int n = 0; n < 300; n++)
 				check(vgetrandom_alloc() != state);
 			vgetrandom_free(state);
@@ -329,8 +329,8 @@ TEST(an_allocated_state_is_good_in_the_child)
 	vgetrandom_free(state);
 }
 
-/* In memory that @info says is right, and that a child may have a copy of. */
-TEST_ENTERS(a_state_of_the_program_s_own_gives_a_child_other_bytes)
+/* The program maps memory as vgetrandom_info() says; without droppable memory, fork() copies it. */
+TEST_ENTERS(a_state_mapped_by_the_program_gives_a_child_other_bytes)
 {
 	uint8_t mine[32];
 	void *state;
@@ -350,16 +350,16 @@ TEST_ENTERS(a_state_of_the_program_s_own_gives_a_child_other_bytes)
 	test_passes(pid);
 }
 
-/* What threads of the library's own have is among these. */
-#define MOST	65280
+/* The size of a pool; states of threads count. */
+#define MAX_STATES	65280
 
-TEST(there_is_an_end_to_states)
+TEST(the_number_of_states_is_limited)
 {
-	static void *all[MOST + 1];
+	static void *all[MAX_STATES + 1];
 	size_t n;
 
 	need_states();
-	for (n = 0; n <= MOST; n++) {
+	for (n = 0; n <= MAX_STATES; n++) {
 		errno = 0;
 		all[n] = vgetrandom_alloc();
 		if (!all[n])
@@ -367,7 +367,7 @@ TEST(there_is_an_end_to_states)
 	}
 	check(errno == ENOMEM, "after %zu states: %s", n, strerror(errno));
 	if (info.droppable)
-		check(n <= MOST && n > MOST - 100, "after %zu states", n);
+		check(n <= MAX_STATES && n > MAX_STATES - 100, "after %zu states", n);
 	else
 		check(n == info.states, "after %zu states", n);
 	while (n)

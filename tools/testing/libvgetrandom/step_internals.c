@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Signal handlers may come at any instruction of the library. Here they do: its start,
- * a thread's first requests, the growth of a pool and what it does in a child of fork()
- * are executed step by step, and something happens at each of them.
+ * A signal handler may run at any instruction of the library. These tests execute the library's
+ * start, a thread's first requests, the growth of a pool and the work in a child of fork()
+ * instruction by instruction, and run a handler at each of them.
  *
- * Linked with the library's insides: they tell which pieces of memory a thread has.
+ * Linked with the library's internal symbols, to see which slots a thread owns.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,41 +28,41 @@
 extern const char __start_library[], __stop_library[];
 
 /*
- * Pieces. Nobody may get one that somebody else has.
+ * Slots that have an owner. No slot may be allocated to two owners.
  */
 #define MAX_SLOTS	4096
 
-static _Atomic(void *) pieces[MAX_SLOTS];
+static _Atomic(void *) owned_slots[MAX_SLOTS];
 static atomic_uint nr_slots;
 
-static void is_mine_alone(void *piece, const char *whose)
+static void check_not_owned(void *slot, const char *new_owner)
 {
 	unsigned int n;
 
-	if (!piece)
+	if (!slot)
 		return;
 	n = atomic_fetch_add(&nr_slots, 1);
 	check(n < MAX_SLOTS);
-	atomic_store(&pieces[n], piece);
+	atomic_store(&owned_slots[n], slot);
 	for (unsigned int i = 0; i < n; i++)
-		check(atomic_load(&pieces[i]) != piece,
-		      "%s got a piece that somebody has, after step %ld", whose, trap_at);
+		check(atomic_load(&owned_slots[i]) != slot,
+		      "%s got a slot that has an owner, after step %ld", new_owner, trap_at);
 }
 
-static void forget_pieces(void)
+static void forget_slots(void)
 {
 	atomic_store(&nr_slots, 0);
 }
 
-/* Those that are not free. No piece is free twice. */
-static unsigned int pieces_out(struct pool *pool)
+/* The number of slots that are not free. No slot is on the free stack twice. */
+static unsigned int count_allocated(struct pool *pool)
 {
 	unsigned int fresh = atomic_load(&pool->fresh), n = 0;
 	uint32_t number = (uint32_t)atomic_load(&pool->free_top);
 
 	for (; number; number = atomic_load(&pool->slots[number - 1].below)) {
 		n++;
-		check(n <= fresh, "a piece is free twice");
+		check(n <= fresh, "a slot is on the free stack twice");
 	}
 	return fresh - n;
 }
@@ -72,11 +72,11 @@ static void ask(void)
 	test_draw_both();
 }
 
-static void ask_and_tell(const char *who)
+static void ask_and_record(const char *who)
 {
 	ask();
-	is_mine_alone(thread.state.idle, who);
-	is_mine_alone(thread.expansion.idle, who);
+	check_not_owned(thread.state.idle, who);
+	check_not_owned(thread.expansion.idle, who);
 }
 
 static void *ask_and_end(void *arg)
@@ -85,12 +85,12 @@ static void *ask_and_end(void *arg)
 	return arg;
 }
 
-/* A thread that asks, and stays. */
+/* A thread that makes requests, and does not exit. */
 static sem_t has_asked;
 
 static void *ask_and_stay(void *arg)
 {
-	ask_and_tell(arg);
+	ask_and_record(arg);
 	sem_post(&has_asked);
 	for (;;)
 		pause();
@@ -101,7 +101,7 @@ static void thread_that_stays(const char *who)
 {
 	sigset_t all, old;
 
-	/* Only one thread makes steps. */
+	/* Only one thread is traced: signals must not go to the new one. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	test_thread(ask_and_stay, (void *)who);
@@ -111,11 +111,11 @@ static void thread_that_stays(const char *who)
 }
 
 /*
- * The start. What is called here comes before the library's constructor.
+ * The library's start. before_the_start() runs before the library's constructor.
  */
 #define GUARDED	(2 * PAGE_BYTES)
 
-static uint8_t *guarded;	/* so many bytes, and then nothing */
+static uint8_t *guarded;	/* GUARDED bytes, and a page that may not be accessed */
 static ssize_t early_largest;
 static pthread_key_t early_key;
 static void *early_value;
@@ -140,7 +140,7 @@ static void in_a_new_process(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		/* As if there had been no fork, but that the process ends here. */
+		/* The child does not return to the interrupted code: it ends here. */
 		ask();
 		vgetrandom_free(vgetrandom_alloc());
 		_exit(0);
@@ -171,7 +171,7 @@ static void ask_for_too_much(void)
 
 static void first_in_child(void)
 {
-	forget_pieces();
+	forget_slots();
 	if (in_child)
 		in_child();
 }
@@ -181,7 +181,7 @@ static void before_the_start(void)
 	const char *what = getenv("TEST_START");
 
 	trap_within(__start_library, __stop_library);
-	/* Told before the library is, of forks too. */
+	/* Registered first, so first_in_child() runs before the library's fork handler. */
 	check(!pthread_atfork(NULL, NULL, first_in_child));
 	if (!what)
 		return;
@@ -198,7 +198,7 @@ static void before_the_start(void)
 __attribute__((section(".init_array.00001"), used))
 static void (*const before_others)(void) = before_the_start;
 
-/* After it, and before the tests register themselves. */
+/* Runs after the library's constructor, and before the tests register themselves. */
 __attribute__((constructor(102)))
 static void after_the_start(void)
 {
@@ -210,7 +210,7 @@ PART(start_step_by_step)
 {
 	check(steps_of_start > 50, "the start has %ld steps", steps_of_start);
 	ask();
-	check(pieces_out(&thread_states) <= 1 && pieces_out(&thread_expansions) <= 1);
+	check(count_allocated(&thread_states) <= 1 && count_allocated(&thread_expansions) <= 1);
 }
 
 static void thread_at_each_step(void)
@@ -256,12 +256,12 @@ TEST_ENTERS(a_thread_may_ask_all_the_time_while_the_library_starts)
 		test_passes(test_start("start_with_a_thread", a_thread_all_the_time));
 }
 
-/* What is not there yet would have to be there if it were large. */
+/* A request before the start must not count as large: nothing for large requests exists yet. */
 PART(start_with_too_much)
 {
 	check(early_largest == GUARDED || (early_largest == -1 && errno == EFAULT), "%zd",
 	      early_largest);
-	check(early_value == &early_key, "somebody else's thread-specific value has changed");
+	check(early_value == &early_key, "the program's thread-specific value has changed");
 	ask();
 }
 
@@ -270,17 +270,17 @@ static void too_much(void)
 	setenv("TEST_START", "too much", 1);
 }
 
-TEST_ENTERS(before_the_start_the_largest_length_is_for_the_kernel_to_judge)
+TEST_ENTERS(before_the_start_the_system_call_serves_the_largest_length)
 {
 	test_passes(test_start("start_with_too_much", too_much));
 }
 
 /*
- * A thread's first request, and something else at any instruction of it.
+ * A thread's first request, interrupted at each instruction.
  */
 static size_t request_len;
 static void (*step_action)(void);
-static bool was_there;
+static bool was_reached;
 
 static void *ask_step_by_step(void *arg)
 {
@@ -289,40 +289,40 @@ static void *ask_step_by_step(void *arg)
 
 	trap_on(step_action, (long)arg);
 	got = vgetrandom(out, request_len, 0);
-	was_there = trap_off();
+	was_reached = trap_off();
 	check(got == (ssize_t)request_len, "%zd", got);
 	test_unseen(out, got);
-	check(pieces_out(&thread_states) <= 2 && pieces_out(&thread_expansions) <= 2,
-	      "%u states and %u expanders for two threads, after step %ld",
-	      pieces_out(&thread_states), pieces_out(&thread_expansions), (long)arg);
+	check(count_allocated(&thread_states) <= 2 && count_allocated(&thread_expansions) <= 2,
+	      "%u states and %u expansion states for two threads, after step %ld",
+	      count_allocated(&thread_states), count_allocated(&thread_expansions), (long)arg);
 	return NULL;
 }
 
-/* Each instruction up to so many, which are those before the bytes are made; then fewer. */
+/* The instructions before the bytes are made: each of them is tried. Later ones: every @stride-th. */
 #define EVERY_STEP	500
 
 static void *(*step_by_step)(void *arg);
-static unsigned int states_out, expanders_out;
+static unsigned int states_before, expansions_before;
 
-static bool thread_gives_all_back(long at)
+static bool thread_frees_its_slots(long at)
 {
-	was_there = false;
+	was_reached = false;
 	test_join(test_thread(step_by_step, (void *)at));
-	check(pieces_out(&thread_states) == states_out &&
-	      pieces_out(&thread_expansions) == expanders_out,
-	      "a thread has not given all back, after step %ld", at);
-	return was_there;
+	check(count_allocated(&thread_states) == states_before &&
+	      count_allocated(&thread_expansions) == expansions_before,
+	      "a thread has not freed its slots, after step %ld", at);
+	return was_reached;
 }
 
-static void threads_give_all_back(void *(*thread_fn)(void *arg), long stride)
+static void check_threads_free_slots(void *(*thread_fn)(void *arg), long stride)
 {
 	long points;
 
 	step_by_step = thread_fn;
 	ask();
-	states_out = pieces_out(&thread_states);
-	expanders_out = pieces_out(&thread_expansions);
-	points = trap_each(thread_gives_all_back, EVERY_STEP, stride);
+	states_before = count_allocated(&thread_states);
+	expansions_before = count_allocated(&thread_expansions);
+	points = trap_each(thread_frees_its_slots, EVERY_STEP, stride);
 	check(points > 10, "only %ld steps", points);
 }
 
@@ -331,10 +331,10 @@ static void interrupt_first_requests(size_t len, void (*action)(void), long stri
 	test_unseen_init();
 	request_len = len;
 	step_action = action;
-	threads_give_all_back(ask_step_by_step, stride);
+	check_threads_free_slots(ask_step_by_step, stride);
 }
 
-static void take_and_give(void)
+static void alloc_and_free(void)
 {
 	void *state = vgetrandom_alloc();
 
@@ -342,14 +342,14 @@ static void take_and_give(void)
 	vgetrandom_free(state);
 }
 
-TEST_ENTERS(a_handler_at_any_instruction_of_the_first_small_request_takes_nothing_twice)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_first_small_request_leaks_no_slot)
 {
-	interrupt_first_requests(16, take_and_give, 1);
+	interrupt_first_requests(16, alloc_and_free, 1);
 }
 
-TEST_ENTERS(a_handler_at_any_instruction_of_the_first_large_request_takes_nothing_twice)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_first_large_request_leaks_no_slot)
 {
-	interrupt_first_requests(1000, take_and_give, 101);
+	interrupt_first_requests(1000, alloc_and_free, 101);
 }
 
 TEST_ENTERS(a_handler_may_fork_at_any_instruction_of_the_first_small_request)
@@ -363,15 +363,15 @@ TEST_ENTERS(a_handler_may_fork_at_any_instruction_of_the_first_large_request)
 }
 
 /*
- * A thread's exit. Whoever asks then for the first time, or for much, gives it back.
+ * A thread's exit. A handler that makes its first or a large request then must not keep a slot.
  */
 static pthread_key_t later_key;
 
-/* Behind the library's: keys come in the order in which they were made. */
-static void exit_is_over(void *value)
+/* Runs after the library's destructor: keys are handled in the order of their creation. */
+static void end_of_exit(void *value)
 {
 	(void)value;
-	was_there = trap_off();
+	was_reached = trap_off();
 }
 
 static void *exit_step_by_step(void *arg)
@@ -384,23 +384,23 @@ static void *exit_step_by_step(void *arg)
 	return NULL;
 }
 
-TEST_ENTERS(a_handler_at_any_instruction_of_the_exit_keeps_nothing)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_exit_keeps_no_slot)
 {
-	check(!pthread_key_create(&later_key, exit_is_over));
-	threads_give_all_back(exit_step_by_step, 1);
+	check(!pthread_key_create(&later_key, end_of_exit));
+	check_threads_free_slots(exit_step_by_step, 1);
 }
 
 /*
- * Growth: at any instruction of it a handler leaves it, and does not come back; or asks
- * for a state itself.
+ * Growth of a pool: at each instruction, a handler jumps out of it for good, ends the thread, or
+ * allocates a state itself.
  */
 #define FIRST_STATES	256
 
-static sigjmp_buf out_of_it;
+static sigjmp_buf after_growth;
 
 static void jump_out(void)
 {
-	siglongjmp(out_of_it, 1);
+	siglongjmp(after_growth, 1);
 }
 
 static void end_thread(void)
@@ -414,16 +414,16 @@ static void take_all_states(void)
 
 	if (!info.states)
 		test_skip("there are no states here");
-	check(info.states == FIRST_STATES && !pieces_out(&thread_states));
+	check(info.states == FIRST_STATES && !count_allocated(&thread_states));
 	for (size_t i = 0; i < info.states; i++)
-		is_mine_alone(vgetrandom_alloc(), "the first one");
+		check_not_owned(vgetrandom_alloc(), "the first one");
 }
 
 /*
- * It does, more than once. Who left it may have left word that the kernel is not to be
- * asked; that holds for requests only, which have the system call to go to.
+ * The pool grows, more than once. An abandoned attempt leaves the backoff set; but that holds for
+ * requests only, which can fall back to the system call.
  */
-static void it_grows(void)
+static void check_growth(void)
 {
 	void *state;
 
@@ -431,12 +431,12 @@ static void it_grows(void)
 		state = vgetrandom_alloc();
 		check(state, "after %d more states, left at step %ld", i, trap_at);
 		if (i % 50 == 0)
-			is_mine_alone(state, "one who came after");
+			check_not_owned(state, "a later caller");
 	}
 	test_join(test_thread(ask_and_end, NULL));
 }
 
-/* In a child, that ends with status 0; and 1 if there was no instruction with that number. */
+/* Runs child_fn in a child process. Return: whether the child reached the instruction. */
 static void (*child_fn)(long at);
 
 static bool in_child_at_step(long at)
@@ -451,7 +451,7 @@ static bool in_child_at_step(long at)
 	if (!pid) {
 		alarm(10);
 		child_fn(at);
-		atomic_store(there, was_there);
+		atomic_store(there, was_reached);
 		_exit(0);
 	}
 	test_passes(pid);
@@ -471,16 +471,16 @@ static void at_each_step(void (*fn)(long at))
 
 static void leave_growth(long at)
 {
-	/* A new state is neither the first one's nor anybody's who came before. */
-	if (!sigsetjmp(out_of_it, 1)) {
+	/* check_growth() compares new states with those of take_all_states(). */
+	if (!sigsetjmp(after_growth, 1)) {
 		trap_on(jump_out, at);
 		vgetrandom_alloc();
 	}
-	was_there = trap_off();
-	it_grows();
+	was_reached = trap_off();
+	check_growth();
 }
 
-TEST_ENTERS(states_come_on_after_a_handler_has_jumped_out_of_the_growth)
+TEST_ENTERS(a_pool_grows_after_a_handler_has_jumped_out_of_the_growth)
 {
 	take_all_states();
 	at_each_step(leave_growth);
@@ -491,7 +491,7 @@ static void take_in_handler(void)
 	void *state = vgetrandom_alloc();
 
 	check(state, "a handler at step %ld", trap_at);
-	is_mine_alone(state, "a handler");
+	check_not_owned(state, "a handler");
 }
 
 static void interrupt_growth(long at)
@@ -500,12 +500,12 @@ static void interrupt_growth(long at)
 
 	trap_on(take_in_handler, at);
 	state = vgetrandom_alloc();
-	was_there = trap_off();
+	was_reached = trap_off();
 	check(state, "interrupted at step %ld", at);
-	is_mine_alone(state, "whom it has interrupted");
+	check_not_owned(state, "the interrupted caller");
 }
 
-TEST_ENTERS(a_handler_at_any_instruction_of_the_growth_has_a_state_too)
+TEST_ENTERS(a_handler_at_any_instruction_of_the_growth_gets_a_state)
 {
 	take_all_states();
 	at_each_step(interrupt_growth);
@@ -515,34 +515,37 @@ static void *end_in_growth(void *arg)
 {
 	uint8_t out[16];
 
-	was_there = true;
+	was_reached = true;
 	trap_on(end_thread, (long)arg);
 	vgetrandom(out, sizeof(out), 0);
-	was_there = trap_off();
+	was_reached = trap_off();
 	return NULL;
 }
 
 static void end_threads_in_growth(long at)
 {
 	test_join(test_thread(end_in_growth, (void *)at));
-	it_grows();
+	check_growth();
 }
 
-TEST_ENTERS(states_come_on_after_a_thread_has_ended_in_the_growth)
+TEST_ENTERS(a_pool_grows_after_a_thread_has_ended_in_the_growth)
 {
 	take_all_states();
 	at_each_step(end_threads_in_growth);
 }
 
 /*
- * What the library does in a child of fork(): it gives back what other threads had.
+ * In a child of fork(), the library frees the slots of the parent's other threads.
  */
 #define HELD	8
 
 static void *held[HELD];
 static long child_at;
 
-/* Threads that are, and were, there. So some states are free, and some are to be. */
+/*
+ * Threads that still run, and threads that have ended: so some slots are free, and the child must
+ * free others.
+ */
 static void have_threads(void)
 {
 	check(!sem_init(&has_asked, 0, 0));
@@ -553,17 +556,17 @@ static void have_threads(void)
 		test_join(test_thread(ask_and_end, NULL));
 	for (int i = 0; i < HELD; i++)
 		held[i] = vgetrandom_alloc();
-	/* That of all these is known here; the threads' goes to others in a child. */
-	forget_pieces();
+	/* The child may reuse the slots of these threads. held[] is checked separately. */
+	forget_slots();
 }
 
-static void nothing_comes_twice(void)
+static void check_no_slot_has_two_owners(void)
 {
-	ask_and_tell("the child");
+	ask_and_record("the child");
 	for (int i = 0; i < HELD; i++)
-		is_mine_alone(held[i], "who held it");
+		check_not_owned(held[i], "the holder");
 	for (int i = 0; i < 12; i++)
-		is_mine_alone(vgetrandom_alloc(), "who asked by name");
+		check_not_owned(vgetrandom_alloc(), "a caller of vgetrandom_alloc()");
 	for (int i = 0; i < 6; i++)
 		thread_that_stays("a new thread");
 }
@@ -575,20 +578,20 @@ static void thread_of_an_earlier_handler(void)
 
 static void fork_with_threads(void)
 {
-	nothing_comes_twice();
-	/* And in children of the child. */
+	check_no_slot_has_two_owners();
+	/* Also in children of the child. */
 	if (child_at--)
 		test_in_child(fork_with_threads);
 }
 
-TEST_ENTERS(in_a_child_a_thread_of_an_earlier_handler_has_its_state_to_itself)
+TEST_ENTERS(in_a_child_a_thread_of_an_earlier_fork_handler_shares_no_state)
 {
 	have_threads();
 	in_child = thread_of_an_earlier_handler;
 	test_in_child(fork_with_threads);
 }
 
-TEST_ENTERS(in_a_child_s_child_a_thread_of_an_earlier_handler_has_its_state_to_itself)
+TEST_ENTERS(in_a_child_s_child_a_thread_of_an_earlier_fork_handler_shares_no_state)
 {
 	have_threads();
 	in_child = thread_of_an_earlier_handler;
@@ -604,7 +607,7 @@ static void free_one(void)
 
 static void take_one(void)
 {
-	is_mine_alone(vgetrandom_alloc(), "the handler");
+	check_not_owned(vgetrandom_alloc(), "the handler");
 }
 
 static void start_thread(void)
@@ -612,55 +615,55 @@ static void start_thread(void)
 	thread_that_stays("a thread of the handler");
 }
 
-static void (*in_reset)(void);
+static void (*in_reclaim)(void);
 
-static void step_reset(void)
+static void step_reclaim(void)
 {
-	trap_on(in_reset, child_at);
+	trap_on(in_reclaim, child_at);
 }
 
-/* Its first instructions have been executed when it is called. */
-static void after_reset(long at)
+/* Runs when the library's fork handler has returned. */
+static void after_reclaim(long at)
 {
 	(void)at;
-	was_there = trap_off();
-	nothing_comes_twice();
+	was_reached = trap_off();
+	check_no_slot_has_two_owners();
 }
 
-static bool reset_at_step(long at)
+static bool reclaim_at_step(long at)
 {
 	child_at = at;
 	return in_child_at_step(at);
 }
 
-static void at_each_step_of_the_reset(void (*action)(void))
+static void at_each_step_of_reclaim(void (*action)(void))
 {
 	long points;
 
 	have_threads();
-	in_reset = action;
-	in_child = step_reset;
-	child_fn = after_reset;
-	points = trap_each(reset_at_step, 0, 1);
+	in_reclaim = action;
+	in_child = step_reclaim;
+	child_fn = after_reclaim;
+	points = trap_each(reclaim_at_step, 0, 1);
 	check(points > 50, "only %ld steps", points);
 }
 
-TEST_ENTERS(in_a_child_a_state_freed_at_any_instruction_of_the_reset_comes_once)
+TEST_ENTERS(in_a_child_a_state_freed_at_any_instruction_of_the_reclaim_is_free_once)
 {
-	at_each_step_of_the_reset(free_one);
+	at_each_step_of_reclaim(free_one);
 }
 
-TEST_ENTERS(in_a_child_a_state_taken_at_any_instruction_of_the_reset_is_who_took_it_s)
+TEST_ENTERS(in_a_child_a_state_allocated_at_any_instruction_of_the_reclaim_has_one_owner)
 {
-	at_each_step_of_the_reset(take_one);
+	at_each_step_of_reclaim(take_one);
 }
 
-TEST_ENTERS(in_a_child_threads_made_at_any_instruction_of_the_reset_have_states_to_themselves)
+TEST_ENTERS(in_a_child_threads_made_at_any_instruction_of_the_reclaim_share_no_state)
 {
-	at_each_step_of_the_reset(start_thread);
+	at_each_step_of_reclaim(start_thread);
 }
 
-TEST_ENTERS(in_a_child_handlers_may_ask_at_any_instruction_of_the_reset)
+TEST_ENTERS(in_a_child_handlers_may_ask_at_any_instruction_of_the_reclaim)
 {
-	at_each_step_of_the_reset(ask);
+	at_each_step_of_reclaim(ask);
 }

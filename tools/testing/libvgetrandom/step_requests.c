@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Handlers and forks at any instruction of a call.
+ * Signal handlers, and forks in them, at any instruction of a request.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -39,8 +39,8 @@ static bool run_at(long step)
 }
 
 /*
- * Does @run, which goes from begin() to end(), with @what at one instruction, and so on.
- * Every one is too many for a test of some seconds: @stride is a prime.
+ * Calls @run, which calls begin() and end(), once per instruction, and runs @what there. Trying each
+ * instruction would take too long: only each @stride-th is tried, and @stride is a prime.
  */
 static void at_any_instruction(void (*run)(void), void (*what)(void), long stride)
 {
@@ -53,7 +53,7 @@ static void at_any_instruction(void (*run)(void), void (*what)(void), long strid
 }
 
 /*
- * The calls.
+ * The requests.
  */
 #define LARGE	1024
 
@@ -120,7 +120,7 @@ static void ask(void)
 	test_draw(32);
 }
 
-/* How many states there are that somebody has: the others are all to be had. */
+/* The number of allocated states: all others can be allocated here. */
 static size_t states_in_use(void)
 {
 	static void *taken[4096];
@@ -131,7 +131,7 @@ static size_t states_in_use(void)
 		n++;
 	for (size_t i = 0; i < n; i++)
 		vgetrandom_free(taken[i]);
-	/* The last one has made more of them. */
+	/* The last allocation may have mapped more states. */
 	return test_info().states == states ? 0 : states - (n - 1);
 }
 
@@ -143,7 +143,7 @@ static void handlers(void (*run)(void), long stride)
 	ask();
 	used = states_in_use();
 	at_any_instruction(run, ask, stride);
-	check(states_in_use() == used, "%zu states in use have become %zu", used,
+	check(states_in_use() == used, "%zu allocated states have become %zu", used,
 	      states_in_use());
 }
 
@@ -168,17 +168,17 @@ TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_thread_s_first_large_reques
 }
 
 /*
- * Forks. A child that has all the bytes already has its parent's, see fork.c; it is not
- * to have them if it has not.
+ * Forks. If the buffer was complete before the fork, the child has the same bytes as its parent: see
+ * fork.c. Otherwise the child must get other bytes.
  */
-static pid_t (*make)(void);
+static pid_t (*make_child)(void);
 
 static void fork_and_ask(void)
 {
 	bool over = test_request_is_complete(out, out_len);
 	pid_t pid;
 
-	pid = make();
+	pid = make_child();
 	if (!pid) {
 		is_child = true;
 		was_over = over;
@@ -193,7 +193,7 @@ static void fork_and_ask(void)
 static void forks(pid_t (*how)(void), void (*run)(void), long stride)
 {
 	test_unseen_init();
-	make = how;
+	make_child = how;
 	ask();
 	at_any_instruction(run, fork_and_ask, stride);
 }
@@ -224,8 +224,8 @@ TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_large_request)
 }
 
 /*
- * The first request in a child of clone(), which locks the memory of states again. If a
- * handler clones in the middle of that, it has to be done in the new child as well.
+ * The first request in a child of clone() locks the memory of states again. If a handler clones in
+ * the middle of that, the new child must lock it as well.
  */
 static void *any_state;
 
@@ -273,8 +273,9 @@ TEST_ENTERS(handlers_may_clone_at_any_instruction_of_a_child_s_first_request)
 }
 
 /*
- * A thread's end. In the first round of destructors it asks for the first time; so the
- * library's own comes in the second one, and before that of this key, which is younger.
+ * A thread's exit. The thread makes its first request in the first round of destructors. So the
+ * library's destructor runs in the second round, before the destructor of this key, which was
+ * created later.
  */
 static pthread_key_t key;
 
@@ -314,11 +315,11 @@ TEST_ENTERS(handlers_may_ask_at_any_instruction_of_a_thread_s_end)
 }
 
 /*
- * States: what the handler takes is not what the call returns, and both may be freed.
+ * States: the handler and the interrupted call get different states, and both may free them.
  */
 static void *theirs[3], *mine;
 
-static bool differ(void)
+static bool all_differ(void)
 {
 	for (int i = 0; i < 3; i++)
 		for (int j = 0; j < i; j++)
@@ -330,8 +331,8 @@ static bool differ(void)
 	return true;
 }
 
-/* Takes three, of which the first goes back before the others. */
-static void take_some(void)
+/* Allocates three states, and frees the first of them. */
+static void alloc_some(void)
 {
 	for (int i = 0; i < 3; i++)
 		theirs[i] = vgetrandom_alloc();
@@ -345,7 +346,7 @@ static void check_and_return(void)
 
 	if (!done)
 		return;
-	check(mine && theirs[1] && theirs[2] && differ(), "step %ld", at);
+	check(mine && theirs[1] && theirs[2] && all_differ(), "step %ld", at);
 	next = vgetrandom_alloc();
 	check(next && next != mine && next != theirs[1] && next != theirs[2], "step %ld", at);
 	vgetrandom_free(next);
@@ -384,22 +385,22 @@ static void states_at_any_instruction(void (*run)(void))
 		check(!vgetrandom_alloc());
 		return;
 	}
-	/* So that the stack of what was given back is not empty. */
+	/* So that the free stack is not empty. */
 	for (int i = 0; i < 10; i++)
 		some[i] = vgetrandom_alloc();
 	for (int i = 0; i < 10; i++)
 		vgetrandom_free(some[i]);
 	for (int i = 0; i < 10; i++)
-		at_any_instruction(run, take_some, 1);
+		at_any_instruction(run, alloc_some, 1);
 	test_states_are(states);
 }
 
-TEST_ENTERS(handlers_may_take_states_at_any_instruction_of_taking_one)
+TEST_ENTERS(handlers_may_allocate_states_at_any_instruction_of_allocating_one)
 {
 	states_at_any_instruction(stepped_alloc);
 }
 
-TEST_ENTERS(handlers_may_take_states_at_any_instruction_of_giving_one_back)
+TEST_ENTERS(handlers_may_allocate_states_at_any_instruction_of_freeing_one)
 {
 	states_at_any_instruction(stepped_free);
 }

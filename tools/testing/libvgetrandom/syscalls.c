@@ -43,7 +43,7 @@ typedef long (*syscall_fn)(long number, ...);
 #endif
 
 /* Call @test with the syscall() of this program, and with libc's. */
-static void with_each(void (*test)(syscall_fn fn, const char *whose))
+static void with_each(void (*test)(syscall_fn fn, const char *label))
 {
 	test(syscall, "this program's");
 #ifndef STATIC
@@ -71,7 +71,7 @@ struct call {
 	long want, number, args[6];
 };
 
-static void same_as_kernel(syscall_fn fn, const char *whose, const struct call *call)
+static void same_as_kernel(syscall_fn fn, const char *label, const struct call *call)
 {
 	const long *a = call->args, number = call->number;
 	long kernel, got;
@@ -85,10 +85,10 @@ static void same_as_kernel(syscall_fn fn, const char *whose, const struct call *
 	errno = UNTOUCHED;
 	got = fn(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 	check(got == (failed ? -1 : kernel) && errno == (failed ? -kernel : UNTOUCHED),
-	      "%s syscall(%ld): %ld, and the kernel returns %ld", whose, number, got, kernel);
+	      "%s syscall(%ld): %ld, and the kernel returns %ld", label, number, got, kernel);
 }
 
-static void other_numbers(syscall_fn fn, const char *whose)
+static void other_numbers(syscall_fn fn, const char *label)
 {
 	static char buf[64];
 	const struct iovec iov = { buf, sizeof(buf) };
@@ -131,7 +131,7 @@ static void other_numbers(syscall_fn fn, const char *whose)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		same_as_kernel(fn, whose, &calls[i]);
+		same_as_kernel(fn, label, &calls[i]);
 	check(!memcmp(buf, WORD, sizeof(WORD)));
 	close((int)fd);
 }
@@ -141,7 +141,7 @@ TEST(other_system_calls_return_what_the_kernel_returns)
 	with_each(other_numbers);
 }
 
-static void six_arguments(syscall_fn fn, const char *whose)
+static void six_arguments(syscall_fn fn, const char *label)
 {
 	/* A free address with more than 32 bits. */
 	void *place = mmap(NULL, PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -153,7 +153,7 @@ static void six_arguments(syscall_fn fn, const char *whose)
 	errno = UNTOUCHED;
 	got = fn(SYS_mmap, place, PAGE_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE,
 		 fd, WORD_AT);
-	check(got == (long)place && errno == UNTOUCHED, "%s: %#lx, not %p", whose, got, place);
+	check(got == (long)place && errno == UNTOUCHED, "%s: %#lx, not %p", label, got, place);
 	check(test_mapping(place, &mapping) && mapping.readable && !mapping.writable &&
 	      mapping.shared && mapping.end - mapping.start == PAGE_BYTES);
 	check(!memcmp(place, WORD, sizeof(WORD)));
@@ -171,7 +171,7 @@ static volatile int child_ran;
 /* Emulators of other architectures may run vfork() as fork(). */
 #ifdef __x86_64__
 /* The child uses this function's stack frame, so it may not call functions that return. */
-static void vfork_with(syscall_fn fn, const char *whose)
+static void vfork_with(syscall_fn fn, const char *label)
 {
 	static const long numbers[] = { SYS_vfork, SYS_clone };
 
@@ -187,9 +187,9 @@ static void vfork_with(syscall_fn fn, const char *whose)
 			raw_syscall(SYS_exit_group, 7);
 		}
 		/* The parent must not return before the child has ended. */
-		check(child_ran && errno == UNTOUCHED, "%s, number %ld", whose, numbers[i]);
+		check(child_ran && errno == UNTOUCHED, "%s, number %ld", label, numbers[i]);
 		status = test_wait(pid);
-		check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
+		check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", label, status);
 	}
 }
 
@@ -205,7 +205,7 @@ static void child_of_clone(void)
 }
 
 /* The child returns to the address that it finds on the new stack. */
-static void clone_with_stack(syscall_fn fn, const char *whose)
+static void clone_with_stack(syscall_fn fn, const char *label)
 {
 	static struct {
 		char		room[PAGE_BYTES];
@@ -219,7 +219,7 @@ static void clone_with_stack(syscall_fn fn, const char *whose)
 	pid = fn(SYS_clone, CLONE_VM | SIGCHLD, &stack.return_to, 0, 0, 0);
 	check(pid > 0);
 	status = test_wait(pid);
-	check(child_ran && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
+	check(child_ran && WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", label, status);
 }
 
 TEST(clone_returns_on_the_child_s_new_stack)
@@ -233,7 +233,7 @@ TEST(clone_returns_on_the_child_s_new_stack)
 }
 #endif
 
-static void fork_with(syscall_fn fn, const char *whose)
+static void fork_with(syscall_fn fn, const char *label)
 {
 	long pid;
 	int status;
@@ -243,7 +243,7 @@ static void fork_with(syscall_fn fn, const char *whose)
 	if (!pid)
 		_exit(errno == UNTOUCHED && fn(SYS_getpid) == raw_syscall(SYS_getpid) ? 7 : 1);
 	status = test_wait(pid);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", whose, status);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "%s: %#x", label, status);
 }
 
 TEST(fork_returns_in_the_child_and_in_the_parent)

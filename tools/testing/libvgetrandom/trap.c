@@ -14,17 +14,17 @@
 #include "trap.h"
 
 #define BREAKPOINT	0xcc	/* int3 */
-#define MOST_STEPS	(1 << 18)
+#define MAX_STEPS	(1 << 18)
 #define TRIES		5
 #define ERRNO_LOCATION_BYTES	32	/* or fewer */
 
-/* Code that no breakpoint may be in, for the handler needs it; nor is it part of a path. */
-#define OURS		__attribute__((section("trap"), noinline))
+/* Code that the handler itself needs: no breakpoint may be set in it, and it is not recorded. */
+#define TRAP_CODE	__attribute__((section("trap"), noinline))
 extern const char __start_trap[], __stop_trap[];
 
 static struct path {
 	long		length;
-	uintptr_t	steps[MOST_STEPS];
+	uintptr_t	steps[MAX_STEPS];
 } *path;
 
 static uintptr_t within_start, within_end = UINTPTR_MAX;
@@ -32,7 +32,7 @@ static void (*trap_action)(void);
 volatile long trap_at;
 static volatile bool is_on, has_happened;
 
-/* The instruction with the breakpoint, its first byte, and how often to let it pass. */
+/* The instruction with the breakpoint, its first byte, and how many times to pass it first. */
 static uintptr_t target;
 static uint8_t original;
 static volatile long passes;
@@ -44,8 +44,8 @@ void trap_within(const char *start, const char *end)
 	within_end = (uintptr_t)end;
 }
 
-/* By way of a file, because text is read-only. Not with libc's functions: see above. */
-OURS static void write_byte(uint8_t byte)
+/* Writes through a file, because text is read-only. Calls no libc function: see TRAP_CODE. */
+TRAP_CODE static void write_byte(uint8_t byte)
 {
 	register long offset asm("r10") = (long)target;
 	long ret;
@@ -57,16 +57,16 @@ OURS static void write_byte(uint8_t byte)
 		__builtin_trap();
 }
 
-OURS static bool is_in_path(uintptr_t ip)
+TRAP_CODE static bool is_in_path(uintptr_t ip)
 {
 	return ip >= within_start && ip < within_end &&
 	       !(ip >= (uintptr_t)__start_trap && ip < (uintptr_t)__stop_trap) &&
-	       /* on_trap() goes there itself. */
+	       /* on_trap() calls it. */
 	       ip - (uintptr_t)__errno_location >= ERRNO_LOCATION_BYTES;
 }
 
-/* One that is passed is taken away for a step. */
-OURS static void on_breakpoint(greg_t *regs, bool is_step)
+/* To pass the breakpoint, it is removed for one step. */
+TRAP_CODE static void on_breakpoint(greg_t *regs, bool is_step)
 {
 	if (is_step) {
 		regs[REG_EFL] &= ~TRAP_FLAG;
@@ -85,7 +85,7 @@ OURS static void on_breakpoint(greg_t *regs, bool is_step)
 	trap_action();
 }
 
-OURS static void on_trap(int sig, siginfo_t *info, void *context)
+TRAP_CODE static void on_trap(int sig, siginfo_t *info, void *context)
 {
 	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
 	int saved = errno;
@@ -97,7 +97,7 @@ OURS static void on_trap(int sig, siginfo_t *info, void *context)
 		regs[REG_EFL] &= ~TRAP_FLAG;
 	} else if (is_in_path(regs[REG_RIP])) {
 		has_happened = true;
-		if (path->length < MOST_STEPS)
+		if (path->length < MAX_STEPS)
 			path->steps[path->length++] = regs[REG_RIP];
 		if (trap_at == TRAP_EACH)
 			trap_action();
@@ -113,9 +113,9 @@ static void need_path(void)
 	check(path != MAP_FAILED);
 }
 
-OURS void trap_on(void (*action)(void), long at)
+TRAP_CODE void trap_on(void (*action)(void), long at)
 {
-	/* A handler may leave the other for good, or be interrupted itself. */
+	/* @action may jump out of the handler for good, or be interrupted by another trap. */
 	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	check(!sigaction(SIGTRAP, &sa, NULL));
@@ -133,7 +133,7 @@ OURS void trap_on(void (*action)(void), long at)
 	passes = 0;
 	for (long i = 0; i < at; i++)
 		passes += path->steps[i] == target;
-	/* Not one that is kept: in a child it would be the parent's memory. */
+	/* Opened each time: a file that was opened before a fork is the parent's memory. */
 	memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	check(memory >= 0, "/proc/self/mem");
 	original = *(uint8_t *)target;
@@ -141,7 +141,7 @@ OURS void trap_on(void (*action)(void), long at)
 	write_byte(BREAKPOINT);
 }
 
-OURS bool trap_off(void)
+TRAP_CODE bool trap_off(void)
 {
 	set_trap_flag(0);
 	if (trap_at >= 0) {
@@ -163,10 +163,10 @@ long trap_each(bool (*run)(long at), long every, long stride)
 	long points = 0, missed = 0, length;
 
 	need_path();
-	/* The first run of all may take a path of its own. */
+	/* The first run may take a different path: the second one is recorded. */
 	check(run(TRAP_RECORD) && run(TRAP_RECORD));
 	length = trap_path();
-	check(length < MOST_STEPS, "more than %d steps", MOST_STEPS);
+	check(length < MAX_STEPS, "more than %d steps", MAX_STEPS);
 	for (long at = 0; at < length; at += at < every ? 1 : stride, points++) {
 		int tries = 0;
 

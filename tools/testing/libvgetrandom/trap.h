@@ -1,63 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something happens in front of a certain instruction of a piece of code, or of each: a
- * signal handler runs there. The path through the code is recorded once, with the
- * processor's trap flag, which costs a signal for each instruction; to get to one of them
- * later, it is replaced by a breakpoint.
+ * Runs a function, in a signal handler, before a certain instruction of a section of code or before
+ * each of them. The path through the code is recorded once with the processor's trap flag, which
+ * costs a signal per instruction. Later, the instruction is replaced by a breakpoint.
  *
- * One thread at a time, and no two pieces of code in one another.
+ * One thread at a time may do this, and sections must not be nested.
  */
 #ifndef _TRAP_H
 #define _TRAP_H
 
 #include <stdbool.h>
 
-/* In place of the number of an instruction. */
-#define TRAP_RECORD	(-1)	/* nothing happens, but the path is recorded */
-#define TRAP_EACH	(-2)	/* at each, while the path is recorded */
+/* Special values instead of an instruction's number. */
+#define TRAP_RECORD	(-1)	/* only record the path */
+#define TRAP_EACH	(-2)	/* record the path, and run the function before each instruction */
 
-/* What trap_on() was given last. */
+/* @at of the last trap_on(). */
 extern volatile long trap_at;
 
 /**
- * trap_within - look at some of the instructions only
- * @start: the first one
- * @end: behind the last one
+ * trap_within - limit traps to a range of instructions
+ * @start: the first instruction
+ * @end: the end of the last one
  */
 void trap_within(const char *start, const char *end);
 
 /**
- * trap_on - the piece of code begins
- * @action: what is to happen
- * @at: before which instruction: its number in the path, or one of the above
+ * trap_on - begin the section of code
+ * @action: the function to run
+ * @at: before which instruction: its number in the path, TRAP_RECORD or TRAP_EACH
  */
 void trap_on(void (*action)(void), long at);
 
 /**
- * trap_off - it ends
+ * trap_off - end the section of code
  *
- * Return: has anything happened, or been recorded?
+ * Return: true if @action has run, or an instruction has been recorded
  */
 bool trap_off(void);
 
 /**
- * trap_path - how many instructions does the recorded path have?
+ * trap_path - the number of instructions of the recorded path
  *
- * Children record it for their parents, too.
+ * The path is in shared memory: a child may record it for its parent.
  */
 long trap_path(void);
 
 /**
- * trap_each - have something happen at each instruction of the path, one after another
- * @run: calls trap_on() with the number that it gets, runs the code, and calls trap_off();
- *	 returns what that said
- * @every: to be tried, from the first one on: each, ...
- * @stride: ... and behind them each @stride-th
+ * trap_each - run the code once for each instruction of the path
+ * @run: calls trap_on() with @at, runs the code, calls trap_off() and returns its result
+ * @every: each of the first @every instructions is tried,
+ * @stride: and of later ones each @stride-th
  *
- * A path can change from one run to the next, so that it does not come by an instruction.
- * Then @run is called again; few may be missed in the end.
+ * The path may differ between runs, and then may not reach the instruction. @run is repeated then.
+ * The test fails if more than a twentieth of the instructions are never reached.
  *
- * Return: how many have been tried.
+ * Return: the number of instructions tried
  */
 long trap_each(bool (*run)(long at), long every, long stride);
 

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT
 /*
- * with_vdso - runs a program as on a kernel with another vDSO
+ * with_vdso - run a program as on a kernel with another vDSO
  *
  * usage: with_vdso [--none | --image FILE] [--no-droppable] [--page[=ODD]] PROGRAM [ARG...]
  *
  *	--none		there is no vDSO, as with vdso=0 on the kernel's command line
- *	--image FILE	FILE is the vDSO: a shared object without relocations. For the image
- *			of a kernel with CONFIG_VDSO_GETRANDOM (vdso64.so.dbg, for it takes
- *			its symbols) the RNG is ready, and its generation stays
- *	--no-droppable	the kernel does not know MAP_DROPPABLE: mmap() says EINVAL
- *	--page		the module vgetrandom is loaded: the first that opens its page gets
- *			one of ours, on which the RNG is ready. With ODD, which is "version",
- *			"magic", "cores", "core", "owner" or "file", that is not as it should
- *			be; with "denied" it cannot be opened
+ *	--image FILE	FILE is the vDSO: a shared object without relocations. If it is the image
+ *			of a kernel with CONFIG_VDSO_GETRANDOM, the RNG is ready and the generation
+ *			never changes; needs vdso64.so.dbg, which has the symbols
+ *	--no-droppable	the kernel does not know MAP_DROPPABLE: mmap() returns EINVAL
+ *	--page		the module vgetrandom is loaded: the first open of its page opens a file
+ *			of this program, on which the RNG is ready. With ODD, one thing is wrong
+ *			with the page: "version", "magic", "cores", "core", "owner" or "file"; or
+ *			"denied": it cannot be opened
  *
- * So "--none --no-droppable" is Linux before 6.11. The program has no tracer once it
- * runs, with --page once it has closed the page; and its children have the kernel's own
- * vDSO again if they execute something. It finds our command line in TEST_LAUNCH, to start
- * such a child with; and in TEST_PAGE a file that it can write to, which is the page.
+ * So "--none --no-droppable" simulates Linux before 6.11. The program is traced until it starts to
+ * run; with --page, until it has closed the page. A child that executes another program has the
+ * running kernel's vDSO again. TEST_LAUNCH in the environment has this program's command line, to
+ * start such a child with. TEST_PAGE has the name of the page's file, which may be written to.
  *
- * Exit status: the program's; if a signal ended it, we die of the same; 125 if it was
- * not started.
+ * Exit status: the program's; if a signal ended it, with_vdso ends by the same signal; 125 if the
+ * program was not started.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -54,7 +54,7 @@
 #define SYSFS_MAGIC	0x62656572
 #define NOT_STARTED	125
 #define MAX_AUXV	256
-#define MAX_STRINGS	(64 << 20)	/* of words on the stack before the auxv */
+#define MAX_STRINGS	(64 << 20)	/* words on the stack before the auxv */
 
 static pid_t child;
 
@@ -73,14 +73,14 @@ static noreturn void die(const char *format, ...)
 }
 
 /*
- * The image, read into memory as it is to lie in the program's.
+ * The vDSO image.
  */
 struct image {
 	const char	*path;
 	unsigned char	*file;
 	size_t		file_size;
-	long		start;		/* lowest address; below 0 for data pages */
-	size_t		size;		/* from there on */
+	long		start;		/* lowest address; negative if data pages come before */
+	size_t		size;		/* including data pages */
 };
 
 static const void *file_range(const struct image *image, uint64_t offset, uint64_t size)
@@ -98,7 +98,7 @@ static const Elf64_Phdr *segments(const struct image *image, size_t *count)
 	return file_range(image, eh->e_phoff, eh->e_phnum * sizeof(Elf64_Phdr));
 }
 
-/* A symbol of the symbol table that is not needed for running, if there is one. */
+/* Looks in .symtab, which a stripped image lacks. */
 static bool find_symbol(const struct image *image, const char *name, long *value)
 {
 	const Elf64_Ehdr *eh = file_range(image, 0, sizeof(*eh));
@@ -156,7 +156,7 @@ static void read_image(struct image *image)
 }
 
 /*
- * System calls that the program makes for us, at its first instruction.
+ * System calls that with_vdso has the program make, at its first instruction.
  */
 static struct user_regs_struct regs;
 
@@ -200,7 +200,7 @@ static void put(unsigned long where, const void *what, size_t len)
 		die("writing to the program's memory: %s", strerror(errno));
 }
 
-/* Ready, of generation 1, and with the last core that the processor runs. */
+/* The RNG is ready, the generation is 1, and the core is the last one that the processor runs. */
 static struct vdso_rng_data rng_data(void)
 {
 	struct vdso_rng_data rng = { .generation = 1, .is_ready = 1 };
@@ -260,7 +260,7 @@ static unsigned long map_image(const struct image *image)
 	return base;
 }
 
-/* argc, argv, 0, envp, 0, and then what we want. */
+/* The stack has argc, argv, 0, envp, 0 and then the auxv. */
 static unsigned long find_auxv(void)
 {
 	unsigned long where = regs.rsp, word;
@@ -285,7 +285,7 @@ static void set_vdso(const struct image *image)
 
 	if (ptrace(PTRACE_GETREGS, child, 0, &regs))
 		die("reading the program's registers: %s", strerror(errno));
-	/* There is no system call to restart. */
+	/* No system call is to be restarted. */
 	regs.orig_rax = -1;
 	if (image)
 		base = map_image(image);
@@ -311,8 +311,8 @@ static void set_vdso(const struct image *image)
 }
 
 /*
- * The module's page. It is a file of ours, that the program gets to know as what it has
- * opened. The library looks at it before main(), by system calls that are few.
+ * The module's page is a memfd of with_vdso, which the program opens instead of the file in sysfs.
+ * The library opens and checks the page before main(), so few system calls are traced.
  */
 static int page_fd = -1;
 
@@ -337,7 +337,7 @@ static void make_page(const char *odd)
 	setenv("TEST_PAGE", path, 1);
 }
 
-/* To the end of the program's next system call, or to its beginning. */
+/* Runs the program to the next entry into a system call, or exit from one. */
 static void to_system_call(void)
 {
 	int status, signal = 0;
@@ -374,8 +374,8 @@ static bool opens_page(void)
 	       !memcmp(path, VGETRANDOM_PAGE_PATH, sizeof(path));
 }
 
-/* The path of our file, below the program's stack, in place of that of the page. */
-static void open_ours(void)
+/* Replaces the path of the page by that of the memfd, written below the program's stack. */
+static void open_memfd(void)
 {
 	const char *path = getenv("TEST_PAGE");
 	unsigned long below = (regs.rsp - 512) & -16UL, theirs = regs.rsi;
@@ -390,7 +390,7 @@ static void open_ours(void)
 	set_regs();
 }
 
-static void give_page(const char *odd)
+static void provide_page(const char *odd)
 {
 	const bool is_denied = !strcmp(odd, "denied");
 	const long magic = SYSFS_MAGIC;
@@ -409,7 +409,7 @@ static void give_page(const char *odd)
 		set_regs();
 		return;
 	}
-	open_ours();
+	open_memfd();
 	fd = regs.rax;
 	do {
 		to_system_call();
@@ -423,7 +423,7 @@ static void give_page(const char *odd)
 	} while (regs.orig_rax != SYS_close || (long)regs.rdi != fd);
 }
 
-static void remember_launch(int argc, char **argv, int ours)
+static void set_launch(int argc, char **argv, int program)
 {
 	char *text = calloc(1, 1 << 16), *path = realpath("/proc/self/exe", NULL);
 
@@ -431,8 +431,8 @@ static void remember_launch(int argc, char **argv, int ours)
 	if (!text || !path)
 		die("no memory");
 	strcat(text, path);
-	for (int i = 1; i < ours; i++) {
-		/* The program may go elsewhere. */
+	for (int i = 1; i < program; i++) {
+		/* Absolute, because the program may change its directory. */
 		char *file = !strcmp(argv[i - 1], "--image") ? realpath(argv[i], NULL) : argv[i];
 
 		if (!file || strlen(text) + strlen(file) + 2 > 1 << 16)
@@ -469,13 +469,13 @@ int main(int argc, char **argv)
 		page += *page == '=';
 		make_page(page);
 	}
-	remember_launch(argc, argv, i);
+	set_launch(argc, argv, i);
 
 	child = fork();
 	if (child < 0)
 		die("fork: %s", strerror(errno));
 	if (!child) {
-		/* Nobody is left behind when a test's time is up. */
+		/* Ends with with_vdso, when the time of a test is up. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 			die("PTRACE_TRACEME: %s", strerror(errno));
@@ -495,7 +495,7 @@ int main(int argc, char **argv)
 	if (none || image.path)
 		set_regs();
 	if (page)
-		give_page(page);
+		provide_page(page);
 	if (ptrace(PTRACE_DETACH, child, 0, 0))
 		die("PTRACE_DETACH: %s", strerror(errno));
 
@@ -504,7 +504,7 @@ int main(int argc, char **argv)
 	while (waitpid(child, &status, 0) != child)
 		;
 	if (WIFSIGNALED(status)) {
-		/* Of the same, but there is one core, and it is not ours. */
+		/* The program has dumped core; with_vdso must not. */
 		setrlimit(RLIMIT_CORE, &(struct rlimit) { 0, 0 });
 		signal(WTERMSIG(status), SIG_DFL);
 		raise(WTERMSIG(status));

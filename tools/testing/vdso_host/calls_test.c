@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rules of the generator, one call at a time, on the hosted vDSO. What can
- * happen in the middle of a call is in step_test.c, and what a call leaves
- * behind in process_residue_test.c.
+ * Tests the contract of __vdso_getrandom(), one undisturbed call at a time, on the hosted
+ * vDSO: arguments and errors, when it falls back to the system call, and the bytes and the
+ * state that a call leaves, which are compared with an oracle's. inject_test.c and
+ * step_test.c test events during a call, process_residue_test.c what a call leaves behind.
  *
  * VDSO_IMAGE in the environment names the image to test, VDSO_CORE the core.
  */
@@ -27,7 +28,7 @@
 
 #define MAX_LEN		0x7ffff000UL	/* of a system call: INT_MAX & PAGE_MASK */
 
-/* Of requests up to this there is every kind: from a batch, and of several passes. */
+/* Requests up to this length include every kind: from a batch, and of several iterations. */
 #define MAX_LEN_OF_INTEREST (BATCH + 2 * ITERATION_SIZE + 100)
 
 struct params {
@@ -47,12 +48,12 @@ FIXTURE_SETUP(calls)
 FIXTURE_TEARDOWN(calls)
 {
 	EXPECT_TRUE(testbed_canaries_ok())
-		TH_LOG("bytes of the page outside of the state have changed");
+		TH_LOG("bytes of the page outside of the state changed");
 }
 
 /*
- * Makes the call, and checks that it is passed on to the kernel, once, with the
- * arguments as given, and that the kernel's answer is the call's.
+ * Make the call. Returns true if it makes exactly one system call, with the same arguments,
+ * and returns the system call's result and bytes.
  */
 static bool falls_back(void *buffer, size_t len, unsigned int flags, void *state,
 		       size_t state_len)
@@ -69,7 +70,7 @@ static bool falls_back(void *buffer, size_t len, unsigned int flags, void *state
 		!memcmp(buffer, r->bytes, len));
 }
 
-/* Makes a call that must go without the kernel, but for keys. */
+/* Make the call. Returns true if it asks the kernel for keys only, and all bytes are right. */
 static bool is_served(uint8_t *out, size_t len, unsigned int flags, struct oracle *o)
 {
 	unsigned int before = mock_count();
@@ -94,7 +95,7 @@ TEST_F(calls, query_returns_parameters)
 	EXPECT_EQ(before, mock_count());
 }
 
-/* It is one before the kernel's RNG is ready, too. */
+/* The query works before the kernel's RNG is ready, too. */
 TEST_F(calls, query_before_rng_is_ready)
 {
 	struct params p;
@@ -104,7 +105,7 @@ TEST_F(calls, query_before_rng_is_ready)
 	EXPECT_EQ(STATE_SIZE, p.size_of_opaque_state);
 }
 
-/* With any other argument it is a call with a wrong size. */
+/* With any other argument it is no query but a call with a wrong state size. */
 TEST_F(calls, query_takes_no_other_arguments)
 {
 	struct params p = { 0 }, untouched = { 0 };
@@ -178,7 +179,7 @@ TEST_F(calls, foreign_state_size_uses_syscall)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
-		/* Not even looked at: at an address where nothing is mapped. */
+		/* The state is not accessed: nothing is mapped at this address. */
 		EXPECT_TRUE(falls_back(self->out, 16, 0, testbed.page - 64, lens[i]))
 			TH_LOG("opaque_len %zu", lens[i]);
 		EXPECT_TRUE(falls_back(self->out, 16, GRND_NONBLOCK, NULL, lens[i]))
@@ -237,7 +238,7 @@ TEST_F(calls, length_zero)
 	}
 }
 
-/* @len bytes of address space in a few pages of memory, then an inaccessible page. */
+/* Map @len bytes that share 2 MiB of memory, with an inaccessible page after them. */
 static uint8_t *map_huge(size_t len)
 {
 	const size_t unit = 2 << 20;
@@ -254,8 +255,8 @@ static uint8_t *map_huge(size_t len)
 	return ok ? p : NULL;
 }
 
-/* One byte more would be a crash; one less is seen in the return value. */
-#ifndef __aarch64__	/* minutes, for 2 GiB of an emulator */
+/* A call that writes one byte too many crashes; the return value shows one too few. */
+#ifndef __aarch64__	/* 2 GiB take an emulator minutes */
 TEST_F_TIMEOUT(calls, length_is_clipped, 90)
 {
 	uint8_t *huge = map_huge(MAX_LEN);
@@ -281,7 +282,7 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 	siglongjmp(after_fault, 1);
 }
 
-/* Makes a call that must raise SIGSEGV; leaves the address in fault_address. */
+/* Make the call. Returns true if it raises SIGSEGV, whose address is in fault_address. */
 static bool faults(void *buffer, size_t len, void *state)
 {
 	struct sigaction sa = {
@@ -310,8 +311,8 @@ static void on_breakpoint(int sig, siginfo_t *info, void *ucontext)
 	machine_return_early(ucontext);
 }
 
-/* A breakpoint where the core begins, which returns at once then. */
-static bool break_at_core(void)
+/* Make the core return at its first instruction, after its blocks have been counted. */
+static bool stub_core(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_breakpoint, .sa_flags = SA_SIGINFO };
 	char name[64];
@@ -330,7 +331,10 @@ static bool break_at_core(void)
 	return !mprotect(page, room, PROT_READ | PROT_EXEC);
 }
 
-/* How far a call goes is what it asks of the core, and what it takes from the batch then. */
+/*
+ * A counter replaces the core, so that huge requests take no time. It counts whole blocks;
+ * the rest of a request comes from the batch.
+ */
 TEST_F(calls, all_lengths_are_clipped)
 {
 	static const size_t lens[] = {
@@ -341,7 +345,7 @@ TEST_F(calls, all_lengths_are_clipped)
 	uint8_t *huge = map_huge(MAX_LEN);
 
 	ASSERT_NE(NULL, huge);
-	ASSERT_TRUE(break_at_core());
+	ASSERT_TRUE(stub_core());
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		size_t len = lens[i] < MAX_LEN ? lens[i] : MAX_LEN;
 
@@ -353,7 +357,7 @@ TEST_F(calls, all_lengths_are_clipped)
 	}
 }
 
-/* Huge calls that fall back are not made shorter than the system call makes them. */
+/* A huge request that falls back is not clipped to less than the system call's limit. */
 TEST_F(calls, length_is_clipped_in_fallback)
 {
 	static const size_t lens[] = {
@@ -401,7 +405,7 @@ TEST_F(calls, zeroed_state_is_rekeyed)
 	}
 }
 
-/* All the generator has is what the state says; no part of it may be lost on it. */
+/* Any other 64-bit generation makes the state stale, a smaller one too. */
 TEST_F(calls, stale_state_is_rekeyed)
 {
 	static const uint64_t generations[] = { 2, 1, 3, ~0ULL, 1ULL << 32, 1 };
@@ -425,7 +429,7 @@ TEST_F(calls, stale_state_is_rekeyed)
 	}
 }
 
-/* Nor may any of the old batch be left behind a new one, which may be shorter. */
+/* No byte of the old batch may remain after a new one, which may be shorter. */
 TEST_F(calls, stale_batch_is_discarded)
 {
 	for (size_t len = 1; len < MAX_LEN_OF_INTEREST; len++) {
@@ -440,7 +444,7 @@ TEST_F(calls, stale_batch_is_discarded)
 	}
 }
 
-/* A state of zeros is not one of generation 0. */
+/* If the kernel publishes generation 0, a state of zeros is not valid for it. */
 TEST_F(calls, generation_zero_is_never_valid)
 {
 	unsigned int before = mock_count();
@@ -450,7 +454,7 @@ TEST_F(calls, generation_zero_is_never_valid)
 	EXPECT_LT(before, mock_count());
 }
 
-/* No key, no bytes of the generator's: whatever the kernel then says is the answer. */
+/* Without a key the call falls back, and returns the system call's result. */
 TEST_F(calls, key_request_fails)
 {
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
@@ -471,7 +475,7 @@ TEST_F(calls, key_request_fails)
 		EXPECT_EQ(100, r->len);
 		EXPECT_EQ(0, memcmp(self->out, r->bytes, 100));
 
-		/* And once there are keys again the state is as good as new. */
+		/* When the kernel returns keys again, the state works like a new one. */
 		mock->refuse_keys_with = 0;
 		oracle_load(&o, testbed.state);
 		before = mock_count();
@@ -480,7 +484,7 @@ TEST_F(calls, key_request_fails)
 	}
 }
 
-/* After each call the state is the oracle's: handed out bytes erased, key replaced. */
+/* After each call the returned bytes are erased, and a used key has been replaced. */
 TEST_F(calls, used_bytes_are_erased)
 {
 	for (int start = EMPTY; start <= FULL_BATCH; start++) {
@@ -516,7 +520,7 @@ TEST_F(calls, sequences_of_calls)
 	}
 }
 
-/* And nothing but the bytes asked for is written, at any alignment. */
+/* At any alignment, the call writes only the requested bytes. */
 TEST_F(calls, unaligned_buffers)
 {
 	struct oracle o;
@@ -534,7 +538,7 @@ TEST_F(calls, unaligned_buffers)
 	}
 }
 
-/* The core can change between any two calls. All go on with what the others left. */
+/* The core may change between any two calls: each continues with the state of the last one. */
 TEST_F(calls, core_changes)
 {
 	unsigned int cores = 0;
@@ -554,7 +558,7 @@ TEST_F(calls, core_changes)
 	}
 }
 
-/* A number without a core means the first, which runs everywhere. */
+/* An unknown core number selects the first core, which runs everywhere. */
 TEST_F(calls, unknown_core)
 {
 	unsigned int core = 0;
@@ -585,7 +589,7 @@ TEST_F(calls, time_namespace)
 	EXPECT_TRUE(is_served(self->out, 500, 0, &o));
 	EXPECT_EQ(before, mock_count());
 
-	/* Followed there as anywhere. */
+	/* The call sees a reseed in a time namespace, too. */
 	vdso_host_set_rng(testbed.host, 2, true);
 	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
 	EXPECT_EQ(before + 1, mock_count());
@@ -593,7 +597,7 @@ TEST_F(calls, time_namespace)
 	vdso_host_set_rng(testbed.host, 2, false);
 	EXPECT_TRUE(falls_back(self->out, 16, 0, testbed.state, STATE_SIZE));
 
-	/* And it is the same state outside of it again. */
+	/* Back outside, the state is still valid. */
 	vdso_host_set_rng(testbed.host, 2, true);
 	vdso_host_set_timens(testbed.host, false);
 	before = mock_count();
@@ -601,7 +605,7 @@ TEST_F(calls, time_namespace)
 	EXPECT_EQ(before, mock_count());
 }
 
-/* The caller's own fault; afterwards there are bytes, none of them twice. */
+/* The caller gets SIGSEGV. Later calls work, and return no byte twice. */
 TEST_F(calls, bad_buffer)
 {
 	uint8_t *ro = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -614,7 +618,7 @@ TEST_F(calls, bad_buffer)
 		for (size_t j = 0; j < ARRAY_SIZE(bad_lens); j++) {
 			testbed_start(PARTLY_USED);
 			ASSERT_TRUE(faults(bad[i], bad_lens[j], testbed.state));
-			/* In the buffer, at most a copy's or a pass's length into it. */
+			/* The fault is in the buffer, within the first iteration. */
 			ASSERT_LE((uintptr_t)bad[i], (uintptr_t)fault_address);
 			ASSERT_GT((uintptr_t)bad[i] + ITERATION_SIZE, (uintptr_t)fault_address);
 			ASSERT_TRUE(testbed_canaries_ok());

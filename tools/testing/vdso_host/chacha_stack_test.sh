@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In the image of the vDSO, as it ships, no ChaCha20 core has an instruction that uses
-# the stack, except its return.
+# Disassembles the vDSO image and tests that no ChaCha20 core uses the stack, except to return:
+# a core must not leave secrets there.
 #
 # usage: chacha_stack_test.sh [IMAGE]	(default: VDSO_IMAGE, or the build's)
 
@@ -13,7 +13,7 @@ mapfile -t cores < <(scripts/cores | cut -f 1)
 
 echo "TAP version 13"
 echo "1..${#cores[@]}"
-[[ -r $image ]] || { echo "Bail out! $image cannot be read"; exit 1; }
+[[ -r $image ]] || { echo "Bail out! $image: cannot read it; run scripts/build vdso"; exit 1; }
 n=0
 status=0
 for core in "${cores[@]}"; do
@@ -22,9 +22,9 @@ for core in "${cores[@]}"; do
 	code=$(objdump -d --no-show-raw-insn --disassemble="$name" "$image" |
 		sed -n "/<$name>:/,\$s/^ *[0-9a-f]*:\t//p")
 	if (($(wc -l <<<"$code") < 100)); then
-		echo "# no $name to be found, or hardly any of it"
+		echo "# $name: not found, or shorter than 100 instructions"
 	elif grep -q '(bad)' <<<"$code"; then
-		echo "# objdump does not know all of its instructions"
+		echo "# $name: objdump cannot disassemble it; use a newer one"
 	elif bad=$(grep -E '^(push|pop|call|enter|leave|int|syscall)|%[er]?[sb]pl?\b' <<<"$code"); then
 		echo "# ${bad//$'\n'/$'\n'# }"
 	else

@@ -10,7 +10,9 @@
 
 size_t layout_batch_size(const struct layout *layout)
 {
-	return (layout->refill_blocks ? layout->refill_blocks : layout->iteration_blocks) * BLOCK - KEY;
+	const size_t blocks = layout->refill_blocks ?: layout->iteration_blocks;
+
+	return blocks * BLOCK - KEY;
 }
 
 bool spans_add(struct spans *spans, uint64_t id, size_t from, size_t len)
@@ -57,7 +59,7 @@ void chain_rekey(struct chain *c, const uint8_t *key, uint64_t generation)
 	c->valid = true;
 }
 
-/* This project's generator takes bytes from the end of the batch, Linux 6.11's from its start. */
+/* This project's generator takes from the end of the batch, Linux 6.11's from the start. */
 static void take_from_batch(struct chain *c, const struct layout *layout, uint8_t *out,
 			    size_t len, struct spans *spans)
 {
@@ -85,7 +87,9 @@ void chain_take(struct chain *c, const struct layout *layout, uint8_t *out, size
 			return;
 
 		blocks = len / BLOCK;
-		refill = layout->refill_blocks ? layout->refill_blocks : layout->iteration_blocks - blocks % layout->iteration_blocks;
+		refill = layout->refill_blocks;
+		if (!refill)
+			refill = layout->iteration_blocks - blocks % layout->iteration_blocks;
 		oracle_stream(out, blocks * BLOCK, c->key, c->counter);
 		oracle_stream(keystream, refill * BLOCK, c->key, c->counter + blocks);
 		c->id = id_of(c->key);

@@ -199,7 +199,8 @@ static const char *check_call(struct replay *replay, const struct log_entry *ent
 	if (a.fallback != NONE) {
 		if (a.nkeys)
 			return "an undisturbed call asked for a key and fell back";
-		if (inject.subject.is_hosted && !call->in_use && call->ready && !is_locking_refused(call))
+		if (inject.subject.is_hosted && !call->in_use && call->ready &&
+		    !is_locking_refused(call))
 			return "a call fell back to the system call without need";
 		return check_fallback(call, a.fallback, spans);
 	}
@@ -410,7 +411,8 @@ static const char *check_unique(const struct replay *replay)
 		const struct output *output = &replay->outputs[i];
 
 		/* The child's copy of what its parent did before the fork counts once. */
-		if (output->serial == NONE ? replay->wiped_after_commit : is_recorded(output->serial))
+		if (output->serial == NONE ? replay->wiped_after_commit :
+					     is_recorded(output->serial))
 			continue;
 		if (output->serial != NONE)
 			returned.serials[returned.nserials++] = output->serial;

@@ -69,12 +69,13 @@ static long answer(void *buffer, size_t len, unsigned int flags)
 static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved_errno = errno;
+	long ret;
 
 	(void)sig;
 	(void)info;
-	machine_return_from_syscall(ucontext, answer((void *)machine_argument(ucontext, 0),
-					machine_argument(ucontext, 1),
-					machine_argument(ucontext, 2)));
+	ret = answer((void *)machine_argument(ucontext, 0), machine_argument(ucontext, 1),
+		     machine_argument(ucontext, 2));
+	machine_return_from_syscall(ucontext, ret);
 	if (mock->hook)
 		mock->hook(machine_ip(ucontext));
 	errno = saved_errno;

@@ -8,10 +8,10 @@
 #include "planted_leaks.h"
 
 #define ROOM		4096
-#define FAR_BELOW	5001	/* the call, on the stack */
+#define FAR_BELOW	5001	/* bytes below the call's frame */
 #define DISTANCE	64	/* of the functions in planted_leaks_asm.S */
 
-/* What planted_leaks_asm.S calls. */
+/* planted_leaks_asm.S calls this, too. */
 vgetrandom_fn leaks_real;
 extern const char leaks_registers[];
 
@@ -30,7 +30,7 @@ bool leaks_prepare(const struct vdso_host *host)
 	return leaks_real && on_heap && mapped != MAP_FAILED && write_only != MAP_FAILED;
 }
 
-/* Without a register in between: those are to be clean. */
+/* Copy without data in a register, so that only memory leaks. */
 static inline void copy(uint8_t *to, const uint8_t *from)
 {
 	size_t n = 8;
@@ -38,7 +38,7 @@ static inline void copy(uint8_t *to, const uint8_t *from)
 	asm volatile("rep movsb" : "+D" (to), "+S" (from), "+c" (n) : : "memory");
 }
 
-/* The memory that is shared is found from the arguments. */
+/* The buffer is in the shared memory: so find that from @buffer. */
 static inline ssize_t leak(uint8_t *to, void *buffer, size_t len, unsigned int flags,
 			   void *state, size_t state_len)
 {
@@ -99,7 +99,7 @@ vgetrandom_fn leaks_in_memory(unsigned int n, const char **name)
 	return in_memory[n].fn;
 }
 
-/* Registers, as planted_leaks_asm.S has them. */
+/* Registers in the order of planted_leaks_asm.S. */
 static const struct {
 	const char *name;
 	unsigned int first, count, component;
@@ -140,7 +140,7 @@ vgetrandom_fn leaks_in_register(unsigned int n, char name[32], unsigned int *com
 			passed += kinds[i].count;
 			continue;
 		}
-		/* They come last: what needs less has been before. */
+		/* The registers that need most features are last. */
 		if (!runs_here(kinds[i].component))
 			return NULL;
 		snprintf(name, 32, "%s %u", kinds[i].name, kinds[i].first + within);

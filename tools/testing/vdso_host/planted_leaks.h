@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Calls that do leave something behind: eight bytes of the state's next key, in one
- * place each. For the tests to find, or they would not find what a core leaves.
+ * Controls for process_residue_test: calls that leave eight bytes of the state's next key
+ * behind, each in another place. The test must find them all.
  */
 #ifndef _PLANTED_LEAKS_H
 #define _PLANTED_LEAKS_H
 
 #include "tracee.h"
 
-#define PLANTED_OFFSET	3	/* in the key: at no multiple of anything */
+#define PLANTED_OFFSET	3	/* in the key: not aligned */
 
-/* Before the traced process is started. */
+/* Call this before the traced process starts. */
 bool leaks_prepare(const struct vdso_host *host);
 
-/* In memory: number @n, until there are no more; in the traced process at shared->place. */
+/*
+ * Call number @n that leaks to memory, or NULL after the last one. It stores the address of
+ * the leak in shared->place of the traced process.
+ */
 vgetrandom_fn leaks_in_memory(unsigned int n, const char **name);
 
 /*
- * In a register: likewise. @offset is where in struct user_regs_struct it is to be found,
- * or if it is one of @component, 0 being the legacy ones, where in that of the XSAVE area.
+ * The same for registers. @offset is the leak's offset in struct user_regs_struct if
+ * @component is LEAK_GENERAL, or else in this component of the XSAVE area (0: legacy area).
  */
 #define LEAK_GENERAL	(~0U)
 vgetrandom_fn leaks_in_register(unsigned int n, char name[32], unsigned int *component,

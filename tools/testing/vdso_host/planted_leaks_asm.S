@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Calls that leave eight bytes of the next key in a register, one function for each
- * register. planted_leaks.c knows them by their order and distance.
+ * register. planted_leaks.c finds them by their order and distance.
  */
 
-#define KEY	67		/* where in a state the key is, and PLANTED_OFFSET on */
+#define KEY	67		/* offset of the key in a state, plus PLANTED_OFFSET */
 #define DISTANCE 64		/* from one function to the next */
 
 	.text
@@ -22,7 +22,7 @@ leaks_registers:
 	ret
 .endm
 
-/* As they follow one another in struct user_regs_struct. */
+/* In the order of struct user_regs_struct. */
 .irp	r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
 	leak	mov KEY(%rcx), %\r
 .endr

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * After a call no eight bytes in a row of a key or of key stream are in any register, or
- * in any memory that the process can write to, but the caller's buffer and the state.
+ * Tests that a call leaves no secrets behind: no eight consecutive bytes of a key or of
+ * keystream are in a register or in writable memory after it, except in the caller's buffer
+ * and the state. The calls run in a traced process, and only the tracer knows the secrets:
+ * see tracee.h. Calls are undisturbed, or an event happens at points spread over them.
  *
- * The process that calls is traced by this one, which alone knows the secrets: tracee.h.
- * Calls are undisturbed, or disturbed at points all over them. What the kernel saves of
- * a call's registers for a signal handler is not the generator's to erase, and left out:
- * that one frame, not the rest of the handler's stack.
+ * If a signal handler runs during a call, the kernel saves the call's registers in the
+ * signal frame. The generator cannot erase that frame, so the search skips it, and only it.
  *
- * Of locked states, a drop is what a child of fork() finds: they are zeros, and not locked.
+ * A drop of locked states is what a fork's child finds: zeros, and not locked.
  *
- * VDSO_CORE in the environment names the core, POINTS at how many points of a call each
- * thing happens (default: 4).
+ * VDSO_CORE in the environment names the core, POINTS the number of points of a call at
+ * which each event is tried (default: 4).
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -30,25 +30,25 @@
 #define LIMIT		7200	/* seconds, of a test */
 #define MAX_STEPS		32768	/* instructions of a call */
 #define XMM_OFFSET	160	/* in the XSAVE area */
-#define LEGACY_OFFSET	32	/* of the x87's registers there */
+#define LEGACY_OFFSET	32	/* of the x87 registers there */
 #define LEGACY_END	416
 #define IN_USE_OFFSET	512	/* XSTATE_BV */
-#define DISTURBED	14	/* so many of the lengths */
+#define DISTURBED	14	/* number of lengths of disturbed calls: the first ones */
 
-/* This process' own: in a fixture it might be shared with the traced one. */
+/* Not in the fixture, whose memory might be shared with the traced process. */
 static struct tracee tracee;
 static struct memory_finding finding;
-static char found_in[192];	/* what leaves_nothing() has found, and where */
-static size_t found_at;		/* of registers */
-static unsigned long calls, handled, new_keys;
+static char found_in[192];	/* where leaves_nothing() found a secret, or an error message */
+static size_t found_at;		/* offset in the registers */
+static unsigned long calls, handler_calls, new_keys;
 static size_t lens[30];
 static unsigned long points = 4;
 
 /*
- * Does the processor know that upper halves are out of use when they have been cleared? An
- * emulator may say of all that they are in use always. They make SSE slower then.
+ * The components of XSTATE_BV that the processor clears when their registers are zeroed. An
+ * emulator may always report all as in use. Upper halves in use make SSE slower.
  */
-static uint64_t in_use_known;
+static uint64_t in_use_tracked;
 
 static ssize_t use_ymm(void *buffer, size_t len, unsigned int flags, void *state,
 		       size_t state_len)
@@ -74,13 +74,13 @@ static uint64_t in_use(const struct tracee *t)
 
 static bool find_in_use(struct tracee *t)
 {
-	in_use_known = 1 << 2 | 1 << 6;
+	in_use_tracked = 1 << 2 | 1 << 6;
 	if (__builtin_cpu_supports("avx2") && tracee_call(t, use_ymm, 0, NOTHING, NULL, 0))
 		return false;
-	in_use_known &= ~(in_use(t) & 1 << 2);
+	in_use_tracked &= ~(in_use(t) & 1 << 2);
 	if (__builtin_cpu_supports("avx512f") && tracee_call(t, use_zmm, 0, NOTHING, NULL, 0))
 		return false;
-	in_use_known &= ~(in_use(t) & 1 << 6);
+	in_use_tracked &= ~(in_use(t) & 1 << 6);
 	return true;
 }
 
@@ -105,14 +105,14 @@ FIXTURE_SETUP(process)
 	ASSERT_TRUE(leaks_prepare(testbed.host));
 	ASSERT_TRUE(testbed_open_library());
 	ASSERT_TRUE(tracee_start(&tracee, testbed.host) && find_in_use(&tracee));
-	/* After that: the other process has no part in it. */
+	/* After the fork, so that the traced process does not share it. */
 	ASSERT_TRUE(testbed.pool || testbed_open_page(STATE_SIZE));
 	ASSERT_TRUE(step_open(testbed.host));
 
 	const size_t all[] = {
 		1, 4, 8, 12, 31, 32, 33, 96, 128, BATCH - 1, BATCH, BATCH + 1,
 		3 * ITERATION_SIZE + 77, 3 * ITERATION_SIZE + SECOND_KEY,
-		/* Of calls that nothing happens to, these too. */
+		/* Undisturbed calls only: */
 		2, 3, 7, 15, 16, 17, 40, 64, 100, ITERATION_SIZE / 2, SECOND_KEY, ITERATION_SIZE,
 		BATCH + 33, 500, 1500, BATCH + ITERATION_SIZE + 50,
 	};
@@ -131,7 +131,7 @@ FIXTURE_TEARDOWN(process)
 	vdso_host_close(testbed.host);
 }
 
-/* As testbed_start(), by the traced process, whose keys of before are forgotten. */
+/* Like testbed_start(), in the traced process. Forgets its earlier keys. */
 static bool start_from(struct tracee *t, enum start start)
 {
 	bool good = true;
@@ -149,23 +149,23 @@ static bool start_from(struct tracee *t, enum start start)
 	return good;
 }
 
-/* Of a request: with all that the last pass makes besides. */
+/* The blocks that a request makes, with those of the refill. */
 static size_t blocks_made(size_t len)
 {
 	return (len / VGETRANDOM_BLOCK_SIZE / ITERATION_BLOCKS + 1) * ITERATION_BLOCKS;
 }
 
-/* What comes of @key in a call that makes @len bytes with it, and the keys that follow. */
+/* Add what a call computes that makes @len bytes with @key, and the keys that follow. */
 static void add_key(const uint8_t *key, size_t len)
 {
 	uint8_t stream[SECRET_BLOCKS * VGETRANDOM_BLOCK_SIZE];
 
 	secrets_add_output(key, blocks_made(len));
-	/* A pass has the registers of the one before it: so first and last, for all. */
+	/* Each iteration overwrites the registers of the last one: add the first and the last. */
 	secrets_add_rounds(key, 0, ITERATION_BLOCKS);
 	secrets_add_rounds(key, blocks_made(len) - ITERATION_BLOCKS, ITERATION_BLOCKS);
 	oracle_stream(stream, sizeof(stream), key, 0);
-	/* The next one, used up at once, if the rest of the last block asks for it. */
+	/* The rest of the last block may use up the batch: then the next key is used, too. */
 	if (len % VGETRANDOM_BLOCK_SIZE > VGETRANDOM_KEY_SIZE)
 		secrets_add_stream(stream + len / VGETRANDOM_BLOCK_SIZE * VGETRANDOM_BLOCK_SIZE,
 				   ITERATION_BLOCKS);
@@ -177,7 +177,7 @@ static void add_state(const struct vgetrandom_state *state)
 	secrets_add(state->batch, sizeof(state->batch));
 }
 
-/* A register that was used is zeros again, and its upper half not in use. */
+/* Are all vector registers zero, and upper halves not in use? @where: what is not. */
 static bool vectors_clean(const struct tracee *t, size_t *where)
 {
 	static const unsigned int components[] = { 2, 5, 6, 7 };
@@ -194,10 +194,10 @@ static bool vectors_clean(const struct tracee *t, size_t *where)
 				return false;
 	}
 	*where = IN_USE_OFFSET;
-	return !(in_use(t) & in_use_known);
+	return !(in_use(t) & in_use_tracked);
 }
 
-/* The search itself: of the traced process as it stands, @len bytes having been asked for. */
+/* Search the traced process for secrets after a call of @len bytes. */
 static bool is_clean(size_t len, bool state_may_keep)
 {
 	struct tracee *t = &tracee;
@@ -206,7 +206,7 @@ static bool is_clean(size_t len, bool state_may_keep)
 	const struct memory_range allowed[] = {
 		{ (uintptr_t)t->state, (uintptr_t)(t->state + state_may_keep) },
 		{ out, out + len },
-		/* The last two if a signal has been handled, or else there are none. */
+		/* If a signal was handled, the handler's buffer and the signal frame. */
 		{ t->frame.start ? handler_out : 0,
 		  t->frame.start ? handler_out + TRACEE_HANDLER_OUT : 0 },
 		t->frame,
@@ -215,14 +215,14 @@ static bool is_clean(size_t len, bool state_may_keep)
 
 	found_in[0] = 0;
 	if (!secrets_complete())
-		snprintf(found_in, sizeof(found_in), "nothing: there are too many secrets");
+		snprintf(found_in, sizeof(found_in), "no search: too many secrets for the set");
 	else if (secrets_found(&t->regs, sizeof(t->regs), &where))
 		snprintf(found_in, sizeof(found_in), "general register, offset %zu", where);
 	else if (secrets_found(t->xsave, t->xsave_len, &where))
 		snprintf(found_in, sizeof(found_in), "XSAVE area, offset %zu", where);
 	else if (!vectors_clean(t, &where))
 		snprintf(found_in, sizeof(found_in),
-			 "XSAVE area, not zero, offset %zu", where);
+			 "XSAVE area, offset %zu: a register or XSTATE_BV is not clear", where);
 	else if (!memory_is_clean(t->pid, allowed, ARRAY_SIZE(allowed), &finding))
 		snprintf(found_in, sizeof(found_in), "%s%s (stack pointer %+ld)",
 			 finding.what, t->frame.start ? ", signal handled" : "",
@@ -231,7 +231,7 @@ static bool is_clean(size_t len, bool state_may_keep)
 	return !found_in[0];
 }
 
-/* A call, and then a look for what it should have kept to itself. */
+/* Make a call and search for its secrets. */
 static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event,
 			   const void *ip, unsigned long nth)
 {
@@ -247,7 +247,7 @@ static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event
 	add_key(t->state->key, len - had);
 	ret = tracee_call(t, fn, len, event, ip, nth);
 	if (fn == testbed.fn && ret != (ssize_t)len) {
-		snprintf(found_in, sizeof(found_in), "the call returns %zd", ret);
+		snprintf(found_in, sizeof(found_in), "the call returned %zd", ret);
 		return false;
 	}
 	for (size_t i = keys_before; i < t->nkeys; i++)
@@ -257,7 +257,7 @@ static bool leaves_nothing(vgetrandom_fn fn, size_t len, enum tracee_event event
 	if (t->frame.start)
 		secrets_add(t->shared->handler_out, TRACEE_HANDLER_OUT);
 	calls++;
-	handled += t->shared->handler_ret == TRACEE_HANDLER_OUT;
+	handler_calls += t->shared->handler_ret == TRACEE_HANDLER_OUT;
 	new_keys += t->nkeys > keys_before;
 	return is_clean(len, event != DROP_AND_LIMIT);
 }
@@ -277,7 +277,7 @@ TEST_F(process, nothing_is_left_by_undisturbed_calls)
 			}
 		}
 	}
-	/* What has been searched is a process' memory: stack, heap, data, and all. */
+	/* The search covered a process' memory: stack, heap, data and more. */
 	EXPECT_LE(10, finding.mappings);
 	EXPECT_LE(256 * 1024, finding.searched);
 	TH_LOG("%lu calls, each followed by a search of %zu bytes in %u mappings", calls,
@@ -285,17 +285,17 @@ TEST_F(process, nothing_is_left_by_undisturbed_calls)
 }
 
 /*
- * The way that a call goes, if nothing happens to it: found out in this process, where
- * stepping costs least. Keys come from the kernel here.
+ * The instructions of an undisturbed call. Recorded in this process, where single-stepping
+ * is cheapest; its keys come from the running kernel.
  */
-static const void *way[MAX_STEPS];
+static const void *path[MAX_STEPS];
 static unsigned long path_len;
 
-static bool note_ip(unsigned long point, const void *ip, void *arg)
+static bool note_ip(unsigned long step, const void *ip, void *arg)
 {
 	(void)arg;
-	if (point < MAX_STEPS)
-		way[point] = ip;
+	if (step < MAX_STEPS)
+		path[step] = ip;
 	return true;
 }
 
@@ -308,17 +308,17 @@ static bool record_path(enum start start, size_t len)
 			 &path_len) == (ssize_t)len && path_len > 20 && path_len <= MAX_STEPS;
 }
 
-/* How often the instruction at point @at has been there before. */
+/* How often the instruction of step @at ran before that step. */
 static unsigned long times_before(unsigned long at)
 {
 	unsigned long times = 0;
 
 	for (unsigned long i = 0; i < at; i++)
-		times += way[i] == way[at];
+		times += path[i] == path[at];
 	return times;
 }
 
-/* @event at points from the first instruction to the last, in each kind of call. */
+/* Try @event at points from the first instruction to the last, in each kind of call. */
 static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 {
 	struct tracee *t = &tracee;
@@ -330,17 +330,17 @@ static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 
 		ASSERT_TRUE(record_path(start, len));
 		for (unsigned long point = 0; point < points; point++) {
-			/* Other ones for each request. */
+			/* Shift the points a little for each request. */
 			const unsigned long at =
 				(path_len * point + path_len * k / (3 * DISTURBED)) / points;
 
 			ASSERT_TRUE(start_from(t, start));
-			EXPECT_TRUE(leaves_nothing(testbed.fn, len, event, way[at],
+			EXPECT_TRUE(leaves_nothing(testbed.fn, len, event, path[at],
 						   times_before(at))) {
 				TH_LOG("%zu bytes, %s, instruction %lu of %lu: %s", len,
 				       start_names[start], at, path_len, found_in);
 			}
-			happened += t->happened;
+			happened += t->event_happened;
 		}
 	}
 	EXPECT_EQ(calls, happened);
@@ -350,7 +350,7 @@ static void disturb(struct __test_metadata *_metadata, enum tracee_event event)
 TEST_F_TIMEOUT(process, nothing_is_left_after_a_drop, LIMIT)
 {
 	disturb(_metadata, DROP);
-	/* Most drops are noticed: those are between the first write and the last look. */
+	/* Most drops come between the call's first write and its last check: it notices them. */
 	EXPECT_LT(calls / 2, new_keys);
 }
 
@@ -363,13 +363,13 @@ TEST_F_TIMEOUT(process, nothing_is_left_after_a_reseed, LIMIT)
 TEST_F_TIMEOUT(process, nothing_is_left_after_a_signal_handler, LIMIT)
 {
 	disturb(_metadata, HANDLER);
-	EXPECT_EQ(calls, handled);
+	EXPECT_EQ(calls, handler_calls);
 }
 
 TEST_F_TIMEOUT(process, nothing_is_left_after_a_drop_and_a_signal_handler, LIMIT)
 {
 	disturb(_metadata, DROP_AND_HANDLER);
-	EXPECT_EQ(calls, handled);
+	EXPECT_EQ(calls, handler_calls);
 	EXPECT_LT(calls / 2, new_keys);
 }
 
@@ -384,16 +384,16 @@ TEST_F_TIMEOUT(process, nothing_is_left_where_locking_is_refused, LIMIT)
 	if (!testbed.pool)
 		SKIP(return, "states are droppable");
 	disturb(_metadata, DROP_AND_LIMIT);
-	/* Only calls from an empty state have drawn one, before that. */
+	/* Only calls with an empty state took a new key, before the event. */
 	EXPECT_GT(calls / 2, new_keys);
 }
 
 /*
- * Controls: what is left on purpose is found, and where it is.
+ * Controls: the search finds planted leaks where they are.
  */
 
-/* The bytes before it may happen to be those that it has before it as a secret. */
-static bool is_about(uintptr_t found, uintptr_t planted)
+/* A hit may start up to 7 bytes earlier, if the bytes there match the secret by chance. */
+static bool is_close(uintptr_t found, uintptr_t planted)
 {
 	return found <= planted && planted - found < 8;
 }
@@ -409,10 +409,10 @@ TEST_F(process, a_secret_in_any_memory_is_found)
 		EXPECT_FALSE(leaves_nothing(fn, 33, NOTHING, NULL, 0)) {
 			TH_LOG("%s: not found", name);
 		}
-		EXPECT_TRUE(is_about(finding.address, t->shared->place)) {
+		EXPECT_TRUE(is_close(finding.address, t->shared->place)) {
 			TH_LOG("%s: %s", name, found_in);
 		}
-		/* And it is not there by itself. */
+		/* Without the leak nothing is found. */
 		ASSERT_TRUE(start_from(t, PARTLY_USED));
 		EXPECT_TRUE(leaves_nothing(testbed.fn, 33, NOTHING, NULL, 0));
 		memset(&finding, 0, sizeof(finding));
@@ -437,16 +437,16 @@ TEST_F(process, a_secret_in_any_register_is_found)
 			TH_LOG("%s: not found", name);
 		}
 		EXPECT_EQ(component == LEAK_GENERAL, !strncmp(found_in, "general", 7));
-		EXPECT_TRUE(is_about(found_at, offset)) {
+		EXPECT_TRUE(is_close(found_at, offset)) {
 			TH_LOG("%s: %s", name, found_in);
 		}
 	}
-	/* General ones, x87's and the xmm are everywhere. */
+	/* Every processor has the general, x87 and xmm registers. */
 	EXPECT_LE(15 + 8 + 32, n);
 	TH_LOG("%u registers and parts of registers", n);
 }
 
-/* With a word that is not all of it, nothing would be found: what is looked for is exact. */
+/* The search needs exactly eight bytes: seven do not match. */
 TEST_F(process, the_search_has_no_false_positives)
 {
 	uint8_t other[4096];
@@ -454,8 +454,7 @@ TEST_F(process, the_search_has_no_false_positives)
 
 	ASSERT_TRUE(start_from(&tracee, FULL_BATCH));
 	ASSERT_TRUE(leaves_nothing(testbed.fn, 33, NOTHING, NULL, 0));
-	oracle_stream(other, sizeof(other), (const uint8_t *)"another key, of nobody's at all.",
-		      0);
+	oracle_stream(other, sizeof(other), (const uint8_t *)"a key that no state has ever had", 0);
 	EXPECT_FALSE(secrets_found(other, sizeof(other), &where));
 	for (size_t i = 0; i + 8 <= VGETRANDOM_KEY_SIZE; i++) {
 		memset(other, 0xaa, 24);
@@ -468,7 +467,7 @@ TEST_F(process, the_search_has_no_false_positives)
 	}
 }
 
-/* What all tests compare with, and what is looked for here, is made of the oracle's rounds. */
+/* All tests compare with the oracle, and the secrets here are its rounds. */
 TEST(the_oracle_agrees_with_libsodium)
 {
 	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];

@@ -46,7 +46,7 @@ static bool is_layout(size_t iteration_blocks, size_t refill_blocks)
 	return explore(&nothing, FULL_BATCH, 96) && explore(&nothing, PARTLY_USED, 200);
 }
 
-/* Linux 6.11's layout, or this project's with one of the cores: it explains undisturbed calls. */
+/* Find the layout that explains undisturbed calls: Linux 6.11's or one of this project's. */
 static bool find_layout(void)
 {
 	const struct vdso_host_core *core = vdso_host_cores;

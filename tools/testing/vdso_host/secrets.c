@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hash table with open addressing, and a bitmap before it: the search has to look at
- * megabytes, byte by byte, and finds nothing almost everywhere.
+ * A hash table with open addressing behind a bitmap. The search looks at megabytes, byte by
+ * byte, and the bitmap rejects almost everything quickly.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@
 #define MAX_SECRETS	(1 << (TABLE_BITS - 1))
 #define MAP_BITS	20
 
-/* Not for children: those are searched. */
+/* Children do not inherit the set: their memory is searched. */
 static struct {
-	uint64_t table[1 << TABLE_BITS];	/* 0 is no secret: see mostly_zero() */
+	uint64_t table[1 << TABLE_BITS];	/* 0: free; see mostly_zero() */
 	uint8_t map[1 << (MAP_BITS - 3)];
 } *set;
 static size_t count;
@@ -35,7 +35,7 @@ static bool mostly_zero(uint64_t word)
 
 static uint64_t hash(uint64_t word)
 {
-	/* 2^64 divided by the golden ratio: spreads what it is multiplied with. */
+	/* Fibonacci hashing: 2^64 divided by the golden ratio. */
 	return word * 0x9e3779b97f4a7c15;
 }
 
@@ -53,7 +53,7 @@ static bool get_bit(uint64_t h)
 	return set->map[bit / 8] >> bit % 8 & 1;
 }
 
-/* Where @word is in the table, or would be. */
+/* The slot of @word in the table, or the free one for it. */
 static uint32_t find_slot(uint64_t word)
 {
 	uint32_t slot = hash(word) >> (64 - TABLE_BITS);
@@ -87,7 +87,7 @@ void secrets_clear(void)
 		set = mmap(NULL, sizeof(*set), PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (set == MAP_FAILED || madvise(set, sizeof(*set), MADV_DONTFORK)) {
-			perror("memory for secrets");
+			perror("secrets: cannot map memory");
 			abort();
 		}
 	}
@@ -116,7 +116,7 @@ static void add_pair(uint32_t word, uint32_t next)
 	add_word(word | (uint64_t)next << 32);
 }
 
-/* The working state of each block after each round: row by row, and word by word. */
+/* The working state of each block after each round, by rows and by words. */
 void secrets_add_rounds(const uint8_t *key, size_t first, size_t blocks)
 {
 	uint32_t s[SECRET_BLOCKS][ORACLE_WORDS];
@@ -180,7 +180,7 @@ bool secrets_found(const void *area, size_t len, size_t *where)
 
 	for (size_t i = 0; i + sizeof(word) <= len; i++) {
 		memcpy(&word, area + i, sizeof(word));
-		/* What begins in the first half of zeros is mostly zero. */
+		/* A word that begins in the first half of eight zeros is mostly zero. */
 		if (!word)
 			i += 4;
 		else if (get_bit(hash(word)) && set->table[find_slot(word)])

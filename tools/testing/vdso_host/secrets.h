@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What nobody but a state and its caller may know of a call, and a search for it.
+ * A set of secrets of a call, and a search for them.
  *
- * Searched for are eight bytes in a row, at any offset: of keys, of key stream, and of
- * what a core has in its registers on the way there, as it would write it if it ran out
- * of them: a word of the key many times, or the same word of consecutive blocks, at the
- * end and after each round.
+ * The search finds eight consecutive bytes at any offset: of keys, of keystream, and of the
+ * values in a core's registers, in the form in which a core would spill them: a word of the
+ * key repeated, or the same word of consecutive blocks, at the end and after each round.
  */
 #ifndef _SECRETS_H
 #define _SECRETS_H
@@ -14,31 +13,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most blocks that a call here makes of one key. */
+/* The most blocks that a call of these tests makes with one key. */
 #define SECRET_BLOCKS	128
 
-/* None are known from here on. First of all in a process. */
+/* Empty the set. The first call in a process allocates it. */
 void secrets_clear(void);
 
-/* Every eight bytes in a row of these. */
+/* Add every eight consecutive bytes of @bytes. */
 void secrets_add(const void *bytes, size_t len);
 
-/* A key, that may not have been used yet. */
+/* Add a key, which may not have been used yet. */
 void secrets_add_key(const uint8_t *key);
 
-/* A key that has been used, and its first @blocks blocks. */
+/* Add a used key and its first @blocks blocks. */
 void secrets_add_output(const uint8_t *key, size_t blocks);
 
-/* What a core computes on the way to @blocks blocks of it, from number @first on. */
+/* Add the intermediate values of @blocks blocks of @key, from block number @first on. */
 void secrets_add_rounds(const uint8_t *key, size_t first, size_t blocks);
 
-/* A key, and all that a core computes on the way to its first @blocks blocks. */
+/* Add a key, its first @blocks blocks and their intermediate values. */
 void secrets_add_stream(const uint8_t *key, size_t blocks);
 
-/* Did all of them find room? */
+/* Did the set have room for all secrets? */
 bool secrets_complete(void);
 
-/* Is any of them in @area? Then @where is how far from its start the first one is. */
+/* Is a secret in @area? @where is set to the offset of the first one. */
 bool secrets_found(const void *area, size_t len, size_t *where);
 
 #endif /* _SECRETS_H */

@@ -357,7 +357,7 @@ static struct {
 
 /* Returns how many bytes at the start of @out are in @stream in one piece. */
 static size_t match_stream(const uint8_t *out, size_t len, const uint8_t *stream,
-		       size_t stream_len)
+			   size_t stream_len)
 {
 	size_t prefix = len < 8 ? len : 8, n;
 	const uint8_t *at = memmem(stream, stream_len, out, prefix);
@@ -584,7 +584,8 @@ TEST_F_TIMEOUT(step, handler_after_drops_at_every_instruction, 300)
 			step_testbed(handler_after_drops, NULL);
 			EXPECT_EQ(0, trial.nfailed) {
 				TH_LOG("%zu bytes, %s: %lu of %lu steps fail, first %s",
-				       some[i], start_names[start], trial.nfailed, trial.steps, trial.why);
+				       some[i], start_names[start], trial.nfailed, trial.steps,
+				       trial.why);
 			}
 		}
 	}

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the vDSO's getrandom hands out, on stdout, for programs that look for patterns.
+ * Writes random bytes of the hosted vDSO to stdout, for statistical tests.
  *
  * usage: stream [--zeros N | --repeat N] [BYTES]
  *
- * By requests of mixed lengths, on one state, that gets its keys from the running kernel.
- * VDSO_CORE names the core, VDSO_IMAGE the image. Without BYTES it goes on until nobody
- * reads any more.
+ * The bytes come from requests of mixed lengths with one state, whose keys come from the
+ * running kernel. VDSO_CORE names the core, VDSO_IMAGE the image. Without BYTES the stream
+ * ends when the reader closes it.
  *
- * As a control, with a flaw: --zeros has every Nth block of 64 bytes zeros, which is what
- * a state hands out that was lost unnoticed; --repeat has it be the one before.
+ * Two flaws serve as controls of such tests: --zeros makes every Nth block of 64 bytes
+ * zeros, as a state does that was dropped unnoticed; --repeat repeats the previous block.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +32,7 @@
 #define PAGE		4096
 #define SKIP		4
 #define BLOCK		64
-#define ROOM		1048576
+#define BUFFER_SIZE		1048576
 #define RESEED_EVERY	(16 << 20)	/* bytes */
 
 typedef ssize_t (*vgetrandom_fn)(void *buffer, size_t len, unsigned int flags, void *state,
@@ -46,8 +46,8 @@ static noreturn void die(const char *format, const char *why)
 	exit(1);
 }
 
-/* All ways through the generator: from the batch, with a refill, and with whole blocks. */
-static size_t some_len(unsigned int n)
+/* Lengths for all paths of the generator: from the batch, with a refill, with whole blocks. */
+static size_t request_len(unsigned int n)
 {
 	static const size_t lens[] = {
 		16, 4, 8, 1, 32, 16, 7, 64, 31, 256, 16, 3, 480, 100, 8, 1000, 16, 33, 4096, 12,
@@ -64,7 +64,7 @@ static bool put(const uint8_t *p, size_t len)
 		if (n < 0 && errno == EPIPE)
 			return false;
 		if (n < 0)
-			die("writing: %s", strerror(errno));
+			die("cannot write: %s", strerror(errno));
 		p += n;
 		len -= n;
 	}
@@ -77,7 +77,7 @@ static uint64_t parse_number(const char *text)
 	uint64_t n = strtoull(text, &end, 0);
 
 	if (!*text || *end || !n)
-		die("'%s' is no number", text);
+		die("'%s': not a positive number", text);
 	return n;
 }
 
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 {
 	const char *image = getenv("VDSO_IMAGE"), *core = getenv("VDSO_CORE"), *why;
 	uint64_t zeros = 0, repeat = 0, left = UINT64_MAX, reseeds = 1, since_reseed = 0;
-	static uint8_t room[ROOM + PAGE + 3];
+	static uint8_t buffer[BUFFER_SIZE + PAGE + 3];
 	size_t have = 0, kept, blocks = 0;
 	struct vdso_host *host;
 	vgetrandom_fn fn;
@@ -111,36 +111,37 @@ int main(int argc, char **argv)
 		fprintf(stderr, "stream: %s: %s\n", core, why);
 		return SKIP;
 	}
-	/* Droppable or not is all the same: nobody drops it, and nobody forks. */
+	/* Ordinary memory will do: nothing drops it, and this program does not fork. */
 	state = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (state == MAP_FAILED)
-		die("mapping a state: %s", strerror(errno));
+		die("cannot map a state: %s", strerror(errno));
 
 	for (unsigned int n = 0; left; n++) {
-		size_t len = some_len(n);
+		size_t len = request_len(n);
 
-		if (fn(room + have, len, 0, state, sizeof(struct vgetrandom_state)) != (ssize_t)len)
-			die("%s", "the call fails");
+		if (fn(buffer + have, len, 0, state, sizeof(struct vgetrandom_state)) !=
+		    (ssize_t)len)
+			die("%s", "__vdso_getrandom failed");
 		have += len;
 		since_reseed += len;
 		if (since_reseed >= RESEED_EVERY) {
 			since_reseed = 0;
 			vdso_host_set_rng(host, ++reseeds, true);
 		}
-		if (have < ROOM)
+		if (have < BUFFER_SIZE)
 			continue;
-		for (size_t at = 0; at < ROOM; at += BLOCK, blocks++) {
+		for (size_t at = 0; at < BUFFER_SIZE; at += BLOCK, blocks++) {
 			if (zeros && blocks % zeros == zeros - 1)
-				memset(room + at, 0, BLOCK);
+				memset(buffer + at, 0, BLOCK);
 			if (repeat && at && blocks % repeat == repeat - 1)
-				memcpy(room + at, room + at - BLOCK, BLOCK);
+				memcpy(buffer + at, buffer + at - BLOCK, BLOCK);
 		}
-		kept = left < ROOM ? left : ROOM;
-		if (!put(room, kept))
+		kept = left < BUFFER_SIZE ? left : BUFFER_SIZE;
+		if (!put(buffer, kept))
 			break;
 		left -= kept;
-		memmove(room, room + ROOM, have - ROOM);
-		have -= ROOM;
+		memmove(buffer, buffer + BUFFER_SIZE, have - BUFFER_SIZE);
+		have -= BUFFER_SIZE;
 	}
 	return 0;
 }

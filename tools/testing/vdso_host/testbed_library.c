@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is different if the hosted vDSO is libvgetrandom: states that are locked, and the
- * way through vgetrandom().
+ * The parts of the testbed that differ if the hosted vDSO is libvgetrandom: locked states
+ * (VDSO_STATES) and calls through vgetrandom() (VDSO_ENTRY).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,15 +22,15 @@
 #include "../libvgetrandom/filter_droppable.h"
 #include "testbed.h"
 
-/* Locked states: the library's, and what the kernel knows of this process' locks. */
+/* The memory of locked states. */
 static struct {
 	char *memory;
 	size_t len;
-	unsigned long word;		/* in a process that has locked it */
+	unsigned long word;		/* *pool->lock of a process that has locked it */
 	uint8_t copy[PAGE];
 } locked;
 
-/* A kernel without droppable memory; and the administrator's limits count. */
+/* Refuse MAP_DROPPABLE, as an older kernel does, and let RLIMIT_MEMLOCK apply. */
 static bool emulate_old_kernel(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -42,7 +42,7 @@ static bool emulate_old_kernel(void)
 	return !syscall(SYS_capset, &header, caps) && filter_droppable();
 }
 
-/* How much memory has this process locked? In bytes. */
+/* The bytes of memory that this process has locked. */
 static size_t get_locked_bytes(void)
 {
 	FILE *file = fopen("/proc/self/status", "re");
@@ -115,7 +115,7 @@ pid_t testbed_fork(void)
 		memcpy(locked.copy, testbed.page, PAGE);
 	pid = fork();
 	if (!pid && testbed.pool) {
-		/* As the library has arranged it. */
+		/* The child's states must be wiped and unlocked, as the library promises. */
 		for (size_t i = 0; i < PAGE; i++)
 			if (testbed.page[i])
 				abort();
@@ -129,7 +129,7 @@ pid_t testbed_fork(void)
 	return pid;
 }
 
-/* The second page of what the library maps: on the first there is its word, too. */
+/* Use the second page of the pool: the first one also holds *pool->lock. */
 static bool open_locked(void)
 {
 	const char *(*open_secret)(struct pool *pool);
@@ -138,18 +138,18 @@ static bool open_locked(void)
 	testbed.pool = vdso_host_sym(testbed.host, "thread_states");
 	open_secret = (typeof(open_secret))vdso_host_sym(testbed.host, "pool_open_secret");
 	if (!testbed.pool || !open_secret) {
-		fprintf(stderr, "VDSO_STATES=locked is for libvgetrandom only\n");
+		fprintf(stderr, "VDSO_STATES=locked: VDSO_IMAGE is not libvgetrandom\n");
 		return false;
 	}
 	if (!emulate_old_kernel()) {
-		fprintf(stderr, "being a process on an older kernel: %s\n", strerror(errno));
+		fprintf(stderr, "cannot emulate an older kernel: %s\n", strerror(errno));
 		return false;
 	}
 	memset(testbed.pool, 0, sizeof(*testbed.pool));
 	why = open_secret(testbed.pool);
 	locked.len = get_locked_bytes();
 	if (why || !testbed.pool->lock || locked.len < 2 * PAGE) {
-		fprintf(stderr, "the library does not lock its states: %s\n", why ?: "it says it does");
+		fprintf(stderr, "the library does not lock its states: %s\n", why ?: "no error");
 		return false;
 	}
 	locked.memory = testbed.pool->chunks[0];
@@ -174,10 +174,10 @@ bool testbed_thread_in_use(void)
 }
 
 #ifdef __x86_64__
-/* As a compiler calls it, with the number of a library and an offset. */
+/* As compilers call it, with the number of a module and an offset. */
 void *__tls_get_addr(size_t index[2]);
 
-/* A variable of this thread's, of the library. */
+/* The library's thread-local variable @name of this thread. */
 static void *thread_local_sym(const char *name)
 {
 	struct link_map *library = dlopen(testbed_image(), RTLD_NOW | RTLD_NOLOAD);
@@ -190,7 +190,7 @@ static void *thread_local_sym(const char *name)
 	return __tls_get_addr(index);
 }
 
-/* What the library decides at its start if the module is loaded. */
+/* Configure the library as it does at its start if the module is loaded. */
 static bool open_vgetrandom(void)
 {
 	struct config *config = vdso_host_sym(testbed.host, "config");
@@ -198,7 +198,7 @@ static bool open_vgetrandom(void)
 
 	testbed.thread = thread_local_sym("thread");
 	if (!testbed.thread || !config || mprotect(page, PAGE, PROT_READ | PROT_WRITE)) {
-		fprintf(stderr, "VDSO_ENTRY is for libvgetrandom only\n");
+		fprintf(stderr, "VDSO_ENTRY=vgetrandom: VDSO_IMAGE is not libvgetrandom\n");
 		return false;
 	}
 	*config = (struct config) {
@@ -216,7 +216,7 @@ static bool open_vgetrandom(void)
 #endif
 
 /* Is @name in the environment @value? */
-static bool wants(const char *name, const char *value)
+static bool env_is(const char *name, const char *value)
 {
 	const char *is = getenv(name);
 
@@ -227,11 +227,11 @@ bool testbed_open_library(void)
 {
 	struct pool *pool = vdso_host_sym(testbed.host, "thread_states");
 
-	if (wants("VDSO_ENTRY", "vgetrandom") && !open_vgetrandom())
+	if (env_is("VDSO_ENTRY", "vgetrandom") && !open_vgetrandom())
 		return false;
-	if (wants("VDSO_STATES", "locked"))
+	if (env_is("VDSO_STATES", "locked"))
 		return open_locked();
-	/* It may have locked some at its start. */
+	/* The library may have locked states at its start: use droppable ones. */
 	if (pool)
 		pool->lock = NULL;
 	return true;

@@ -24,12 +24,12 @@
 #include "testbed.h"
 
 #define SIGNAL_STACK	65536
-#define TRACEE_ERROR		(-4096)	/* no errno */
-#define MAX_STOPS	100000	/* of a call: then it hangs */
+#define TRACEE_ERROR	(-4096)	/* no -errno */
+#define MAX_STOPS	100000	/* of a call that does not hang */
 #define INT3		0xcc
 
 /*
- * In the traced process. Its code, below here, takes care to keep nothing of the calls.
+ * Code of the traced process. It keeps no data of its calls.
  */
 
 static struct tracee_shared *shared;
@@ -42,11 +42,11 @@ static void on_signal(int sig)
 					   shared->state, shared->state_len);
 }
 
-/* XRSTOR from an area that says that all registers are unused makes them zeros. */
+/* XRSTOR from this area, in which no component is in use, zeroes all registers. */
 alignas(64) uint8_t tracee_init[TRACEE_XSAVE];
 extern const char tracee_returned[];
 
-/* The call, and a stop before anything else can run. */
+/* Make the call, and stop at once when it returns. */
 __attribute__((naked, noinline, noclone))
 static void stub(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags, void *state,
 		 size_t state_len)
@@ -81,7 +81,7 @@ static void stub(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 	    "ret");
 }
 
-/* Every getrandom system call is the tracer's to answer. */
+/* Make every getrandom system call stop for the tracer, which answers it. */
 static bool filter_getrandom(void)
 {
 	struct sock_filter code[] = {
@@ -112,7 +112,7 @@ static void run_traced(const stack_t *signal_stack, pid_t parent)
 }
 
 /*
- * In the tracer.
+ * Code of the tracer.
  */
 
 static bool failed(const char *what)
@@ -121,13 +121,13 @@ static bool failed(const char *what)
 	return false;
 }
 
-/* Its next stop, after it has been made to run on as @how with signal @sig. */
-static bool run_on(struct tracee *t, int how, int sig, int *status)
+/* Resume the process by request @how, with signal @sig, and wait for its next stop. */
+static bool resume(struct tracee *t, int how, int sig, int *status)
 {
 	if (ptrace(how, t->pid, 0, sig) || waitpid(t->pid, status, 0) != t->pid)
-		return failed("making it run on");
+		return failed("cannot resume the process");
 	if (!WIFSTOPPED(*status)) {
-		fprintf(stderr, "tracee: it ended with status %#x\n", *status);
+		fprintf(stderr, "tracee: the process ended with status %#x\n", *status);
 		return false;
 	}
 	return !ptrace(PTRACE_GETREGS, t->pid, 0, &t->regs);
@@ -151,7 +151,7 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 	stack.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || stack.ss_sp == MAP_FAILED)
-		return failed("mapping memory");
+		return failed("cannot map memory");
 	t->signal_stack_end = (uintptr_t)stack.ss_sp + SIGNAL_STACK;
 	t->shared = shared;
 	t->state = (void *)(shared->page + sizeof(shared->page) / 2);
@@ -161,9 +161,9 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 
 	t->pid = fork();
 	if (t->pid < 0)
-		return failed("fork");
+		return failed("cannot fork");
 	if (!t->pid) {
-		/* A locked state has to be in the pool's memory: so this is that, there. */
+		/* A locked state must be in the pool's memory: make the page the pool's. */
 		if (testbed.pool) {
 			testbed.pool->chunks[0] = (char *)shared->page;
 			testbed.pool->capacity = 1;
@@ -173,10 +173,10 @@ bool tracee_start(struct tracee *t, struct vdso_host *host)
 	if (waitpid(t->pid, &status, 0) != t->pid || !WIFSTOPPED(status) ||
 	    WSTOPSIG(status) != SIGSTOP ||
 	    ptrace(PTRACE_SETOPTIONS, t->pid, 0, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)) {
-		fprintf(stderr, "tracee: it does not start: status %#x\n", status);
+		fprintf(stderr, "tracee: the process does not start: status %#x\n", status);
 		return false;
 	}
-	/* A call of no bytes: it is at the end of a call from here on. */
+	/* An empty call stops it where each later call begins: at the end of a call. */
 	return tracee_call(t, getrandom_fn, 0, NOTHING, NULL, 0) == 0;
 }
 
@@ -203,16 +203,17 @@ static bool limit_locks(struct tracee *t, bool limited)
 	struct rlimit limit;
 
 	if (prlimit(t->pid, RLIMIT_MEMLOCK, NULL, &limit))
-		return failed("reading its limit");
+		return failed("cannot read RLIMIT_MEMLOCK");
 	limit.rlim_cur = limited ? 0 : limit.rlim_max;
-	return !prlimit(t->pid, RLIMIT_MEMLOCK, &limit, NULL) || failed("limiting it");
+	return !prlimit(t->pid, RLIMIT_MEMLOCK, &limit, NULL) ||
+	       failed("cannot set RLIMIT_MEMLOCK");
 }
 
 static bool drop(struct tracee *t)
 {
 	memset(t->shared->page, 0, sizeof(t->shared->page));
 	return !testbed.pool || !ptrace(PTRACE_POKEDATA, t->pid, testbed.pool->lock, 0) ||
-	       failed("unlocking its states");
+	       failed("cannot unlock its states");
 }
 
 bool tracee_drop(struct tracee *t)
@@ -220,7 +221,7 @@ bool tracee_drop(struct tracee *t)
 	return drop(t) && limit_locks(t, false);
 }
 
-/* No two calls get the same bytes, and the process has not seen any of them before. */
+/* New bytes at each call, which the traced process has never seen. */
 static void make_bytes(uint8_t *bytes, size_t len)
 {
 	static uint8_t key[VGETRANDOM_KEY_SIZE] = "tracee";
@@ -231,7 +232,7 @@ static void make_bytes(uint8_t *bytes, size_t len)
 	oracle_stream(bytes, len, key, 0);
 }
 
-/* It is about to make a system call: what the kernel would do. */
+/* The process is about to make a getrandom system call: answer it as the kernel would. */
 static bool answer(struct tracee *t, enum tracee_event event)
 {
 	uint8_t *buffer = (uint8_t *)t->regs.rdi;
@@ -241,15 +242,16 @@ static bool answer(struct tracee *t, enum tracee_event event)
 		return true;
 	if (buffer < (uint8_t *)t->shared || len > sizeof(*t->shared) ||
 	    buffer + len > (uint8_t *)(t->shared + 1)) {
-		fprintf(stderr, "tracee: it asks for %zu bytes at %p\n", len, (void *)buffer);
+		fprintf(stderr, "tracee: getrandom of %zu bytes to %p, outside of shared memory\n",
+			len, (void *)buffer);
 		return false;
 	}
 	make_bytes(buffer, len);
 	if (buffer == t->state->key) {
 		if (t->nkeys == TRACEE_KEYS)
-			return failed("too many keys");
+			return failed("the call asked for too many keys");
 		memcpy(t->keys[t->nkeys++], buffer, VGETRANDOM_KEY_SIZE);
-		if (event == DROP_EACH_KEY && t->happened && !drop(t))
+		if (event == DROP_EACH_KEY && t->event_happened && !drop(t))
 			return false;
 	}
 	t->regs.orig_rax = -1;
@@ -257,12 +259,12 @@ static bool answer(struct tracee *t, enum tracee_event event)
 	return !ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs);
 }
 
-/* It is stopped between two instructions of the vDSO. Runs no signal handler yet. */
-static bool happen(struct tracee *t, enum tracee_event event)
+/* The process is stopped at the breakpoint. A signal handler will run when it resumes. */
+static bool trigger_event(struct tracee *t, enum tracee_event event)
 {
 	struct vdso_rng_data *rng = vdso_host_rng(t->host);
 
-	t->happened = true;
+	t->event_happened = true;
 	if (event == RESEED)
 		vdso_host_set_rng(t->host, rng->generation + 1, true);
 	if (event != RESEED && event != HANDLER && !drop(t))
@@ -280,12 +282,12 @@ static bool read_registers(struct tracee *t)
 
 	memset(t->xsave, 0, sizeof(t->xsave));
 	if (ptrace(PTRACE_GETREGSET, t->pid, NT_X86_XSTATE, &iov))
-		return failed("reading its vector registers");
+		return failed("cannot read its vector registers");
 	t->xsave_len = iov.iov_len;
 	return iov.iov_len < sizeof(t->xsave);
 }
 
-/* One byte of its text, by way of a word. */
+/* Write one byte of its text; ptrace(2) writes words. */
 static bool poke(struct tracee *t, uintptr_t where, uint8_t byte)
 {
 	unsigned long word;
@@ -297,34 +299,35 @@ static bool poke(struct tracee *t, uintptr_t where, uint8_t byte)
 
 static bool set_breakpoint(struct tracee *t, const void *ip)
 {
-	return poke(t, (uintptr_t)ip, INT3) || failed("writing a breakpoint");
+	return poke(t, (uintptr_t)ip, INT3) || failed("cannot write a breakpoint");
 }
 
-/* It has hit one: as if there had been none. */
-static bool take_breakpoint(struct tracee *t, const void *ip)
+/* The process hit the breakpoint: remove it, and set the instruction pointer back. */
+static bool remove_breakpoint(struct tracee *t, const void *ip)
 {
 	t->regs.rip = (uintptr_t)ip;
 	return (poke(t, (uintptr_t)ip, *(const uint8_t *)ip) &&
-		!ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs)) || failed("taking a breakpoint");
+		!ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs)) || failed("cannot remove a breakpoint");
 }
 
 ssize_t tracee_call(struct tracee *t, vgetrandom_fn fn, size_t len, enum tracee_event event,
 		    const void *ip, unsigned long nth)
 {
-	bool over_it = false;	/* it runs the instruction below the breakpoint */
+	bool stepping_over = false;	/* running the instruction under the breakpoint */
 	int status, sig = 0;
 
 	t->shared->fn = fn;
 	t->shared->len = len;
 	t->shared->handler_ret = 0;
 	t->frame = (struct memory_range) { 0 };
-	t->happened = false;
+	t->event_happened = false;
 	if (event != NOTHING && !set_breakpoint(t, ip))
 		return TRACEE_ERROR;
 	for (unsigned long i = 0; i < MAX_STOPS; i++) {
-		if (!run_on(t, over_it || sig ? PTRACE_SINGLESTEP : PTRACE_CONT, sig, &status))
+		if (!resume(t, stepping_over || sig ? PTRACE_SINGLESTEP : PTRACE_CONT, sig,
+			    &status))
 			return TRACEE_ERROR;
-		/* Here the signal's frame is complete, and its handler has not begun. */
+		/* The signal frame is complete, and the handler has not started yet. */
 		if (sig)
 			t->frame = (struct memory_range) { t->regs.rsp, t->signal_stack_end };
 		sig = 0;
@@ -344,19 +347,19 @@ ssize_t tracee_call(struct tracee *t, vgetrandom_fn fn, size_t len, enum tracee_
 		}
 		if (t->regs.rip == (uintptr_t)tracee_returned)
 			return read_registers(t) ? (ssize_t)t->regs.rax : TRACEE_ERROR;
-		if (over_it) {
-			over_it = false;
+		if (stepping_over) {
+			stepping_over = false;
 			if (!set_breakpoint(t, ip))
 				return TRACEE_ERROR;
-		} else if (event != NOTHING && !t->happened &&
+		} else if (event != NOTHING && !t->event_happened &&
 			   t->regs.rip == (uintptr_t)ip + 1) {
-			if (!take_breakpoint(t, ip))
+			if (!remove_breakpoint(t, ip))
 				return TRACEE_ERROR;
-			over_it = nth--;
-			if (!over_it && !happen(t, event))
+			stepping_over = nth--;
+			if (!stepping_over && !trigger_event(t, event))
 				return TRACEE_ERROR;
 		}
 	}
-	fprintf(stderr, "tracee: a call does not end\n");
+	fprintf(stderr, "tracee: the call did not return within %d stops\n", MAX_STOPS);
 	return TRACEE_ERROR;
 }

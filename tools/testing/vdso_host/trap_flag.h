@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Single steps: while the trap flag is set, a SIGTRAP comes after each instruction.
+ * Single-stepping: while the trap flag is set, each instruction raises SIGTRAP.
  */
 #ifndef _TRAP_FLAG_H
 #define _TRAP_FLAG_H
@@ -8,10 +8,10 @@
 #define TRAP_FLAG	0x100
 
 /**
- * set_trap_flag - set or clear it
+ * set_trap_flag - set or clear the trap flag
  * @flag: TRAP_FLAG or 0
  *
- * Clear of the red zone, and inline, because a function would be stepped through too.
+ * Skips the red zone. Inline, because the steps of a function would raise SIGTRAP, too.
  */
 static inline __attribute__((always_inline)) void set_trap_flag(unsigned long flag)
 {

@@ -3,10 +3,10 @@
 #
 # usage: unwind_test.sh [IMAGE]	(default: VDSO_IMAGE, or the build's)
 #
-# At every instruction of every vDSO function of ours an unwinder walks from the vDSO to
-# main(): see unwind_walk.c, which is started here with the image as its vDSO. If the image
-# is libvgetrandom, that loads it, finds the page of a module, and walks through vgetrandom().
-# OUT in the environment says where the programs are.
+# Tests the unwind information of the vDSO's getrandom functions, at every instruction. Starts
+# unwind_walk with the image as its vDSO: see unwind_walk.c. If the image is libvgetrandom,
+# unwind_walk loads it, with a page in place of the module's, and calls vgetrandom(). OUT in
+# the environment is the directory of the programs.
 
 set -euo pipefail
 
@@ -15,7 +15,7 @@ out=${OUT:-build/tests}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# What unwind_walk reads: our functions and their instructions, and where data is.
+# The list for unwind_walk: functions with their instructions, and addresses of data.
 list()
 {
 	local value size type name
@@ -30,7 +30,7 @@ list()
 		# "getrandom" is another name of __vdso_getrandom.
 		if [[ $image == *libvgetrandom* ]]; then
 			[[ $name != @(thread_states|config|thread) ]] || printf 'data %s %s\n' "$value" "$name"
-			[[ $name =~ $ours ]] || continue
+			[[ $name =~ $functions ]] || continue
 		else
 			[[ $name == *getrandom* ]] || continue
 		fi
@@ -47,14 +47,14 @@ list()
 				if (code ~ /^call/) kind = "call"
 				else if (code ~ /^ret/) kind = "return"
 				else if (code ~ /^(nop|int3|xchg +%ax,%ax)/ && after) kind = "padding"
-				# What follows is reached by a jump, or not at all.
+				# Only a jump can reach the instruction after these.
 				after = code ~ /^(jmp|ret)/ || kind == "padding"
 				print kind, address
 			}'
 	done
 }
 
-# walk LIST IMAGE [none]: with the image as the vDSO; or, if it is the library, in its place.
+# walk LIST IMAGE [none]: run unwind_walk with the image as its vDSO, or with the library.
 walk()
 {
 	if [[ $image == *libvgetrandom* ]]; then
@@ -65,18 +65,18 @@ walk()
 	fi
 }
 
-[[ -r $image ]] || { echo "Bail out! $image cannot be read"; exit 1; }
+[[ -r $image ]] || { echo "Bail out! $image: cannot read it; run scripts/build vdso"; exit 1; }
 status=0
-# The generator, and what is in between it and a caller of the library's.
-ours='^(syscall|vgetrandom(_(for_syscall|fail|slow|chacha20_.*))?|slow_path|generator_getrandom|pool_may_hold_keys)$'
+# The generator, and the library's functions between it and a caller.
+functions='^(syscall|vgetrandom(_(for_syscall|fail|slow|chacha20_.*))?|slow_path|generator_getrandom|pool_may_hold_keys)$'
 echo "TAP version 13"
 list "$image" >"$dir/list"
 walk "$dir/list" "$image" >"$dir/tap" || status=1
 cat "$dir/tap"
 n=$(grep -cE '^(not )?ok ' "$dir/tap" || true)
-((n >= 6)) || { echo "Bail out! it has ended early"; exit 1; }
+((n >= 6)) || { echo "Bail out! unwind_walk ended early, after $n tests"; exit 1; }
 
-# The control: the image without its unwind information.
+# Control: the image without its unwind information.
 n=$((n + 1))
 objcopy --remove-section .eh_frame --remove-section .eh_frame_hdr "$image" "$dir/none"
 walk "$dir/list" "$dir/none" none >"$dir/tap" || status=1

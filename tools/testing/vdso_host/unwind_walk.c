@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * At every instruction of the vDSO's getrandom, and of the ChaCha20 cores that it calls,
- * an unwinder that finds the vDSO as any debugger or profiler does gets from there to
- * main(), by the way of the calls that were really made. Or of libvgetrandom's.
+ * Tests the unwind information of the vDSO's getrandom and its ChaCha20 cores, or of
+ * libvgetrandom: from every instruction, libunwind must walk to main() through the calls
+ * that were really made. It finds the vDSO as debuggers and profilers do.
  *
  * usage: unwind_walk LIST [none | library FILE | library-none FILE]
  *
- * LIST says what instructions there are; unwind_test.sh makes it of the image, and starts
- * this with the image in the place of the kernel's vDSO, with data that is ours to write.
- * Which is what it takes to reach all of them: errors, drops, reseeds, time namespaces.
- * An instruction that was not reached fails the test. With "none" the image is one that
- * has no unwind information, and main() must be reached from nowhere. Prints TAP without
- * a plan.
+ * unwind_test.sh makes LIST, the instructions of the image, and starts this program with the
+ * image in place of the kernel's vDSO and with writable data pages. These are needed to reach
+ * all instructions: by errors, drops, reseeds and time namespaces. An instruction that no
+ * call reached fails the test. With "none" the image has no unwind information, and no walk
+ * may reach main(). Prints TAP without a plan.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,11 +33,11 @@
 #include "walk.h"
 
 #define PAGE		4096
-#define SYSCALL		0x050f	/* as its two bytes are read */
+#define SYSCALL		0x050f	/* opcode of the syscall instruction */
 #define SYSCALL_SIZE	2
 #define OUT_SIZE	16384
 
-/* By number, and how many there are. */
+/* The cores' numbers; CORES is how many there are. */
 enum {
 #define VGETRANDOM_CORE(NAME, ...)	NAME,
 #include <asm/vdso/getrandom-cores.h>
@@ -51,8 +50,8 @@ struct clock_data {	/* the start of the kernel's struct vdso_data */
 };
 
 static struct vdso_rng_data *rng, *timens_rng;
-static struct pool *pool;	/* the library's, of states */
-static uint8_t widest;		/* core that runs here */
+static struct pool *pool;	/* the library's pool of states */
+static uint8_t widest;		/* the widest core that runs here */
 static struct clock_data *clock_data;
 static struct vgetrandom_state *state;
 static uint8_t *page, out[OUT_SIZE];
@@ -65,7 +64,7 @@ static void result(bool good, const char *what, const char *name)
 }
 
 /*
- * What disturbs a call.
+ * Hooks that disturb a call.
  */
 
 static unsigned long disturb_at;
@@ -86,7 +85,7 @@ static void reseed(unsigned long step, long ip, greg_t *regs)
 		rng->generation++;
 }
 
-/* A key, and not success of mlock2(2). */
+/* After a system call that returned bytes; mlock2(2) returns 0. */
 static bool after_key(long ip, const greg_t *regs)
 {
 	uint16_t last;
@@ -95,7 +94,7 @@ static bool after_key(long ip, const greg_t *regs)
 	return last == SYSCALL && regs[REG_RAX] > 0;
 }
 
-/* So that both attempts are given up. */
+/* Both attempts of the call fail. */
 static void drop_all_keys(unsigned long step, long ip, greg_t *regs)
 {
 	(void)step;
@@ -111,7 +110,7 @@ static void fail_syscalls(unsigned long step, long ip, greg_t *regs)
 }
 
 /*
- * Calls. What they return is for other tests to look at.
+ * Calls. Other tests check their results.
  */
 
 static ssize_t call(size_t len, walk_hook hook, unsigned long *steps)
@@ -119,8 +118,8 @@ static ssize_t call(size_t len, walk_hook hook, unsigned long *steps)
 	return walk_call(out, len, 0, state, sizeof(*state), hook, steps);
 }
 
-/* As many bytes in the batch, of a key of now. */
-static void have(size_t available)
+/* Make the state valid, with @available bytes in the batch. */
+static void set_batch(size_t available)
 {
 	state->owner = 0;
 	state->generation = rng->generation;
@@ -134,12 +133,12 @@ static const size_t lens[] = {
 static void plain_calls(void)
 {
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		have(480);
+		set_batch(480);
 		call(lens[i], NULL, NULL);
-		/* What there is of the batch, and then some more. */
-		have(lens[i]);
+		/* The whole batch, and more. */
+		set_batch(lens[i]);
 		call(lens[i] + 40, NULL, NULL);
-		have(lens[i]);
+		set_batch(lens[i]);
 		call(lens[i] + 700, NULL, NULL);
 	}
 	call(3000, NULL, NULL);
@@ -154,17 +153,17 @@ static void disturbed_calls(void)
 	unsigned long steps;
 
 	for (size_t i = 0; i < sizeof(disturbed) / sizeof(disturbed[0]); i++) {
-		have(480);
+		set_batch(480);
 		call(disturbed[i], NULL, &steps);
 		for (size_t h = 0; h < 2; h++) {
 			for (disturb_at = 0; disturb_at < steps; disturb_at += 1 + steps / 12) {
-				have(480);
+				set_batch(480);
 				call(disturbed[i], hooks[h], NULL);
 			}
 		}
 	}
 	for (size_t len = 1; len < 1000; len += 400) {
-		have(0);
+		set_batch(0);
 		state->generation = 0;
 		call(len, drop_all_keys, NULL);
 		state->generation = 0;
@@ -172,7 +171,7 @@ static void disturbed_calls(void)
 	}
 }
 
-/* States that cannot be locked, and states that need not be. */
+/* States that must be locked, and may not or may be; and states that need no lock. */
 static void odd_locks(void)
 {
 	volatile unsigned long *lock = pool->lock;
@@ -201,7 +200,7 @@ static void odd_locks(void)
 	pool->lock = lock;
 }
 
-/* vgetrandom() calls a vDSO's function in the same way; and has a state that is no state. */
+/* vgetrandom() with the vDSO's function, and with an invalid state: it crosses a page. */
 static void odd_threads(void)
 {
 	struct config *config = walk_data("config");
@@ -218,7 +217,7 @@ static void odd_threads(void)
 	thread->state.idle = state;
 }
 
-/* The library's syscall(), whose arguments are one further. */
+/* The library's syscall(), whose first argument is the number. */
 static void syscalls(void)
 {
 	struct config *config = walk_data("config");
@@ -233,7 +232,7 @@ static void syscalls(void)
 	config->leave_syscall = false;
 }
 
-/* RLIMIT_MEMLOCK counts. */
+/* Without the capability RLIMIT_MEMLOCK applies. */
 static bool drop_capability(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -266,9 +265,9 @@ static void odd_calls(void)
 		odd_locks();
 		odd_threads();
 	}
-	/* Not seeded yet; and the same in a time namespace, which has no RNG data. */
+	/* An RNG that is not ready, outside and inside of a time namespace. */
 	rng->is_ready = 0;
-	have(100);
+	set_batch(100);
 	call(8, NULL, NULL);
 	if (pool) {
 		rng->is_ready = 1;
@@ -283,7 +282,7 @@ static void odd_calls(void)
 	state->generation = 0;
 	call(8, NULL, NULL);
 	call(200, NULL, NULL);
-	/* One without a generation: nothing to go by. */
+	/* Generation 0, which is never valid. */
 	clock_data->clock_mode = 0;
 	rng->is_ready = 1;
 	state->owner = 0;
@@ -298,18 +297,18 @@ static void all_calls(void)
 	disturbed_calls();
 }
 
-/* What is enough to see a function fail. */
+/* A few calls are enough to see walks from a function fail. */
 static void few_calls(void)
 {
 	memset(page, 0, PAGE);
 	call(100, NULL, NULL);
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		have(480);
+		set_batch(480);
 		call(lens[i], NULL, NULL);
 	}
 }
 
-/* What is enough to reach all of a core. */
+/* These calls reach all instructions of a core. */
 static void core_calls(void)
 {
 	memset(page, 0, PAGE);
@@ -327,9 +326,9 @@ static void with_each_core(void (*calls)(void))
 		else
 			calls();
 	}
-	/* No core of this kernel. */
+	/* An unknown core. */
 	call(200, NULL, NULL);
-	/* vgetrandom() has a copy of its beginning. */
+	/* vgetrandom() has the start of generator_getrandom() inlined: call that, too. */
 	if (pool) {
 		rng->core = widest;
 		walk.fn = walk_data("generator_getrandom");
@@ -341,14 +340,14 @@ static void with_each_core(void (*calls)(void))
 }
 
 /*
- * What came of it.
+ * Results.
  */
 
 struct count {
 	unsigned long there, walked, failed, walks, missed_at;
 };
 
-/* Of the instructions from @from to before @to. Padding need not be reached. */
+/* Count the instructions in [@from, @to). Padding need not be reached. */
 static struct count count_range(long from, long to)
 {
 	struct count count = { 0 };
@@ -396,8 +395,8 @@ static void find_cores(void)
 				walk.functions[i].runs_here = cores[core].runs_here;
 }
 
-/* Of the library: between a caller and the generator, and between others. */
-static bool is_between(const struct walk_function *function)
+/* Functions of the library that also do other things: not all instructions must be reached. */
+static bool is_partly_reached(const struct walk_function *function)
 {
 	return !strcmp(function->name, "slow_path") || !strcmp(function->name, "pool_may_hold_keys") ||
 	       !strcmp(function->name, "vgetrandom_fail");
@@ -417,16 +416,16 @@ static void test_functions(void)
 		instructions += c.walked;
 		walks += c.walks;
 		if (!f->runs_here && c.walked && !c.failed) {
-			printf("ok %u from each instruction of %s # SKIP not on this processor\n",
+			printf("ok %u from each instruction of %s # SKIP this processor cannot run it\n",
 			       ++tests, f->name);
 			continue;
 		}
-		result(c.walked && (c.walked == c.there || is_between(f)) && !c.failed,
+		result(c.walked && (c.walked == c.there || is_partly_reached(f)) && !c.failed,
 		       "main() is reached from each instruction of ", f->name);
-		printf("#   %lu instructions, %lu walked from, %lu times; %lu failed\n", c.there,
-		       c.walked, c.walks, c.failed);
+		printf("#   %lu instructions, %lu reached, %lu walks; walks from %lu instructions failed\n",
+		       c.there, c.walked, c.walks, c.failed);
 		if (c.missed_at)
-			printf("#   %#lx was not reached\n", c.missed_at);
+			printf("#   no call reached the instruction at %#lx\n", c.missed_at);
 	}
 	if (walk.problem[0])
 		printf("#   %s\n", walk.problem);
@@ -434,17 +433,17 @@ static void test_functions(void)
 }
 
 /*
- * The control: without its unwind information a function fails, and only it.
+ * Control: walks fail from a function without unwind information, and only from there.
  */
 
-/* The header of an entry of .eh_frame, as compilers make them: addresses are relative. */
+/* The header of an entry of .eh_frame. Addresses are relative. */
 struct fde {
 	uint32_t length, cie;
 	int32_t start;
 	uint32_t range;
 };
 
-/* In the image: .eh_frame, between what the list says is its start and its end. */
+/* Find the entry of a function in the image's .eh_frame. */
 static struct fde *find_fde(long start)
 {
 	uint8_t *p = walk_data("eh_frame"), *end = walk_data("eh_frame_end");
@@ -460,8 +459,8 @@ static struct fde *find_fde(long start)
 	return NULL;
 }
 
-/* With information for the first half of @function only: does exactly the rest fail? */
-static bool half_fails(const struct walk_function *function, struct fde *fde)
+/* With information for the first half of @function only: do walks from exactly the rest fail? */
+static bool only_second_half_fails(const struct walk_function *function, struct fde *fde)
 {
 	const long end = function->start + function->size;
 	const uint32_t range = fde->range;
@@ -488,10 +487,10 @@ static void test_controls(void)
 		const struct walk_function *f = &walk.functions[i];
 		struct fde *fde = find_fde(f->start);
 
-		if (!f->runs_here || is_between(f))
+		if (!f->runs_here || is_partly_reached(f))
 			continue;
-		result(fde && half_fails(f, fde),
-		       "it is not from where there is no information in ", f->name);
+		result(fde && only_second_half_fails(f, fde),
+		       "main() is not reached without information for half of ", f->name);
 	}
 }
 
@@ -499,7 +498,7 @@ static void test_none(void)
 {
 	unsigned long walked = 0, failed = 0;
 
-	/* A few calls: libunwind looks for the information everywhere, each time. */
+	/* A few calls: libunwind searches for the information at each walk, which is slow. */
 	walk_reset();
 	walk.each = 1;
 	for (rng->core = 0; rng->core < CORES; rng->core++) {
@@ -512,7 +511,7 @@ static void test_none(void)
 		walked += c.walked;
 		failed += c.failed;
 	}
-	result(walked && failed == walked, "main() is reached from nowhere", "");
+	result(walked && failed == walked, "main() is not reached without unwind information", "");
 	printf("#   %lu instructions, %lu failed\n", walked, failed);
 }
 
@@ -526,19 +525,20 @@ static bool open_vdso(void)
 	return rng && timens_rng && clock_data && page != MAP_FAILED;
 }
 
-/* Which has the page that with_vdso has given it, and this thread's state as its first. */
+/* The library uses the page of with_vdso; this thread's state is the pool's first. */
 static bool open_library(void)
 {
 	int fd = open(getenv("TEST_PAGE") ?: "", O_RDWR | O_CLOEXEC);
-	struct vgetrandom_page *ours = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct vgetrandom_page *mapped = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+					      0);
 
 	pool = walk_data("thread_states");
-	if (ours == MAP_FAILED || !pool || !pool->lock || !drop_capability())
+	if (mapped == MAP_FAILED || !pool || !pool->lock || !drop_capability())
 		return false;
-	rng = &ours->rng;
+	rng = &mapped->rng;
 	page = (void *)pool->chunks[0];
 	state = (void *)page;
-	/* A thread's first call has other things to do, too. */
+	/* The first call of a thread also sets up its state. */
 	return walk.fn(out, 8, 0, NULL, 0) == 8 && state->generation == rng->generation;
 }
 
@@ -550,7 +550,7 @@ int main(int argc, char **argv)
 	if (argc < 2 || !walk_open(argv[1], is_library ? argv[3] : NULL))
 		return 2;
 	if (!(is_library ? open_library() : open_vdso())) {
-		fprintf(stderr, "unwind_walk: the image's data, or a page, is missing\n");
+		fprintf(stderr, "unwind_walk: cannot find the image's data, or map a page\n");
 		return 2;
 	}
 	rng->generation = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The hosted vDSO. What it is, and is not, is said in vdso_host.h.
+ * The hosted vDSO: see vdso_host.h for what it is and its limits.
  *
  *	 data_start	vvar_page	     timens_page     base
  *	     |		    |			  |	      |
@@ -9,9 +9,9 @@
  *	     | data page    | pages of clocks     | see below | the image       |
  *	     +--------------+---------------------+-----------+-----------------+
  *
- * Where each data page lies is the image's affair: we do as its symbols say.
- * Outside a time namespace the page at timens_page faults. Inside one, it is the
- * kernel's data page, and the one at vvar_page is the namespace's.
+ * The image's symbols say where each data page lies. Outside a time namespace the page at
+ * timens_page faults. Inside one, it is the kernel's data page, and the one at vvar_page is
+ * the namespace's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,18 +31,18 @@
 #include "machine/machine.h"
 #include "vdso_host.h"
 
-/* The page of the module's, and the generator, as libvgetrandom calls them. */
+/* Symbols of libvgetrandom: the module's page, the generator, and one exported function. */
 #define LIBRARY_PAGE		"generator_page"
 #define LIBRARY_GENERATOR	"generator_getrandom"
-#define LIBRARY_EXPORT		"vgetrandom_info"	/* a name of which there is one */
+#define LIBRARY_EXPORT		"vgetrandom_info"
 
 #define PAGE_BYTES		4096L
-#define MAX_DATA_PAGES		64	/* far more than any kernel has had */
+#define MAX_DATA_PAGES		64	/* far more than any kernel has */
 #define MAX_IMAGE_BYTES		(64L << 20)
 #define ARRAY_SIZE(x)		(sizeof(x) / sizeof((x)[0]))
 #define TABLE_ALIGN		sizeof(__u64)	/* of all of ELF64's tables */
 
-/* The start of the kernel's struct vdso_data; nothing else of it matters here. */
+/* The start of the kernel's struct vdso_data. */
 struct clock_data {
 	__u32	seq;
 	__s32	clock_mode;
@@ -50,11 +50,11 @@ struct clock_data {
 
 #define CLOCKMODE_TIMENS	INT_MAX
 
-/* The two pages of the memfd, and of the writable view of it. */
+/* The two pages of the memfd, and of its writable mapping. */
 enum { KERNEL_PAGE, TIMENS_PAGE, NR_PAGES };
 
 struct vdso_host {
-	/* The file: kept whole for its symbol table. */
+	/* The whole file, for its symbol table. */
 	char			*path;
 	unsigned char		*file;
 	size_t			file_size;
@@ -73,7 +73,7 @@ struct vdso_host {
 	size_t			text_start, text_offset;
 	size_t			text_size;
 
-	/* The data pages: what the image may only read is written through here. */
+	/* The data pages, which the image maps read-only: this mapping is writable. */
 	int			data_fd;
 	unsigned char		*data;
 	size_t			clock_offset;
@@ -82,7 +82,7 @@ struct vdso_host {
 
 static __thread char error_text[1024];
 
-/* A macro and no function: the compiler checks the format and knows the value. */
+/* A macro, so that the compiler checks the format and knows that it returns false. */
 #define fail(host, format, ...)						\
 	(snprintf(error_text, sizeof(error_text), "%s: " format,		\
 		  (host)->path, ##__VA_ARGS__), false)
@@ -93,8 +93,7 @@ const char *vdso_host_error(void)
 }
 
 /*
- * Reading the file. Every offset and size in it is a claim until it has been
- * through file_range().
+ * Reading the file. Do not trust an offset or size in it before file_range() has checked it.
  */
 
 static bool read_all(struct vdso_host *host, int fd)
@@ -106,7 +105,7 @@ static bool read_all(struct vdso_host *host, int fd)
 	if (fstat(fd, &st) < 0)
 		return fail(host, "cannot examine it: %s", strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > MAX_IMAGE_BYTES)
-		return fail(host, "not a vDSO image: not a file of 1 byte to %ld MiB",
+		return fail(host, "not a vDSO image: not a regular file of 1 byte to %ld MiB",
 			    MAX_IMAGE_BYTES >> 20);
 	host->file_size = st.st_size;
 	host->file = malloc(host->file_size);
@@ -116,7 +115,7 @@ static bool read_all(struct vdso_host *host, int fd)
 		n = read(fd, host->file + done, host->file_size - done);
 		if (n <= 0)
 			return fail(host, "cannot read it: %s",
-				    n ? strerror(errno) : "it shrank meanwhile");
+				    n ? strerror(errno) : "it became shorter while it was read");
 		done += n;
 	}
 	return true;
@@ -154,7 +153,7 @@ static bool parse_header(struct vdso_host *host)
 		return fail(host, "not a shared object for this machine");
 	if (eh->e_phentsize != sizeof(struct elf64_phdr) ||
 	    eh->e_shentsize != sizeof(struct elf64_shdr))
-		return fail(host, "broken ELF file: its tables have entries of odd sizes");
+		return fail(host, "broken ELF file: its tables have entries of an unknown size");
 	return true;
 }
 
@@ -194,7 +193,7 @@ static bool parse_symbols(struct vdso_host *host, const struct elf64_shdr *secti
 	const struct elf64_shdr *strtab;
 
 	if (symtab->sh_link >= nr_sections || symtab->sh_entsize != sizeof(struct elf64_sym))
-		return fail(host, "broken ELF file: its symbol table makes no sense");
+		return fail(host, "broken ELF file: its symbol table is invalid");
 	strtab = &sections[symtab->sh_link];
 	host->symbols = file_range(host, symtab->sh_offset, symtab->sh_size,
 				   TABLE_ALIGN);
@@ -204,7 +203,7 @@ static bool parse_symbols(struct vdso_host *host, const struct elf64_shdr *secti
 	if (!host->symbols || !host->names)
 		return fail(host, "broken ELF file: its symbol table lies outside of it");
 	if (!host->names_size || host->names[host->names_size - 1])
-		return fail(host, "broken ELF file: its symbols' names do not end");
+		return fail(host, "broken ELF file: its symbols' names are not terminated");
 	return true;
 }
 
@@ -242,7 +241,7 @@ static bool parse_sections(struct vdso_host *host)
 		else if ((sh[i].sh_type == SHT_REL || sh[i].sh_type == SHT_RELA) &&
 			 sh[i].sh_flags & SHF_ALLOC && sh[i].sh_size && !host->is_library)
 			return fail(host,
-				    "not a vDSO image: it has relocations, and nobody applies them");
+				    "not a vDSO image: it needs relocations");
 		else if (sh[i].sh_name < names_size && !strcmp(names + sh[i].sh_name, ".text"))
 			text = &sh[i];
 	}
@@ -254,7 +253,7 @@ static bool parse_sections(struct vdso_host *host)
 	return parse_symbols(host, sh, eh->e_shnum, symtab) && parse_text(host, text);
 }
 
-/* Symbols of files and sections have no names of their own to be found by. */
+/* Skips symbols of files and sections. */
 static const struct elf64_sym *find_symbol(const struct vdso_host *host, const char *name)
 {
 	const struct elf64_sym *sym;
@@ -276,7 +275,7 @@ static bool data_symbol(const struct vdso_host *host, const char *name, long *va
 
 	*value = sym ? (long)sym->st_value : 0;
 	return sym ||
-	       fail(host, "no symbol %s: not of a kernel with CONFIG_VDSO_GETRANDOM=y", name);
+	       fail(host, "no symbol %s; build the kernel with CONFIG_VDSO_GETRANDOM=y", name);
 }
 
 static bool is_data_page(const struct vdso_host *host, long page)
@@ -284,7 +283,7 @@ static bool is_data_page(const struct vdso_host *host, long page)
 	return page % PAGE_BYTES == 0 && page >= host->data_start && page <= -PAGE_BYTES;
 }
 
-/* The namespace's page has the layout of the kernel's: one offset serves both. */
+/* Both data pages have the same layout, so that one offset serves both. */
 static bool data_offset(const struct vdso_host *host, const char *kernel_name,
 			const char *timens_name, size_t size, size_t *offset)
 {
@@ -296,18 +295,18 @@ static bool data_offset(const struct vdso_host *host, const char *kernel_name,
 	*offset = (size_t)kernel - host->vvar_page;
 	if (*offset > PAGE_BYTES - size || *offset % sizeof(__u64) ||
 	    *offset != (size_t)timens - host->timens_page)
-		return fail(host, "not a layout we know: %s at %ld, %s at %ld",
+		return fail(host, "unknown layout: %s at %ld, %s at %ld",
 			    kernel_name, kernel, timens_name, timens);
 	return true;
 }
 
-/* A library's page lies within it. */
+/* The library's page is inside of its image. */
 static bool parse_library(struct vdso_host *host)
 {
 	const struct elf64_sym *page = find_symbol(host, LIBRARY_PAGE);
 
 	if (!page || page->st_value % PAGE_BYTES || page->st_value >= host->image_size)
-		return fail(host, "no page-aligned " LIBRARY_PAGE ": not our library");
+		return fail(host, "no page-aligned " LIBRARY_PAGE ": not libvgetrandom");
 	host->vvar_page = page->st_value;
 	host->rng_offset = offsetof(struct vgetrandom_page, rng);
 	return true;
@@ -327,7 +326,7 @@ static bool parse_layout(struct vdso_host *host)
 	    !is_data_page(host, host->timens_page) ||
 	    host->vvar_page == host->timens_page)
 		return fail(host,
-			    "not a layout we know: vvar_start, vvar_page and timens_page at %ld, %ld, %ld",
+			    "unknown layout: vvar_start, vvar_page and timens_page at %ld, %ld, %ld",
 			    host->data_start, host->vvar_page, host->timens_page);
 	return data_offset(host, "vvar__vdso_data", "timens__vdso_data",
 			   sizeof(struct clock_data), &host->clock_offset) &&
@@ -339,10 +338,10 @@ static bool parse_layout(struct vdso_host *host)
  * Mapping it.
  */
 
-/* By the dynamic loader, so that what runs is the library as any program has it. */
+/* Let the dynamic loader map it, as for any program. */
 static bool load_library(struct vdso_host *host)
 {
-#ifdef __x86_64__	/* elsewhere it has no generator, and these programs are static */
+#ifdef __x86_64__	/* elsewhere the library has no generator, and the tests are static */
 	const struct elf64_sym *known = find_symbol(host, LIBRARY_EXPORT);
 	void *library = dlopen(host->path, RTLD_NOW | RTLD_LOCAL);
 	unsigned char *at = library && known ? dlsym(library, LIBRARY_EXPORT) : NULL;
@@ -369,10 +368,10 @@ static bool map_image(struct vdso_host *host)
 		return load_library(host);
 	start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (start == MAP_FAILED)
-		return fail(host, "no room for it in memory: %s", strerror(errno));
+		return fail(host, "cannot reserve memory for it: %s", strerror(errno));
 	host->base = start - host->data_start;
 
-	/* The file and not a copy of it: so perf and gdb find its symbols. */
+	/* Map the file and not a copy, so that perf and gdb find its symbols. */
 	fd = open(host->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return fail(host, "cannot open it again: %s", strerror(errno));
@@ -383,7 +382,7 @@ static bool map_image(struct vdso_host *host)
 		return fail(host, "cannot map it: %s%s", strerror(errno),
 			    errno == EPERM ? " (is its file system mounted noexec?)" : "");
 
-	/* Parsed is what was read before; it must be what runs now. */
+	/* The mapped image must be the one that has been parsed. */
 	if (memcmp(host->base, host->file, host->image_size))
 		return fail(host, "it changed while it was being opened; try again");
 	return true;
@@ -408,7 +407,7 @@ static bool map_data(struct vdso_host *host)
 
 	host->data_fd = memfd_create("vdso_host", MFD_CLOEXEC);
 	if (host->data_fd < 0 || ftruncate(host->data_fd, NR_PAGES * PAGE_BYTES) < 0)
-		return fail(host, "no memory for its data pages: %s", strerror(errno));
+		return fail(host, "cannot allocate its data pages: %s", strerror(errno));
 	data = mmap(NULL, NR_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    host->data_fd, 0);
 	if (data == MAP_FAILED)
@@ -416,9 +415,9 @@ static bool map_data(struct vdso_host *host)
 	host->data = data;
 
 	/*
-	 * Of a data page full of zeros the clocks read "no clocksource: make the
-	 * system call". An odd sequence count sends them on to the clock mode,
-	 * which sends them on from the namespace's page to the kernel's.
+	 * A data page of zeros tells the clocks that there is no clocksource: they make the
+	 * system call. In the namespace's page, an odd sequence count makes them read the clock
+	 * mode, which makes them use the kernel's page.
 	 */
 	ns_clock = (struct clock_data *)(host->data + TIMENS_PAGE * PAGE_BYTES +
 					  host->clock_offset);
@@ -460,7 +459,7 @@ void vdso_host_close(struct vdso_host *host)
 		munmap(host->data, NR_PAGES * PAGE_BYTES);
 	if (host->data_fd >= 0)
 		close(host->data_fd);
-	/* What the loader has loaded stays, and its page does too. */
+	/* A library stays loaded, with its data page. */
 	if (host->base && !host->is_library)
 		munmap(host->base + host->data_start,
 		       -host->data_start + host->image_size);
@@ -476,7 +475,7 @@ void *vdso_host_sym(const struct vdso_host *host, const char *name)
 
 	if (!sym)
 		return NULL;
-	/* Absolute are the data pages, below 0, and constants, which are no address. */
+	/* Absolute symbols are data pages, below 0, or constants, which are no addresses. */
 	value = sym->st_value;
 	if (value < host->data_start || value >= (long)host->image_size ||
 	    (value >= 0 && sym->st_shndx == SHN_ABS))
@@ -519,7 +518,7 @@ const struct vdso_host_core vdso_host_cores[] = {
 	{ NULL, 0 }
 };
 
-/* An image may be of another table. */
+/* An image may have been built with another table of cores. */
 static bool has_core(const struct vdso_host *host, const char *name)
 {
 	char symbol[64];
@@ -551,10 +550,10 @@ const char *vdso_host_set_core(struct vdso_host *host, const char *name)
 			return NULL;
 		}
 		if (name)
-			return vdso_host_runs_here(core) ? "the image does not have it" :
-			       "this processor, or its kernel, cannot run it";
+			return vdso_host_runs_here(core) ? "the image does not have this core" :
+			       "this processor, or its kernel, cannot run this core";
 	}
-	return name ? "there is no core of this name" : "the image has other cores";
+	return name ? "no core has this name" : "the image has no core that this machine runs";
 }
 
 const char *vdso_host_core(struct vdso_host *host)
@@ -562,7 +561,7 @@ const char *vdso_host_core(struct vdso_host *host)
 	return vdso_host_cores[vdso_host_rng(host)->core].name;
 }
 
-/* The generation first: who sees "ready" must not see the generation of before. */
+/* Store the generation first: a reader that sees "ready" must not see an older generation. */
 void vdso_host_set_rng(struct vdso_host *host, __u64 generation, bool is_ready)
 {
 	struct vdso_rng_data *rng = vdso_host_rng(host);
@@ -577,7 +576,7 @@ void vdso_host_set_timens(struct vdso_host *host, bool inside)
 
 	if (host->is_library)
 		return;
-	/* In this order no page ever points at one that is not there. */
+	/* In this order the namespace's page is never mapped without the kernel's. */
 	if (inside)
 		done = map_data_page(host, host->timens_page, KERNEL_PAGE) &&
 		       map_data_page(host, host->vvar_page, TIMENS_PAGE);
@@ -585,7 +584,7 @@ void vdso_host_set_timens(struct vdso_host *host, bool inside)
 		done = map_data_page(host, host->vvar_page, KERNEL_PAGE) &&
 		       unmap_data_page(host, host->timens_page);
 	if (!done) {
-		/* Half moved is a state no process is ever in: nothing to test there. */
+		/* No real process ever has only one of the pages moved: testing that is useless. */
 		fprintf(stderr, "vdso_host: cannot remap the data pages: %s\n",
 			strerror(errno));
 		abort();

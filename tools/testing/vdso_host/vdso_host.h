@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hosted vDSO: our vDSO image, as the kernel build left it, mapped into an
- * ordinary process beside a data page that the process itself owns.
+ * The hosted vDSO: this project's vDSO image, as the kernel build makes it, mapped into an
+ * ordinary process together with a data page that the process can write.
  *
  *	struct vdso_host *host = vdso_host_open("vdso64.so.dbg");
  *
@@ -10,37 +10,36 @@
  *	fn = vdso_host_generator(host);
  *	vdso_host_set_rng(host, 2, true);	(the kernel "reseeds")
  *
- * With it the code that ships can be tested, single-stepped and timed on any
- * x86-64 Linux, without booting the kernel it belongs to: the instructions are
- * those of the image, and its system calls go to the running kernel.
+ * Programs can test, single-step and time the shipped code on any x86-64 Linux, without
+ * booting its kernel. The instructions are the image's; its system calls go to the running
+ * kernel.
  *
- * For tests and benchmarks. NOT FOR PRODUCTION: on a real data page the kernel
- * announces every reseed. Here nobody does, so a generator keeps its key for as
- * long as the process says nothing, through reseeds, suspend and restored
- * snapshots alike.
+ * For tests and benchmarks. NOT FOR PRODUCTION: a kernel publishes every reseed on its data
+ * page. Here only the process can, so a generator keeps its key through reseeds, suspend
+ * and restored snapshots until then.
  *
- * What is as the kernel does it:
+ * As in the kernel:
  *
- *  - The layout. Data pages lie below the image, where its symbols say, and the
- *    image can read but not write them. Pages that have nothing to say (those of
- *    paravirtual clocks; that of time namespaces outside of one) fault.
- *  - Fork. Data pages are shared, so parent and child see the same reseeds.
+ *  - Layout: data pages lie below the image, where its symbols say, and the image can only
+ *    read them. Unused pages (of paravirtual clocks; of time namespaces outside of one)
+ *    fault.
+ *  - Fork: data pages are shared, so parent and child see the same reseeds.
  *
- * What is not:
+ * Different:
  *
- *  - Alternatives. The kernel patches .altinstructions into its image at boot.
- *    Here they are left alone: every site runs its default instructions, which
- *    are right on every processor, if not the best for it.
- *  - Clocks. The image's high resolution clocks make the system call, as they do
- *    on a machine without a usable clocksource. Its coarse clocks, time() and
- *    clock_getres() read a data page that nobody updates, and say 0.
- *  - AT_SYSINFO_EHDR, and with it libc, the unwinder and signal delivery, still
- *    means the running kernel's vDSO.
+ *  - Alternatives: the kernel patches .altinstructions into its image at boot. Here every
+ *    site runs its default instructions, which are correct on every processor, but may be
+ *    slower.
+ *  - Clocks: the image's high resolution clocks make the system call, as on a machine
+ *    without a usable clocksource. Its coarse clocks, time() and clock_getres() return 0,
+ *    because nothing updates the data page.
+ *  - AT_SYSINFO_EHDR still refers to the running kernel's vDSO, so libc, unwinders and signal
+ *    delivery use that one.
  *
- * The image may be libvgetrandom, as built: shared, with its symbol table. It has the same
- * generator, for the page of vgetrandom.ko. The dynamic loader loads it, and a page that
- * the process owns takes the place of the module's. It can be open once, and time
- * namespaces do not matter to it.
+ * The image may also be libvgetrandom as built: shared, with its symbol table. It has the
+ * same generator, which reads the page of vgetrandom.ko. The dynamic loader loads it, and a
+ * page of the process replaces the module's. It can be open only once, and ignores time
+ * namespaces.
  */
 #ifndef _VDSO_HOST_H
 #define _VDSO_HOST_H
@@ -54,14 +53,13 @@ struct vdso_host;
 
 /**
  * vdso_host_open - map a vDSO image into this process
- * @image: path of a vdso64.so.dbg: the image with its symbol table, as opposed
- *	   to the stripped vdso64.so that the kernel hands out; or of libvgetrandom
+ * @image: path of a vdso64.so.dbg, the image with its symbol table (the stripped vdso64.so,
+ *	   which the kernel maps, will not do); or of libvgetrandom
  *
- * The RNG starts as a kernel's does once it is seeded: ready, generation 1; and
- * outside of any time namespace. An image may be open more than once; each has
- * data pages of its own.
+ * The RNG starts ready, with generation 1, outside of any time namespace. A vDSO image may be
+ * open more than once; each opening has separate data pages.
  *
- * Return: the hosted image, or NULL, and vdso_host_error() says why.
+ * Return: the hosted image, or NULL; vdso_host_error() then returns the reason.
  */
 struct vdso_host *vdso_host_open(const char *image);
 
@@ -73,7 +71,7 @@ struct vdso_host *vdso_host_open(const char *image);
 void vdso_host_close(struct vdso_host *host);
 
 /**
- * vdso_host_error - what went wrong in this thread's last vdso_host_open()
+ * vdso_host_error - the error of this thread's last vdso_host_open()
  *
  * Return: one line without a newline; it names the file. Valid until the
  * thread's next vdso_host_open().
@@ -81,7 +79,7 @@ void vdso_host_close(struct vdso_host *host);
 const char *vdso_host_error(void);
 
 /**
- * vdso_host_sym - where a symbol of the image has been mapped
+ * vdso_host_sym - the address of a symbol of the image
  * @host: the hosted image
  * @name: any name in .symtab: exported, hidden or local
  *
@@ -90,10 +88,10 @@ const char *vdso_host_error(void);
 void *vdso_host_sym(const struct vdso_host *host, const char *name);
 
 /**
- * vdso_host_generator - the function that the image is there for
+ * vdso_host_generator - the generator's function
  * @host: the hosted image
  *
- * Return: __vdso_getrandom(), or what libvgetrandom has in its place; NULL if there is none.
+ * Return: __vdso_getrandom(), or libvgetrandom's equivalent; NULL if the image has none.
  */
 void *vdso_host_generator(const struct vdso_host *host);
 
@@ -102,12 +100,12 @@ void *vdso_host_generator(const struct vdso_host *host);
  * @host: the hosted image
  * @ip: its address
  *
- * Return: the function's name, or NULL if @ip is in none of the image.
+ * Return: the function's name, or NULL if @ip is in no function of the image.
  */
 const char *vdso_host_function(const struct vdso_host *host, const void *ip);
 
 /**
- * vdso_host_text - where the image's .text section has been mapped
+ * vdso_host_text - the address of the image's .text section
  * @host: the hosted image
  * @start: filled in with its first byte
  * @len: filled in with its size; an instruction pointer in this range is inside
@@ -116,26 +114,26 @@ const char *vdso_host_function(const struct vdso_host *host, const void *ip);
 void vdso_host_text(const struct vdso_host *host, const void **start, size_t *len);
 
 /**
- * vdso_host_set_rng - publish the state of the kernel's RNG, as the kernel would
+ * vdso_host_set_rng - publish the state of the RNG, as the kernel would
  * @host: the hosted image
- * @generation: a value other than the last one tells all generators to rekey
- * @is_ready: false: not seeded yet, only the system call knows what to do
+ * @generation: any other value than the last one makes all generators rekey
+ * @is_ready: false: the RNG is not seeded, and calls fall back to the system call
  *
- * Takes effect at once, in children that have been forked as well.
+ * Takes effect at once, also in children that have been forked.
  */
 void vdso_host_set_rng(struct vdso_host *host, __u64 generation, bool is_ready);
 
 /**
  * struct vdso_host_core - a ChaCha20 core of <asm/vdso/getrandom-cores.h>
- * @name: what it is called
- * @blocks: how many it makes an iteration
+ * @name: its name
+ * @blocks: blocks that it makes in an iteration
  */
 struct vdso_host_core {
 	const char	*name;
 	size_t		blocks;
 };
 
-/* All of them, by number; then one without a name. */
+/* All cores, by number. The last entry has no name. */
 extern const struct vdso_host_core vdso_host_cores[];
 
 /**
@@ -147,12 +145,12 @@ bool vdso_host_runs_here(size_t core);
 /**
  * vdso_host_set_core - choose the ChaCha20 core that the image uses
  * @host: the hosted image
- * @name: of one of vdso_host_cores, or NULL for the last that this processor can run
+ * @name: of one of vdso_host_cores, or NULL for the last one that this processor can run
  *
- * The image starts with the first, which is all that it can take for granted.
+ * The image starts with the first core, which runs everywhere.
  *
- * Return: NULL; or why not: the name is unknown, or the processor or its kernel
- * lack what it takes.
+ * Return: NULL, or an error message: the name is unknown, or the image does not have the
+ * core, or this processor or its kernel cannot run it.
  */
 const char *vdso_host_set_core(struct vdso_host *host, const char *name);
 
@@ -163,12 +161,11 @@ const char *vdso_host_set_core(struct vdso_host *host, const char *name);
 const char *vdso_host_core(struct vdso_host *host);
 
 /**
- * vdso_host_rng - the RNG's data itself, writable
+ * vdso_host_rng - the RNG's data, writable
  * @host: the hosted image
  *
- * For tests that change it in the middle of a call, from a signal handler or
- * another thread. It is the kernel's data, not the time namespace's copy,
- * whatever vdso_host_set_timens() said.
+ * For tests that change it during a call, from a signal handler or another thread. It is
+ * the data on the kernel's page, also inside of a time namespace.
  *
  * Return: a pointer that stays valid until vdso_host_close().
  */
@@ -177,11 +174,11 @@ struct vdso_rng_data *vdso_host_rng(struct vdso_host *host);
 /**
  * vdso_host_set_timens - join or leave a time namespace
  * @host: the hosted image
- * @inside: true: where the image expects the kernel's data page it finds the
- *	    namespace's, without any RNG data on it, and the kernel's elsewhere
+ * @inside: true: the namespace's data page, without RNG data, takes the place of the
+ *	    kernel's, which moves to timens_page
  *
- * Only this process is moved, as by setns(): not its children of before. No
- * other thread may be inside the image at the time.
+ * Moves only this process, as setns() does, and not its existing children. No other thread
+ * may run code of the image at the same time.
  */
 void vdso_host_set_timens(struct vdso_host *host, bool inside);
 

@@ -18,7 +18,7 @@
 #include "walk.h"
 
 #define MAX_FRAMES	32
-#define MAX_DEPTH	5	/* vgetrandom, slow_path, the generator, its own, a core */
+#define MAX_DEPTH	5	/* vgetrandom, slow_path, the generator and its slow path, a core */
 #define MAX_DATA	16
 #define SYSCALL_SIZE	2
 #define STACK_SIZE	(256 * 1024)
@@ -32,7 +32,7 @@ static struct {
 static int ndata;
 static size_t tls_module;	/* the library's */
 
-/* Registers that a caller finds as they were: how libunwind and a signal's context say it. */
+/* The callee-saved registers: libunwind's numbers, and a signal context's. */
 static const struct {
 	int unwound, context;
 } saved[] = {
@@ -44,30 +44,30 @@ static const struct {
 
 static struct {
 	walk_hook hook;
-	uintptr_t entered;	/* with this stack pointer */
+	uintptr_t entry_sp;	/* stack pointer at the call's first instruction */
 	enum walk_kind last;
 	unsigned int depth;
 	struct {
 		uintptr_t ip, sp, saved[NSAVED];
-	} callers[MAX_DEPTH];	/* who is returned to, innermost last */
+	} callers[MAX_DEPTH];	/* frames to return to, innermost last */
 	unsigned long steps;
-} run;
+} current;
 
 #define problem(format, ...)							\
 	(walk.problem[0] ? 0 : snprintf(walk.problem, sizeof(walk.problem), format, __VA_ARGS__))
 
-/* The frame that is returned to: is all as it was when it made its call? */
+/* Does the cursor's frame have the registers that @caller had when it made its call? */
 static bool is_caller(unw_cursor_t *cursor, unsigned int caller, long ip)
 {
 	unw_word_t word;
 
-	if (unw_get_reg(cursor, UNW_REG_IP, &word) || word != run.callers[caller].ip)
+	if (unw_get_reg(cursor, UNW_REG_IP, &word) || word != current.callers[caller].ip)
 		return problem("%#lx: frame %u is at the wrong instruction", ip, caller), false;
-	if (unw_get_reg(cursor, UNW_REG_SP, &word) || word != run.callers[caller].sp)
+	if (unw_get_reg(cursor, UNW_REG_SP, &word) || word != current.callers[caller].sp)
 		return problem("%#lx: frame %u has the wrong stack", ip, caller), false;
 	for (size_t i = 0; i < NSAVED; i++)
 		if (unw_get_reg(cursor, saved[i].unwound, &word) ||
-		    word != run.callers[caller].saved[i])
+		    word != current.callers[caller].saved[i])
 			return problem("%#lx: frame %u has a wrong %s", ip, caller,
 				       unw_regname(saved[i].unwound)), false;
 	return true;
@@ -75,17 +75,17 @@ static bool is_caller(unw_cursor_t *cursor, unsigned int caller, long ip)
 
 static bool reaches_main(ucontext_t *context, long ip)
 {
-	unsigned int left = run.depth;
+	unsigned int left = current.depth;
 	unw_cursor_t cursor;
 	unw_word_t offset;
 	char name[64];
 
 	if (unw_init_local2(&cursor, (unw_context_t *)context, UNW_INIT_SIGNAL_FRAME))
-		return problem("%#lx: libunwind does not begin", ip), false;
+		return problem("%#lx: unw_init_local2() failed", ip), false;
 	for (unsigned int i = 0; i < MAX_FRAMES && unw_step(&cursor) > 0; i++) {
 		if (left && !is_caller(&cursor, --left, ip))
 			return false;
-		/* From here on it is the program, that the compiler has made unwindable. */
+		/* The remaining frames are this program's. */
 		if (!left && !unw_get_proc_name(&cursor, name, sizeof(name), &offset) &&
 		    !strcmp(name, "main"))
 			return true;
@@ -93,39 +93,39 @@ static bool reaches_main(ucontext_t *context, long ip)
 	return problem("%#lx: the walk ends before main()", ip), false;
 }
 
-/* Before the instruction at @ip: has the last one called it, or returned to it? */
+/* Before the instruction at @ip: update the call stack by what the last one did. */
 static bool follow_calls(long ip, const greg_t *regs)
 {
 	const uintptr_t sp = regs[REG_RSP];
 
-	if (run.last == RETURN)
-		run.depth--;
-	if (run.last != CALL && run.entered)
+	if (current.last == RETURN)
+		current.depth--;
+	if (current.last != CALL && current.entry_sp)
 		return true;
-	run.entered = run.entered ? run.entered : sp;
-	if (run.depth == MAX_DEPTH)
-		return problem("%#lx: a call in more calls than are known of", ip), false;
-	run.callers[run.depth].ip = *(uintptr_t *)sp;
-	run.callers[run.depth].sp = sp + sizeof(uintptr_t);
+	current.entry_sp = current.entry_sp ? current.entry_sp : sp;
+	if (current.depth == MAX_DEPTH)
+		return problem("%#lx: calls nest deeper than MAX_DEPTH", ip), false;
+	current.callers[current.depth].ip = *(uintptr_t *)sp;
+	current.callers[current.depth].sp = sp + sizeof(uintptr_t);
 	for (size_t i = 0; i < NSAVED; i++)
-		run.callers[run.depth].saved[i] = regs[saved[i].context];
-	run.depth++;
+		current.callers[current.depth].saved[i] = regs[saved[i].context];
+	current.depth++;
 	return true;
 }
 
-/* Back to the caller of a function that this processor cannot run. */
-static void leave(greg_t *regs)
+/* Return from a function that this processor cannot current. */
+static void return_early(greg_t *regs)
 {
 	regs[REG_RIP] = *(uintptr_t *)regs[REG_RSP];
 	regs[REG_RSP] += sizeof(uintptr_t);
-	run.last = RETURN;
+	current.last = RETURN;
 }
 
 /*
- * A system call, without running the instruction: the processor would run the one after
- * it, too, before it traps again.
+ * Make the system call without running the instruction: after that the processor would run
+ * the next one, too, before it traps again.
  */
-static void make_syscall(greg_t *regs)
+static void emulate_syscall(greg_t *regs)
 {
 	const long ret = syscall(regs[REG_RAX], regs[REG_RDI], regs[REG_RSI], regs[REG_RDX]);
 
@@ -140,7 +140,7 @@ static void observe(ucontext_t *context, long ip)
 	struct walk_instruction *instruction = &walk.instructions[ip];
 
 	if (instruction->kind == NO_INSTRUCTION)
-		problem("%#lx: reached, and in no function of ours", ip);
+		problem("%#lx: reached, but the list has no such instruction", ip);
 	if (!follow_calls(ip, context->uc_mcontext.gregs))
 		instruction->failed++;
 	if (instruction->walked < walk.each) {
@@ -148,13 +148,13 @@ static void observe(ucontext_t *context, long ip)
 		if (!reaches_main(context, ip))
 			instruction->failed++;
 	}
-	run.last = instruction->kind;
-	if (run.hook)
-		run.hook(run.steps, ip, context->uc_mcontext.gregs);
-	run.steps++;
+	current.last = instruction->kind;
+	if (current.hook)
+		current.hook(current.steps, ip, context->uc_mcontext.gregs);
+	current.steps++;
 }
 
-/* Of other functions of the library's, and of libc's, only where they return is looked at. */
+/* Other functions of the library and of libc are run through without walks. */
 static bool is_foreign(long ip)
 {
 	return ip < 0 || ip >= WALK_MAX_IMAGE ||
@@ -174,40 +174,40 @@ static void on_sigtrap(int sig, siginfo_t *info, void *context)
 
 		ip = regs[REG_RIP] - walk.base;
 		if (is_foreign(ip)) {
-			run.last = ORDINARY;
+			current.last = ORDINARY;
 			break;
 		}
 		observe(context, ip);
 		function = &walk.functions[walk.instructions[ip].function];
 		if (!memcmp((void *)regs[REG_RIP], "\x0f\x05", SYSCALL_SIZE))
-			make_syscall(regs);
+			emulate_syscall(regs);
 		else if (!function->runs_here && ip == function->start)
-			leave(regs);
+			return_early(regs);
 		else
 			break;
 	}
-	if (run.entered && (uintptr_t)regs[REG_RSP] > run.entered)
+	if (current.entry_sp && (uintptr_t)regs[REG_RSP] > current.entry_sp)
 		regs[REG_EFL] &= ~TRAP_FLAG;
 	errno = saved_errno;
 }
 
-/* And not inlined: the frame that the vDSO returns to is not main() itself. */
+/* Not inlined, so that the vDSO does not return to main() directly. */
 __attribute__((noinline))
 ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, size_t state_len,
 		  walk_hook hook, unsigned long *steps)
 {
 	ssize_t ret;
 
-	run.entered = 0;
-	run.depth = 0;
-	run.last = ORDINARY;
-	run.steps = 0;
-	run.hook = hook;
+	current.entry_sp = 0;
+	current.depth = 0;
+	current.last = ORDINARY;
+	current.steps = 0;
+	current.hook = hook;
 	set_trap_flag(TRAP_FLAG);
 	ret = walk.fn(buffer, len, flags, state, state_len);
 	asm volatile("" : "+r" (ret) : : "memory");
 	if (steps)
-		*steps = run.steps;
+		*steps = current.steps;
 	return ret;
 }
 
@@ -232,7 +232,7 @@ void *walk_data(const char *name)
 	return NULL;
 }
 
-/* As a compiler calls it, with the number of a library and an offset. */
+/* As compilers call it, with the number of a module and an offset. */
 void *__tls_get_addr(size_t index[2]);
 
 void *walk_thread_data(const char *name)
@@ -256,7 +256,7 @@ static enum walk_kind kind_of(const char *word)
 	return NO_INSTRUCTION;
 }
 
-/* See unwind_test.sh, which writes it. */
+/* Parse a line of the list of unwind_test.sh. */
 static bool read_line(const char *line)
 {
 	struct walk_function *function = &walk.functions[walk.nfunctions];
@@ -316,7 +316,7 @@ bool walk_open(const char *list, const char *library)
 	}
 	while (fgets(line, sizeof(line), file)) {
 		if (!read_line(line)) {
-			fprintf(stderr, "%s: not understood: %s", list, line);
+			fprintf(stderr, "%s: invalid line: %s", list, line);
 			fclose(file);
 			return false;
 		}
@@ -324,17 +324,17 @@ bool walk_open(const char *list, const char *library)
 	fclose(file);
 	walk.fn = (walk_getrandom_fn)walk_data(library ? "vgetrandom" : "__vdso_getrandom");
 	if (!walk.base || !walk.fn) {
-		fprintf(stderr, "there is no vDSO, or %s says of no function\n", list);
+		fprintf(stderr, "%s: no vDSO in this process, or no getrandom in the list\n", list);
 		return false;
 	}
 	stack.ss_sp = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) ||
 	    sigaction(SIGTRAP, &sa, NULL)) {
-		perror("a handler for SIGTRAP");
+		perror("cannot install a handler for SIGTRAP");
 		return false;
 	}
-	/* Or it takes as long again to look for what was found a moment ago. */
+	/* Without a cache, each walk would look up the same unwind information again. */
 	unw_set_caching_policy(unw_local_addr_space, UNW_CACHE_GLOBAL);
 	return true;
 }

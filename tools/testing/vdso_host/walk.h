@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Steps through calls of this process' own vDSO, or of libvgetrandom, and at every
- * instruction has libunwind walk to main(). Each step of the way is compared with the calls
- * that were seen to be made: where it has no information libunwind guesses, and may reach
- * main() nevertheless.
+ * Single-steps calls of this process' vDSO, or of libvgetrandom. At every instruction,
+ * libunwind walks from there to main(). Each frame of the walk is compared with the calls that
+ * were really made: without unwind information libunwind guesses, and may reach main() by
+ * chance.
  */
 #ifndef _WALK_H
 #define _WALK_H
@@ -20,7 +20,7 @@
 typedef ssize_t (*walk_getrandom_fn)(void *buffer, size_t len, unsigned int flags, void *state,
 				     size_t state_len);
 
-/* What an instruction does to the calls, as its mnemonic says. */
+/* What an instruction does to the call stack. */
 enum walk_kind { NO_INSTRUCTION, ORDINARY, CALL, RETURN, PADDING };
 
 struct walk_instruction {
@@ -32,40 +32,41 @@ struct walk_instruction {
 struct walk_function {
 	char name[64];
 	long start, size;
-	bool runs_here;		/* if not, it is left at its first instruction */
+	bool runs_here;		/* false: return from its first instruction at once */
 };
 
 extern struct walk {
 	uintptr_t base;		/* of the vDSO, or the library */
 	bool is_library;
-	walk_getrandom_fn fn;	/* what is called */
+	walk_getrandom_fn fn;	/* the function that walk_call() calls */
 	struct walk_function functions[WALK_MAX_FUNCTIONS];
 	int nfunctions;
-	/* By their place in the image. */
+	/* By their offset in the image. */
 	struct walk_instruction instructions[WALK_MAX_IMAGE];
-	unsigned int each;	/* walks from an instruction: information is of a place */
+	/* At most this many walks from each instruction, which all use the same information. */
+	unsigned int each;
 	char problem[160];	/* the first one */
 } walk;
 
 /*
- * Once in a process: read what instructions there are, and the addresses of data; and load
- * @library, unless that is NULL. Says why on stderr if it returns false.
+ * Once in a process: read the list of instructions and data, and load @library, unless that
+ * is NULL. Returns false and prints an error to stderr if it fails.
  */
 bool walk_open(const char *list, const char *library);
 
-/* A symbol of the image's data, or a function of ours, or NULL. */
+/* The address of data, or of a function, in the list; or NULL. */
 void *walk_data(const char *name);
 
-/* Of the library: the same, of data that this thread has. */
+/* The same for thread-local data of the library. */
 void *walk_thread_data(const char *name);
 
-/* Forget what has been seen, and what libunwind has kept of the unwind information. */
+/* Clear the counts, and libunwind's cache of unwind information. */
 void walk_reset(void);
 
-/* Called before each instruction, the how manieth of a call it is, and may disturb. */
+/* Called before each instruction, number @step of the call. May disturb the call. */
 typedef void (*walk_hook)(unsigned long step, long ip, greg_t *regs);
 
-/* Call walk.fn. Returns what it returns; in @steps, if not NULL, how long. */
+/* Call walk.fn. Returns its result; @steps, if not NULL, is the number of instructions. */
 ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, size_t state_len,
 		  walk_hook hook, unsigned long *steps);
 

@@ -10,7 +10,7 @@
 #include "secrets.h"
 #include "writable_memory.h"
 
-/* Kept from one search to the next: there are many. */
+/* Allocated once for all searches. */
 static uint8_t *copy;
 static size_t copy_size;
 
@@ -35,7 +35,7 @@ static bool read_range(int mem, const struct memory_range *range)
 	return true;
 }
 
-/* What is not allowed of @copy, which is @range: from one allowed range to the next. */
+/* Search @copy, which is @range, without the allowed ranges. */
 static bool is_clean(const struct memory_range *range, const struct memory_range *allowed,
 		     size_t nallowed, struct memory_finding *finding)
 {
@@ -104,7 +104,7 @@ bool memory_is_clean(pid_t pid, const struct memory_range *allowed, size_t nallo
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	/* And not process_vm_readv(), which cannot read what the process itself cannot. */
+	/* process_vm_readv() cannot read write-only mappings; this can. */
 	mem = open(path, O_RDONLY | O_CLOEXEC);
 	if (maps && mem >= 0)
 		clean = search(maps, mem, allowed, nallowed, finding);

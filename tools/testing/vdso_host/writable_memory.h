@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * All the memory that a stopped process can write to, searched for secrets from
- * outside: by a process that knows them, so that the other one need not.
+ * Searches all writable memory of a stopped process for secrets. Another process does it,
+ * so that the searched one need not hold the secrets.
  */
 #ifndef _WRITABLE_MEMORY_H
 #define _WRITABLE_MEMORY_H
@@ -16,8 +16,8 @@ struct memory_range {
 };
 
 struct memory_finding {
-	uintptr_t address;	/* 0: there are none */
-	char what[128];		/* the mapping it is in; or what went wrong */
+	uintptr_t address;	/* of the first secret; 0 if there is none */
+	char what[128];		/* the mapping that it is in, or an error message */
 	size_t searched;	/* bytes */
 	unsigned int mappings;
 };
@@ -25,9 +25,8 @@ struct memory_finding {
 #define MEMORY_MAX_ALLOWED 8
 
 /*
- * Is there a secret (see secrets.h) in the memory of @pid that it can write to, but for
- * @allowed? The caller traces it, and it is stopped. Returns false if there is, or if
- * some of the memory could not be read.
+ * Returns false if writable memory of @pid outside of @allowed holds a secret (secrets.h), or
+ * cannot be read. The caller traces @pid, which must be stopped.
  */
 bool memory_is_clean(pid_t pid, const struct memory_range *allowed, size_t nallowed,
 		     struct memory_finding *finding);

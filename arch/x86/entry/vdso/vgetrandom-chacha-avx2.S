@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * The ChaCha20 core for AVX2: eight blocks an iteration.
+ * The ChaCha20 core for AVX2: eight blocks in one iteration.
  */
 
 #include "vgetrandom-asm.S"
@@ -23,10 +23,10 @@
 .text
 
 /*
- * Fourteen registers for words, two for rotations. Half of row c is in the state. A double
- * round exchanges it with the other half twice, while that half is not needed. Two quarter
- * rounds go side by side; the processor overlaps them with the next two, which need none of
- * their results.
+ * Fourteen registers hold words, two are for rotations. Half of row c is in the scratch.
+ * A double round exchanges it with the other half twice, when that half is not needed. Two
+ * quarter rounds are interleaved. The processor overlaps them with the next two, which do
+ * not depend on their results.
  */
 #define A0		%ymm0
 #define A1		%ymm1
@@ -40,11 +40,11 @@
 #define D1		%ymm9
 #define D2		%ymm10
 #define D3		%ymm11
-#define C0		%ymm12	/* and a rotation's, while C2 and C3 are in registers */
+#define C0		%ymm12	/* C0, C1: for rotations, while C2 and C3 are in registers */
 #define C1		%ymm13
-#define C2		%ymm14	/* and a rotation's, while C0 and C1 are */
+#define C2		%ymm14	/* C2, C3: for rotations, while C0 and C1 are in registers */
 #define C3		%ymm15
-#define TX		A2	/* when the rounds are done, and A2 and A3 are in the state */
+#define TX		A2	/* after the rounds, when A2 and A3 are in the scratch */
 #define TY		A3
 #define AWAY0		SCRATCH(0)
 #define AWAY1		SCRATCH(32)
@@ -76,7 +76,7 @@
 	half_rounds	\words, .Lrotate8(%rip), 7
 .endm
 
-/* \x0 and \x1 go to the state, and what was there to \y0 and \y1. */
+/* Load \y0 and \y1 from the scratch, and store \x0 and \x1 there. */
 .macro	exchange	x0, x1, y0, y1
 	vmovdqu	AWAY0, \y0
 	vmovdqu	AWAY1, \y1
@@ -85,8 +85,8 @@
 .endm
 
 /*
- * All blocks' words \w0 to \w3: then \w3, \t, \w1 and \w0 have those of blocks 0 to 3
- * in their lower halves, and of blocks 4 to 7 in the upper ones.
+ * In: \w0 to \w3, words 0 to 3 of a row, of all blocks. Out: \w3, \t, \w1 and \w0, that
+ * row of blocks 0 to 3 in the lower halves, of blocks 4 to 7 in the upper halves.
  */
 .macro	transpose	w0, w1, w2, w3, t
 	vpunpckldq \w1, \w0, \t
@@ -99,7 +99,7 @@
 	vpunpckhqdq \w2, \w0, \w0
 .endm
 
-/* Half of block \i and half of the one four further on: rows \x and \y. */
+/* Rows \x and \y, half a block, of blocks \i and \i + 4. */
 .macro	store_halves	i, offset, x, y, t
 	vperm2i128 $0x20, \y, \x, \t
 	vperm2i128 $0x31, \y, \x, \x
@@ -109,7 +109,7 @@
 	vmovdqu	\x, 64 * (\i + 4) + \offset(BASE)
 .endm
 
-/* Add a word to all lanes. Loads spread it for nothing. */
+/* Add a word to all lanes. A load broadcasts it at no extra cost. */
 .macro	add_word	word, x, t
 	vpbroadcastd \word, \t
 	vpaddd	\t, \x, \x
@@ -118,7 +118,7 @@
 CORE_START(vgetrandom_chacha20_avx2)
 	xor	COUNTER, COUNTER
 
-.Lpass:
+.Literation:
 	vpbroadcastd .Lconstant+0x0(%rip), A0
 	vpbroadcastd .Lconstant+0x4(%rip), A1
 	vpbroadcastd .Lconstant+0x8(%rip), A2
@@ -149,7 +149,7 @@ CORE_START(vgetrandom_chacha20_avx2)
 
 	exchange	A2, A3, C2, C3
 
-	/* The key is read for the last time before it is overwritten. */
+	/* The last read of the key, before it is overwritten. */
 	add_word	KEY(0), B0, TX
 	add_word	KEY(1), B1, TY
 	add_word	KEY(2), B2, TX
@@ -182,7 +182,7 @@ CORE_START(vgetrandom_chacha20_avx2)
 	store_halves	1, 0, TX, TY, C2
 	store_halves	2, 0, A1, B1, C2
 	store_halves	3, 0, A0, B0, C2
-	end_output	8, .Lpass
+	end_output	8, .Literation
 
 	vpxor	B0, B0, B0
 	vmovdqu	B0, AWAY0

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * The ChaCha20 cores for AVX-512, which has an instruction that rotates and 32 registers.
- * Both make 16 blocks an iteration. One has a zmm register for each word of all blocks.
- * The other, for processors that slow down when zmm registers are in use, has ymm
- * registers, and makes two groups of 8 blocks: while the results of one group are on
- * their way, it works on the other.
+ * The ChaCha20 cores for AVX-512, which has a rotate instruction and 32 registers. Both
+ * make 16 blocks in one iteration. One core uses zmm registers, one for each word of all
+ * blocks. The other is for processors that lower their clock while zmm registers are used.
+ * It uses ymm registers and interleaves two groups of 8 blocks: while instructions of one
+ * group wait for results, those of the other run.
  */
 
 #include "vgetrandom-asm.S"
@@ -22,7 +22,7 @@
 
 .text
 
-/* Registers by number, because the macros are for both kinds: \v is y or z. */
+/* Macros for both kinds of registers: \v is y or z, and registers are numbers. */
 .macro	move		v, from, to
 	vmovdqa32 %\v\()mm\from, %\v\()mm\to
 .endm
@@ -37,8 +37,8 @@
 .endm
 
 /*
- * A quarter of four quarter rounds (RFC 8439 section 2.1), step by step, so that the
- * processor never has to wait: a += b; d = (d ^ a) <<< n.
+ * One of the four steps of a quarter round (RFC 8439 section 2.1), for four quarter rounds
+ * side by side so that the processor never waits: a += b; d = (d ^ a) <<< n.
  */
 .macro	add_ab		v, a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, n
 	addition	\v, \a0, \b0
@@ -55,7 +55,7 @@
 	rotate	\v, \d3, \n
 .endm
 
-/* c += d; b = (b ^ c) <<< n: the same with other rows in their places. */
+/* c += d; b = (b ^ c) <<< n: the same step for other rows. */
 .macro	add_cd		v, a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, n
 	add_ab	\v, \c0, \c1, \c2, \c3, \d0, \d1, \d2, \d3, \
 		\a0, \a1, \a2, \a3, \b0, \b1, \b2, \b3, \n
@@ -68,8 +68,8 @@
 #define DIAGONALS_1	16, 17, 18, 19, 21, 22, 23, 20, 26, 27, 24, 25, 31, 28, 29, 30
 
 /*
- * All blocks' words \w0 to \w3: then \w3, \t, \w1 and \w0 have those of blocks 0 to 3
- * in the lowest quarter, and of every fourth block after each in the next ones.
+ * In: \w0 to \w3, words 0 to 3 of a row, of all blocks. Out: \w3, \t, \w1 and \w0, that
+ * row of blocks 0 to 3 in the lowest quarters, of blocks 4 to 7 in the next quarters, etc.
  */
 .macro	transpose	v, w0, w1, w2, w3, t
 	vpunpckldq %\v\()mm\w1, %\v\()mm\w0, %\v\()mm\t
@@ -82,7 +82,7 @@
 	vpunpckhqdq %\v\()mm\w2, %\v\()mm\w0, %\v\()mm\w0
 .endm
 
-/* zmm: block \i and every fourth one after it, of rows \a, \b, \c and \d. */
+/* zmm: blocks \i, \i + 4, \i + 8 and \i + 12, from rows \a, \b, \c and \d. */
 .macro	store_z		i, a, b, c, d
 	vshufi32x4 $0x44, %zmm\b, %zmm\a, %zmm25
 	vshufi32x4 $0x44, %zmm\d, %zmm\c, %zmm24
@@ -102,7 +102,7 @@
 	vmovdqu32 %zmm\a, 64 * (\i + 12)(BASE)
 .endm
 
-/* ymm: block \i and the fourth one after it. */
+/* ymm: blocks \i and \i + 4, from rows \a, \b, \c and \d. */
 .macro	store_y		i, a, b, c, d, t
 	vshufi32x4 $0, %ymm\b, %ymm\a, %ymm\t
 	vshufi32x4 $3, %ymm\b, %ymm\a, %ymm\a
@@ -116,7 +116,7 @@
 	vmovdqu32 %ymm\c, 64 * (\i + 4) + 32(BASE)
 .endm
 
-/* Words 0 to 3 are the constant: begin with it, and add it. \lanes as the assembler wants. */
+/* Words 0 to 3 start as the constant, which is added at the end. \lanes: {1to8}, {1to16}. */
 .macro	set_constant	v, w0, w1, w2, w3
 	vpbroadcastd 0x0 + .Lconstant(%rip), %\v\()mm\w0
 	vpbroadcastd 0x4 + .Lconstant(%rip), %\v\()mm\w1
@@ -130,14 +130,14 @@
 	vpaddd	0xc + .Lconstant(%rip)\lanes, %\v\()mm\w3, %\v\()mm\w3
 .endm
 
-/* Registers that vzeroall does not know of. */
+/* Clear registers 16 to 31, which vzeroall does not. */
 .macro	clear_upper	registers:vararg
 	.irp	n, \registers
 	vpxord	%xmm\n, %xmm\n, %xmm\n
 	.endr
 .endm
 
-/* A word of the key for both groups of ymm registers. */
+/* A word of the key, for both groups of ymm registers. */
 .macro	set_key		word, w0, w1
 	vpbroadcastd KEY(\word), %ymm\w0
 	move	y, \w0, \w1
@@ -148,8 +148,8 @@
 .endm
 
 /*
- * The words need all registers, so the key is read anew in each iteration, and one word
- * waits in the scratch while its register does other work.
+ * The words need all registers. So each iteration reads the key again, and one word is in
+ * the scratch while its register is used for other values.
  */
 CORE_START(vgetrandom_chacha20_avx512vl)
 	xor	COUNTER, COUNTER
@@ -198,7 +198,7 @@ CORE_START(vgetrandom_chacha20_avx512vl)
 	vmovdqu32 %ymm31, SCRATCH(0)
 	add_constant y, 0, 1, 2, 3, {1to8}
 	add_constant y, 16, 17, 18, 19, {1to8}
-	/* The key is read for the last time before it is overwritten. */
+	/* The last read of the key, before it is overwritten. */
 	add_key	0, 4, 20
 	add_key	1, 5, 21
 	add_key	2, 6, 22
@@ -239,7 +239,7 @@ CORE_START(vgetrandom_chacha20_avx512vl)
 	vmovdqu	%ymm0, SCRATCH(0)
 CORE_END(vgetrandom_chacha20_avx512vl)
 
-/* Registers 16 to 23 have the key, and 24 the blocks' numbers until they have been added. */
+/* Registers 16 to 23 hold the key, and 24 the block numbers until they have been added. */
 CORE_START(vgetrandom_chacha20_avx512)
 	vpbroadcastd KEY(0), %zmm16
 	vpbroadcastd KEY(1), %zmm17

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * The ChaCha20 core that every x86-64 has: two groups of four blocks, one after the other.
+ * The ChaCha20 core that every x86-64 runs: two groups of four blocks, one after the other.
  */
 
 #include "vgetrandom-asm.S"
@@ -15,7 +15,7 @@
 
 .text
 
-/* As in the core for AVX2, which says how: half of row c is in the state. */
+/* As in the core for AVX2, see there: half of row c is in the scratch. */
 #define A0		%xmm0
 #define A1		%xmm1
 #define A2		%xmm2
@@ -28,18 +28,18 @@
 #define D1		%xmm9
 #define D2		%xmm10
 #define D3		%xmm11
-#define C0		%xmm12	/* and a rotation's, while C2 and C3 are in registers */
+#define C0		%xmm12	/* C0, C1: for rotations, while C2 and C3 are in registers */
 #define C1		%xmm13
-#define C2		%xmm14	/* and a rotation's, while C0 and C1 are */
+#define C2		%xmm14	/* C2, C3: for rotations, while C0 and C1 are in registers */
 #define C3		%xmm15
-#define TX		A2	/* when the rounds are done, and A2 and A3 are in the state */
+#define TX		A2	/* after the rounds, when A2 and A3 are in the scratch */
 #define TY		A3
 #define AWAY0		SCRATCH(0)
 #define AWAY1		SCRATCH(16)
-#define KEYLO		SCRATCH(32)	/* the second group needs it still */
+#define KEYLO		SCRATCH(32)	/* a copy of the key, for the second group */
 #define KEYHI		SCRATCH(48)
 
-/* a += b; d ^= a: of two quarter rounds. */
+/* a += b; d ^= a: for two quarter rounds. */
 .macro	add_xor		a0, a1, b0, b1, d0, d1
 	paddd	\b0, \a0
 	paddd	\b1, \a1
@@ -75,7 +75,7 @@
 	rotate	7, \b1, \t1
 .endm
 
-/* \x0 and \x1 go to the state, and what was there to \y0 and \y1. */
+/* Load \y0 and \y1 from the scratch, and store \x0 and \x1 there. */
 .macro	exchange	x0, x1, y0, y1
 	movdqu	AWAY0, \y0
 	movdqu	AWAY1, \y1
@@ -83,7 +83,7 @@
 	movdqu	\x1, AWAY1
 .endm
 
-/* All blocks' words \w0 to \w3: then \w3, \t, \w1 and \w0 have those of a block. */
+/* In: words 0 to 3 of a row, of all blocks. Out: \w3, \t, \w1 and \w0, blocks 0 to 3. */
 .macro	transpose	w0, w1, w2, w3, t
 	movdqa	\w0, \t
 	punpckldq \w1, \t
@@ -110,7 +110,7 @@
 	movdqu	\w3, 0xc0 + 16 * \row(BASE)
 .endm
 
-/* Four words, each in all lanes of a register. */
+/* Load four words, each into all lanes of a register. */
 .macro	spread		from, w0, w1, w2, w3
 	movdqu	\from, \w3
 	pshufd	$0x00, \w3, \w0
@@ -131,7 +131,7 @@
 	paddd	TX, \w3
 .endm
 
-/* The blocks' numbers. */
+/* The numbers of the blocks. */
 .macro	numbers		x
 	movd	COUNTER, \x
 	pshufd	$0x00, \x, \x
@@ -145,7 +145,7 @@ CORE_START(vgetrandom_chacha20_sse2)
 	movdqu	TX, KEYLO
 	movdqu	TY, KEYHI
 
-.Lpass:
+.Lgroup:
 	spread	.Lconstant(%rip), A0, A1, A2, A3
 	spread	KEYLO, B0, B1, B2, B3
 	spread	KEYHI, C0, C1, C2, C3
@@ -182,10 +182,10 @@ CORE_START(vgetrandom_chacha20_sse2)
 	add_spread	.Lconstant(%rip), A0, A1, B2, B3
 	transpose	A0, A1, B2, B3, TX
 	store		0, B3, TX, A1, A0
-	end_output	4, .Lpass
-	/* After an odd number of groups there is another one, all for the state. */
+	end_output	4, .Lgroup
+	/* After an odd number of groups, make another one, all of it for the state. */
 	test	$4, COUNTER
-	jnz	.Lpass
+	jnz	.Lgroup
 
 	pxor	%xmm0, %xmm0
 	movdqu	%xmm0, AWAY0

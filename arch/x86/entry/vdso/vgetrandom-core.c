@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which ChaCha20 core getrandom() in user space uses on this machine. The kernel has this
- * file, and so has module/, where other versions of Linux compile it.
+ * Chooses the ChaCha20 core of the vDSO's getrandom(). The module vgetrandom.ko includes
+ * this file too, and is compiled for other versions of Linux.
  */
 #include <linux/cpufeature.h>
 #include <linux/init.h>
@@ -12,7 +12,7 @@
 #include <asm/fpu/types.h>
 #include <vdso/getrandom-cores.h>
 
-/* What the kernel has to save and restore, by the feature that a core needs. */
+/* The register state that the kernel must save and restore for each feature. */
 #define XFEATURES_XMM2		0
 #define XFEATURES_AVX2		(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)
 #define XFEATURES_AVX512VL	(XFEATURES_AVX2 | XFEATURE_MASK_AVX512)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom bench: the time of a call, in four ways.
+ * vgetrandom bench: measure the time of a call in four ways.
  *
- * All ways take turns, in rounds, so that whatever else the machine does hits all of
- * them; of the rounds the fastest counts, as what else it does only ever adds.
+ * The ways are measured in turns, so that other load on the machine affects all of them. The
+ * fastest round counts, because other load only adds time.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,15 +26,15 @@
 #define ROUNDS		16
 #define ROUNDS_QUICK	6
 
-static const size_t usual_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
+static const size_t default_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
 
 static struct vgetrandom_info info;
 static ssize_t (*libc_getrandom)(void *buf, size_t len, unsigned int flags);
 static void *state;
 
 /*
- * Each way has a loop of its own, in which the call is as direct as it is for a program
- * that goes that way. Return: how many calls did not give all bytes.
+ * Each way has its own loop, in which the call is as direct as in a program.
+ * Return: the number of calls that failed.
  */
 #define LOOP(name, call)							\
 static unsigned long name(void *buf, size_t len, unsigned long calls)		\
@@ -42,28 +42,28 @@ static unsigned long name(void *buf, size_t len, unsigned long calls)		\
 	unsigned long failed = 0;						\
 										\
 	while (calls--)								\
-		failed += (call) <= 0;	/* a signal may cut one short */	\
+		failed += (call) <= 0;	/* a short count is no failure */	\
 	return failed;								\
 }
 
 LOOP(loop_syscall, raw_syscall(SYS_getrandom, buf, len, 0))
 LOOP(loop_libc, libc_getrandom(buf, len, 0))
 LOOP(loop_vdso, info.vdso(buf, len, 0, state, info.state_size))
-LOOP(loop_ours, vgetrandom(buf, len, 0))
+LOOP(loop_library, vgetrandom(buf, len, 0))
 
 static struct way {
 	const char	*name;
 	char		title[32];
 	unsigned long	(*loop)(void *buf, size_t len, unsigned long calls);
-	bool		there;
+	bool		available;
 } ways[] = {
 	{ "syscall",		"system call",	loop_syscall,	true },
 	{ "libc",		"",		loop_libc,	false },
 	{ "vdso",		"vDSO function", loop_vdso,	false },
-	{ "libvgetrandom",	"libvgetrandom", loop_ours,	true },
+	{ "libvgetrandom",	"libvgetrandom", loop_library,	true },
 };
 
-enum { SYSCALL, LIBC, VDSO, OURS, NR_WAYS };
+enum { SYSCALL, LIBC, VDSO, LIBRARY, NR_WAYS };
 
 struct figures {
 	size_t	bytes;
@@ -71,8 +71,8 @@ struct figures {
 };
 
 /*
- * libc's own: the name getrandom alone is libvgetrandom's in this command. In a command
- * without a loader there is no libc to ask.
+ * In this command the name getrandom is libvgetrandom's, so look it up in libc. A statically
+ * linked command has no loader, and no libc to look into.
  */
 static void find_libc(void)
 {
@@ -84,14 +84,14 @@ static void find_libc(void)
 	struct way *libc = &ways[LIBC];
 	void *handle;
 
-	own_libc(libc->title, sizeof(libc->title));
+	get_libc(libc->title, sizeof(libc->title));
 	if (!getauxval(AT_BASE))
 		return;
 	handle = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
 	if (!handle)
 		return;
 	libc_getrandom = (ssize_t (*)(void *, size_t, unsigned int))dlsym(handle, "getrandom");
-	libc->there = libc_getrandom;
+	libc->available = libc_getrandom;
 }
 
 static void find_vdso(void)
@@ -104,8 +104,8 @@ static void find_vdso(void)
 	}
 	state = vgetrandom_alloc();
 	if (!state)
-		warn("%s: no state; it is left out", ways[VDSO].title);
-	ways[VDSO].there = state;
+		warn("%s: no state; not measured", ways[VDSO].title);
+	ways[VDSO].available = state;
 }
 
 double now(void)
@@ -121,7 +121,7 @@ static double run_slice(const struct way *way, void *buf, size_t bytes, unsigned
 	double start = now();
 
 	if (way->loop(buf, bytes, calls))
-		errx(1, "%s: a call for %zu bytes gave nothing", way->name, bytes);
+		errx(1, "%s: a call for %zu bytes failed", way->name, bytes);
 	return (now() - start) / calls;
 }
 
@@ -132,7 +132,7 @@ static void start(void)
 	find_vdso();
 }
 
-/* Until the time is over, @ns, but not without a few rounds. */
+/* Measures for @ns nanoseconds, but at least MIN_ROUNDS rounds. */
 static void measure(struct figures *f, void *buf, double ns, unsigned int rounds)
 {
 	unsigned long calls[NR_WAYS];
@@ -140,12 +140,12 @@ static void measure(struct figures *f, void *buf, double ns, unsigned int rounds
 	double start = now(), slice;
 
 	for (i = 0; i < NR_WAYS; i++)
-		nr += ways[i].there;
+		nr += ways[i].available;
 	slice = ns / nr / rounds;
 	for (i = 0; i < NR_WAYS; i++) {
-		if (!ways[i].there)
+		if (!ways[i].available)
 			continue;
-		/* In strides: the first calls take longer than those to come. */
+		/* Estimate with growing numbers of calls: the first calls are slower. */
 		calls[i] = 1;
 		do
 			f->ns[i] = run_slice(&ways[i], buf, f->bytes, calls[i]);
@@ -156,7 +156,7 @@ static void measure(struct figures *f, void *buf, double ns, unsigned int rounds
 		if (round >= MIN_ROUNDS && now() - start > ns)
 			break;
 		for (i = 0; i < NR_WAYS; i++)
-			if (ways[i].there)
+			if (ways[i].available)
 				f->ns[i] = fmin(f->ns[i],
 						run_slice(&ways[i], buf, f->bytes, calls[i]));
 	}
@@ -174,11 +174,11 @@ double bench_time_saved(size_t bytes, enum vgetrandom_way way, bool by_syscall)
 		start();
 	measure(&figures, buf, 0.02e9, ROUNDS_QUICK);
 	free(buf);
-	before = ways[LIBC].there && !by_syscall ? ns[LIBC] : ns[SYSCALL];
-	/* Large requests may be as small ones there, but not here. */
+	before = ways[LIBC].available && !by_syscall ? ns[LIBC] : ns[SYSCALL];
+	/* In the measured process large requests used the vDSO; in this one they do not. */
 	if (way == VGETRANDOM_VDSO && info.large_from && bytes >= info.large_from)
 		return before - ns[VDSO];
-	return before - ns[OURS];
+	return before - ns[LIBRARY];
 }
 
 static void show_text(const struct figures *f, size_t nr)
@@ -186,16 +186,16 @@ static void show_text(const struct figures *f, size_t nr)
 	char cell[64];
 	size_t i, n;
 
-	puts("ns per call; in brackets, how many times as fast as the system call\n");
+	puts("Nanoseconds per call; in brackets, the speedup over the system call\n");
 	printf("%9s", "bytes");
 	for (i = 0; i < NR_WAYS; i++)
-		if (ways[i].there)
+		if (ways[i].available)
 			printf("  %*s", i == SYSCALL ? 11 : 18, ways[i].title);
 	putchar('\n');
 	for (n = 0; n < nr; n++) {
 		printf("%9zu", f[n].bytes);
 		for (i = 0; i < NR_WAYS; i++) {
-			if (!ways[i].there)
+			if (!ways[i].available)
 				continue;
 			snprintf(cell, sizeof(cell), i == SYSCALL ? "%.1f" : "%.1f (%.1fx)",
 				 f[n].ns[i], f[n].ns[SYSCALL] / f[n].ns[i]);
@@ -204,12 +204,12 @@ static void show_text(const struct figures *f, size_t nr)
 		putchar('\n');
 	}
 	if (info.large_from)
-		printf("\nlibvgetrandom expands a key of its own from %zu bytes on, with %s.\n",
+		printf("\nFrom %zu bytes on, libvgetrandom expands one key per request, with %s.\n",
 		       info.large_from, info.core);
 	if (!info.vdso)
 		printf("\nThis kernel has no vDSO function: %s.\n", info.small_why);
-	if (!ways[LIBC].there)
-		puts("\nlibc's own getrandom() is left out: it cannot be told from ours here.");
+	if (!ways[LIBC].available)
+		puts("\nlibc's getrandom() is not measured: this command cannot find it.");
 }
 
 static void show_json(const struct figures *f, size_t nr)
@@ -226,7 +226,7 @@ static void show_json(const struct figures *f, size_t nr)
 	for (n = 0; n < nr; n++) {
 		printf("    { \"bytes\": %zu", f[n].bytes);
 		for (i = 0; i < NR_WAYS; i++)
-			if (ways[i].there)
+			if (ways[i].available)
 				printf(", \"%s\": %.2f", ways[i].name, f[n].ns[i]);
 			else
 				printf(", \"%s\": null", ways[i].name);
@@ -235,7 +235,7 @@ static void show_json(const struct figures *f, size_t nr)
 	puts("  ]\n}");
 }
 
-/* 0 if it is none; the others are measured all the same. */
+/* Returns 0, with a warning, if @text is no size. */
 static size_t parse_size(const char *text)
 {
 	unsigned long size;
@@ -246,34 +246,21 @@ static size_t parse_size(const char *text)
 	if (errno || *text < '0' || *text > '9' || *end || !size || size > MAX_BYTES)
 		size = 0;
 	if (!size)
-		warnx("bench: size %s: not measured; give a number from 1 to %lu", text, MAX_BYTES);
+		warnx("bench: size %s: skipped; give a number from 1 to %lu", text, MAX_BYTES);
 	return size;
 }
 
-int command_bench(int argc, char **argv)
+int command_bench(const struct arguments *args)
 {
-	static const struct option known[] = {
-		{ "quick",	no_argument,	NULL, 'q' },
-		{ "json",	no_argument,	NULL, 'j' },
-		{ "help",	no_argument,	NULL, 'h' },
-		{ }
-	};
 	struct figures figures[MAX_SIZES] = { };
-	bool json = false, quick = false, bad = false;
 	size_t nr = 0, largest = 0, i;
+	bool bad = false;
 	void *buf;
-	int c;
 
-	while ((c = next_option(argc, argv, "", known)) != -1) {
-		if (c == 'q')
-			quick = true;
-		else
-			json = true;
-	}
-	if (argc - optind > MAX_SIZES)
+	if (args->nr_operands > MAX_SIZES)
 		errx(EXIT_USAGE, "bench: more than %d sizes; give fewer", MAX_SIZES);
-	for (; optind < argc; optind++) {
-		figures[nr].bytes = parse_size(argv[optind]);
+	for (i = 0; i < args->nr_operands; i++) {
+		figures[nr].bytes = parse_size(args->operands[i]);
 		if (figures[nr].bytes)
 			nr++;
 		else
@@ -282,23 +269,23 @@ int command_bench(int argc, char **argv)
 	if (!nr && bad)
 		return EXIT_USAGE;
 	if (!nr)
-		for (; nr < sizeof(usual_sizes) / sizeof(*usual_sizes); nr++)
-			figures[nr].bytes = usual_sizes[nr];
+		for (; nr < sizeof(default_sizes) / sizeof(*default_sizes); nr++)
+			figures[nr].bytes = default_sizes[nr];
 	for (i = 0; i < nr; i++)
 		if (figures[i].bytes > largest)
 			largest = figures[i].bytes;
 	buf = malloc(largest);
 	if (!buf)
-		err(1, "%zu bytes: no memory", largest);
+		err(1, "%zu bytes: cannot be allocated", largest);
 
 	start();
 	for (i = 0; i < nr; i++)
-		measure(&figures[i], buf, (quick ? 0.3e9 : 2e9) / nr,
-			quick ? ROUNDS_QUICK : ROUNDS);
+		measure(&figures[i], buf, (args->quick ? 0.3e9 : 2e9) / nr,
+			args->quick ? ROUNDS_QUICK : ROUNDS);
 	vgetrandom_free(state);
 	free(buf);
 
-	if (json)
+	if (args->json)
 		show_json(figures, nr);
 	else
 		show_text(figures, nr);

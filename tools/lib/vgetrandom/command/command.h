@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command vgetrandom: what its parts offer each other. See vgetrandom(1).
+ * Shared by the source files of the command vgetrandom. See vgetrandom(1).
  */
 #ifndef COMMAND_H
 #define COMMAND_H
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,75 +13,83 @@
 /* The libcrypto of OpenSSL 3.0 and later. */
 #define LIBCRYPTO		"libcrypto.so.3"
 
-/* A usage error. */
 #define EXIT_USAGE		2
-/* As env(1) and shells have it, of `vgetrandom run`: its own failures; no program */
+/* Exit statuses of `vgetrandom run`, the same as env(1)'s. */
 #define EXIT_RUN_FAILED		125
 #define EXIT_CANNOT_RUN		126
 #define EXIT_NOT_FOUND		127
 
-/* Each gets the arguments from its own name on, and returns the exit status. */
-int command_run(int argc, char **argv);
-int command_info(int argc, char **argv);
-int command_bench(int argc, char **argv);
-int command_openssl(int argc, char **argv);
-
 /**
- * next_option - getopt_long(), with what all commands do alike
- * @argc: as for getopt_long()
- * @argv: likewise
- * @first: "+" if the options end at the first argument that is none; else ""
- * @known: the command's own; "help" is the same for all
- *
- * Return: the option's value, or -1 after the last one. Does not return after "--help",
- * or from an unknown option.
+ * struct arguments - the parsed command line of a subcommand
+ * @no_large: --no-large
+ * @count: --count
+ * @json: --json
+ * @quick: --quick
+ * @core: the name after --core, or NULL
+ * @count_file: the file of --count=FILE, or NULL
+ * @operands: the arguments after the options, ended by NULL
+ * @nr_operands: their number
  */
-int next_option(int argc, char **argv, const char *first, const struct option *known);
+struct arguments {
+	bool		no_large;
+	bool		count;
+	bool		json;
+	bool		quick;
+	const char	*core;
+	const char	*count_file;
+	char		**operands;
+	size_t		nr_operands;
+};
+
+/* The subcommands. Each returns the exit status. */
+int command_run(const struct arguments *args);
+int command_info(const struct arguments *args);
+int command_bench(const struct arguments *args);
+int command_openssl(const struct arguments *args);
 
 /**
- * library_find - where is a library that programs are to be run with?
- * @directory: where it is in a directory for libraries: "", or with a slash at its end
- * @name: of the library
- * @path: its path goes here; absolute
- * @size: room for it
+ * library_find - find a library to preload
+ * @directory: subdirectory of the library directories; "", or with a slash at its end
+ * @name: name of the library
+ * @path: buffer for the absolute path
+ * @size: size of @path
  *
- * It is beside the command, or in a directory for libraries beside the command's, as it
- * is where both were installed together, wherever that is; or where it was said to
- * be when the command was built.
+ * Searches the command's directory, then the library directories relative to it, then the
+ * directory chosen when the command was built.
  *
- * Return: is there one? If not, @path is where it was looked for last.
+ * Return: true if found. If not, @path is the last one tried.
  */
 bool library_find(const char *directory, const char *name, char *path, size_t size);
 
-/* Its name in JSON. */
+/* Returns the name of @way in JSON. */
 const char *way_name(enum vgetrandom_way way);
 
-/* What would make small requests faster than @info says; NULL if nothing would. */
+/* Returns what would make small requests faster than @info says; NULL if nothing would. */
 const char *speed_hint(const struct vgetrandom_info *info);
 
-/* Nanoseconds, since some time. */
+/* Returns a monotonic time in nanoseconds. */
 double now(void);
 
 /**
- * bench_time_saved - measure a call, for a few milliseconds
- * @bytes: that it asks for
- * @way: that it goes with the library
- * @by_syscall: without the library it is the system call, whatever libc does
+ * bench_time_saved - measure, for some milliseconds, how much faster a call is with the library
+ * @bytes: size of the request
+ * @way: how the library serves it
+ * @by_syscall: compare with the system call instead of libc's getrandom()
  *
- * Return: how many nanoseconds less it takes with the library
+ * Return: nanoseconds saved per call
  */
 double bench_time_saved(size_t bytes, enum vgetrandom_way way, bool by_syscall);
 
 /**
- * own_libc - which C library this command runs with
- * @name: "glibc 2.36", say; goes here
- * @size: room for it
+ * get_libc - which C library this command uses
+ * @name: buffer for its name, such as "glibc 2.36"
+ * @size: size of @name
  *
- * Return: does its getrandom() use the vDSO's, where there is one?
+ * Return: true if its getrandom() calls the vDSO's function when there is one.
  */
-bool own_libc(char *name, size_t size);
+bool get_libc(char *name, size_t size);
 
-/* Prints a string as JSON has it; NULL is null. */
+/* Prints a JSON string; null for NULL. */
 void json_string(FILE *out, const char *text);
 
 #endif /* COMMAND_H */

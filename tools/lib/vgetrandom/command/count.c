@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom run --count: what a program asked for, and what it gains.
+ * vgetrandom run --count: report the requests of a program, and its gain.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,12 +39,12 @@ void count_prepare(const char *file)
 	int fd = memfd_create("vgetrandom-count", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0 || ftruncate(fd, sizeof(*shared)) ||
-	    /* What programs do to it must not end this one. */
+	    /* No program may truncate the memory that this process has mapped. */
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
-		err(EXIT_RUN_FAILED, "memory to count in: cannot be made");
+		err(EXIT_RUN_FAILED, "shared counters: cannot be created");
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (shared == MAP_FAILED)
-		err(EXIT_RUN_FAILED, "memory to count in: cannot be mapped");
+		err(EXIT_RUN_FAILED, "shared counters: cannot be mapped");
 	shared->magic = COUNTS_MAGIC;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
 	out = file ? fopen(file, "we") : stderr;
@@ -54,8 +54,8 @@ void count_prepare(const char *file)
 		err(EXIT_RUN_FAILED, COUNTS_VARIABLE ": cannot be set");
 }
 
-/* What comes from the terminal the program gets as well. */
-static void pass_on(int signal, siginfo_t *info, void *context)
+/* Forwards a signal, but not one from the terminal, which the program gets as well. */
+static void forward_signal(int signal, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
@@ -70,18 +70,18 @@ int count_wait(struct rusage *usage)
 	static const int signals[] = {
 		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH,
 	};
-	struct sigaction action = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = forward_signal, .sa_flags = SA_SIGINFO };
 	struct sigaction wait = { .sa_handler = SIG_DFL }, old_wait;
 	sigset_t all, old;
 	int status;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
-	/* If it was ignored, there would be no status. */
+	/* If SIGCHLD were ignored, wait4() would return no status. */
 	sigaction(SIGCHLD, &wait, &old_wait);
 	child = fork();
 	if (child < 0)
-		err(EXIT_RUN_FAILED, "no process can be started");
+		err(EXIT_RUN_FAILED, "child process: cannot be created");
 	if (!child) {
 		sigaction(SIGCHLD, &old_wait, NULL);
 		sigprocmask(SIG_SETMASK, &old, NULL);
@@ -92,7 +92,7 @@ int count_wait(struct rusage *usage)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	while (wait4(child, &status, 0, usage) < 0)
 		if (errno != EINTR)
-			err(EXIT_RUN_FAILED, "the program cannot be waited for");
+			err(EXIT_RUN_FAILED, "child process: cannot be waited for");
 	return status;
 }
 
@@ -102,7 +102,7 @@ void count_end(int status)
 
 	if (!WIFSIGNALED(status))
 		exit(WEXITSTATUS(status));
-	/* A core dump of this process would tell nothing. */
+	/* A core dump of this process would be useless. */
 	setrlimit(RLIMIT_CORE, &none);
 	signal(WTERMSIG(status), SIG_DFL);
 	raise(WTERMSIG(status));
@@ -115,8 +115,8 @@ void count_exec_failed(void)
 		shared->exec_failed = 1;
 }
 
-/* All of a program's processes; what is left in the others' place is empty. */
-static unsigned int merge(void)
+/* Merges the records of each program, at the beginning of the array. Returns their number. */
+static unsigned int merge_records(void)
 {
 	unsigned int nr = shared->used < MAX_PROCESSES ? shared->used : MAX_PROCESSES, kept = 0;
 
@@ -153,7 +153,7 @@ static unsigned int merge(void)
 	return kept;
 }
 
-/* Libraries can be seen to seed OpenSSL's generator; an executable has a name of it inside. */
+/* libcrypto was seen to draw a seed; an executable contains the name of its configuration. */
 static bool uses_openssl(const struct counts *c)
 {
 	bool found;
@@ -176,16 +176,16 @@ static bool uses_openssl(const struct counts *c)
 }
 
 /**
- * struct report - what is said of all programs together
- * @programs: how many records there are
- * @requests: calls, but for those that OpenSSL's generator has served
- * @by_openssl: calls that OpenSSL's generator served
- * @uses_openssl: for each record: the program uses OpenSSL's generator
- * @openssl: the name of a program that uses this; NULL if none does
- * @file: the name of one that opened /dev/urandom or /dev/random; NULL if none did
- * @cpu: seconds of the processor's time that they used
- * @saved: seconds that the library has saved
- * @why: the reason why it has saved nothing; NULL if it has
+ * struct report - the totals of all programs
+ * @programs: number of records
+ * @requests: number of calls, without @by_openssl
+ * @by_openssl: number of calls that OpenSSL's own generator served
+ * @uses_openssl: for each record: the program uses OpenSSL's own generator
+ * @openssl: a program that uses it, or NULL
+ * @file: a program that opened /dev/urandom or /dev/random, or NULL
+ * @cpu: CPU time used, in seconds
+ * @saved: CPU time that the library saved, in seconds
+ * @why: why it saved nothing, or NULL
  */
 struct report {
 	unsigned int	programs;
@@ -285,8 +285,8 @@ static const char *why_no_gain(const struct report *report, const char *why)
 	if (report->requests)
 		return "a call takes as long as without the library";
 	if (report->openssl || report->file)
-		return "all that it asks for comes from elsewhere";
-	return "it asks for nothing, or makes the system calls itself";
+		return "its requests do not reach the library";
+	return "it makes no requests, or makes the system calls without libc";
 }
 
 static void add_up(struct report *report, const char *why)
@@ -308,8 +308,8 @@ static void add_up(struct report *report, const char *why)
 	report->why = report->saved > 0 ? NULL : why_no_gain(report, why);
 }
 
-/* Of the time that it would take without the library. */
-static double percent(const struct report *report)
+/* The gain, in percent of the CPU time without the library. */
+static double gain_percent(const struct report *report)
 {
 	return report->saved > 0 ? 100 * report->saved / (report->cpu + report->saved) : 0;
 }
@@ -339,9 +339,9 @@ static void show_calls(const struct counts *c, bool json)
 						function_names[f], size, ways[w]);
 					continue;
 				}
-				fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": %s, "
-					"\"way\": \"%s\", \"calls\": %lu }", comma,
-					function_names[f], size,
+				fprintf(out, "%s\n        { \"function\": \"%s\", \"up_to\": %s",
+					comma, function_names[f], size);
+				fprintf(out, ", \"way\": \"%s\", \"calls\": %lu }",
 					w == WAY_OPENSSL ? "openssl" : way_name(w), calls);
 				comma = ",";
 			}
@@ -353,7 +353,7 @@ static void show_json(const struct report *report)
 	fprintf(out, "  \"requests\": %lu,\n", report->requests);
 	fprintf(out, "  \"cpu_seconds\": %.3f,\n", report->cpu);
 	fprintf(out, "  \"saved_seconds\": %.9f,\n", report->saved);
-	fprintf(out, "  \"gain_percent\": %.3f,\n  \"no_gain_why\": ", percent(report));
+	fprintf(out, "  \"gain_percent\": %.3f,\n  \"no_gain_why\": ", gain_percent(report));
 	json_string(out, report->why);
 	fputs(",\n  \"programs\": [", out);
 	for (unsigned int i = 0; i < report->programs; i++) {
@@ -380,7 +380,7 @@ static void show_text(const struct report *report)
 	vgetrandom_info(&info, sizeof(info));
 	faster = speed_hint(&info);
 	if (report->requests || report->by_openssl)
-		fprintf(out, "%12s  %-18s %8s  %s\n", "calls", "function", "bytes to",
+		fprintf(out, "%12s  %-18s %8s  %s\n", "calls", "function", "bytes <=",
 			"served by");
 	for (unsigned int i = 0; i < report->programs; i++) {
 		const struct counts *c = &shared->records[i];
@@ -395,17 +395,17 @@ static void show_text(const struct report *report)
 	}
 	if (report->why)
 		fprintf(out, "gain: none: %s\n", report->why);
-	else if (percent(report) < 0.1)
+	else if (gain_percent(report) < 0.1)
 		fprintf(out, "gain: less than 0.1 %% of the CPU time%s\n",
-			report->openssl || report->file ? "" : ": it asks rarely");
+			report->openssl || report->file ? "" : ": it makes few requests");
 	else
 		fprintf(out, "gain: %.1f %% of the CPU time: %.3f s, and %.3f s without the library\n",
-			percent(report), report->cpu, report->cpu + report->saved);
+			gain_percent(report), report->cpu, report->cpu + report->saved);
 	if (report->openssl)
-		fprintf(out, "%s uses OpenSSL's own generator; to serve it too: vgetrandom openssl on\n",
+		fprintf(out, "%s uses OpenSSL's own generator; to replace it, run 'vgetrandom openssl on'\n",
 			report->openssl);
 	if (report->file)
-		fprintf(out, "%s opened a device; the library serves only getrandom() and the like\n",
+		fprintf(out, "%s opened /dev/urandom or /dev/random; the library does not serve these\n",
 			report->file);
 	if (report->requests && faster)
 		fprintf(out, "faster: %s\n", faster);
@@ -420,12 +420,12 @@ void count_report(bool json, const char *why, const struct rusage *usage)
 
 	if (shared->exec_failed)
 		return;
-	report.programs = merge();
+	report.programs = merge_records();
 	add_up(&report, why);
 	if (out != stderr || json)
 		show_json(&report);
 	else
 		show_text(&report);
 	if (fflush(out) || ferror(out))
-		warn("the report: cannot be written");
+		warn("report: cannot be written");
 }

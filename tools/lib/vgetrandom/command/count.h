@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vgetrandom run --count: see counts.h for what is counted.
+ * vgetrandom run --count. See counts.h for what is counted.
  */
 #ifndef COUNT_H
 #define COUNT_H
@@ -9,31 +9,31 @@
 #include <sys/resource.h>
 
 /**
- * count_prepare - make the memory that is counted in, and name it in the environment
- * @file: where the report goes, as JSON; NULL: to standard error
+ * count_prepare - create the shared counters, and name them in the environment
+ * @file: file for the report, as JSON; NULL for standard error
  */
 void count_prepare(const char *file);
 
 /**
- * count_wait - fork; in the parent, wait for the child's end
- * @usage: what the child and those that it waited for used
+ * count_wait - fork, and wait for the child in the parent
+ * @usage: resource usage of the child and its descendants
  *
- * Return: in the child -1; in the parent the child's status.
+ * Return: in the child -1; in the parent the child's status, as from wait().
  */
 int count_wait(struct rusage *usage);
 
-/* In the child: there is nothing to report, the program was not run. */
+/* To be called in the child if the program was not run: there is nothing to report. */
 void count_exec_failed(void);
 
 /**
- * count_report - print what was counted
- * @json: as JSON on standard error, too
- * @why: the reason, if it is known from before, why nothing is counted; else empty
- * @usage: what the program used
+ * count_report - print the report
+ * @json: write JSON on standard error too
+ * @why: why nothing is counted, if that was known before the start; else empty
+ * @usage: resource usage of the program
  */
 void count_report(bool json, const char *why, const struct rusage *usage);
 
-/* Ends as the program did. */
+/* Ends this process with @status: the program's exit status or signal. */
 _Noreturn void count_end(int status);
 
 #endif /* COUNT_H */

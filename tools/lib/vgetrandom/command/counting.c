@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * libvgetrandom-count.so, which `vgetrandom run --count` preloads before libvgetrandom: counts
- * what a program asks for, and has the next library do it.
+ * libvgetrandom-count.so, which `vgetrandom run --count` preloads before libvgetrandom. It counts
+ * a program's requests and forwards them to the next library.
  *
- * Counters are in memory shared with the command, so it does not matter how a process ends.
- * They are changed by atomic additions only: by threads, by signal handlers, and by children
- * that share a record, because they come from vfork() or because there is none left.
+ * The counters are in memory shared with the command, so they survive any end of a process. They
+ * are changed only by atomic additions: threads, signal handlers and processes may share a
+ * record. Processes share one after vfork(), or if no record is free.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,8 +38,8 @@
 
 #define add(counter, number)	__atomic_fetch_add((counter), (number), __ATOMIC_RELAXED)
 
-/* Functions that are passed on. */
-#define PASSED_ON(F)		\
+/* The functions that are forwarded. */
+#define FORWARDED(F)		\
 	COUNTED_FUNCTIONS(F)	\
 	F(vgetrandom_info)	\
 	F(open)			\
@@ -50,28 +50,32 @@
 	F(freopen)
 
 enum {
-#define F(name)	PASS_##name,
-	PASSED_ON(F)
+#define F(name)	FORWARD_##name,
+	FORWARDED(F)
 #undef F
-	NR_PASSED_ON
+	NR_FORWARDED
 };
 
 static const char * const names[] = {
 #define F(name)	#name,
-	PASSED_ON(F)
+	FORWARDED(F)
 #undef F
 };
 
-static void *nexts[NR_PASSED_ON];
+static void *nexts[NR_FORWARDED];
 static struct shared_counts *shared;
-static struct counts *own;
-static char program[sizeof(own->program)];
+static struct counts *process_record;
+static char program[sizeof(process_record->program)];
 
-/* The library's counter of system calls, when a call last ended; and calls of OpenSSL. */
+/*
+ * @syscalls: the library's counter of system calls at the end of the last call
+ * @in_openssl: depth of nested calls of OpenSSL
+ * @served: 1 + way of the last call of vgetrandom(), or 0
+ */
 static __thread unsigned long syscalls THREAD_MODEL;
 static __thread unsigned int in_openssl THREAD_MODEL, served THREAD_MODEL;
 
-/* The function that would be called without this library. */
+/* Returns the function that would be called without this library. */
 static void *find_next(unsigned int i)
 {
 	void *next = __atomic_load_n(&nexts[i], __ATOMIC_RELAXED);
@@ -80,18 +84,19 @@ static void *find_next(unsigned int i)
 	if (next)
 		return next;
 	next = dlsym(RTLD_NEXT, names[i]);
-	/* The program is not to find the message of a name that is nowhere. */
+	/* Clear the error of a missing name, or the program could read it. */
 	dlerror();
 	__atomic_store_n(&nexts[i], next, __ATOMIC_RELAXED);
 	errno = saved;
 	return next;
 }
 
-#define NEXT(name)	((__typeof__(name) *)find_next(PASS_##name))
+#define NEXT(name)	((__typeof__(name) *)find_next(FORWARD_##name))
 
 /*
- * The functions of a libcrypto that came with dlopen() are found only from a library that
- * needs it. All at once: some call each other by a jump, so the caller is not to be seen.
+ * If libcrypto was loaded with dlopen(), its functions are only visible from a library that
+ * needs it: the caller. Look up all of them at once: some call each other by a jump, and then
+ * the caller is not known.
  */
 static void *find_openssl(unsigned int i, void *caller)
 {
@@ -112,8 +117,8 @@ static void *find_openssl(unsigned int i, void *caller)
 
 #define CALLER		__builtin_extract_return_addr(__builtin_return_address(0))
 
-/* A record; if there is none left, another process's of the same program. */
-static struct counts *take_record(void)
+/* Allocates a record. If none is left, shares that of another process of the same program. */
+static struct counts *alloc_record(void)
 {
 	unsigned int i = add(&shared->used, 1);
 	struct counts *counts;
@@ -128,15 +133,15 @@ static struct counts *take_record(void)
 	return counts;
 }
 
-/* Most processes ask for nothing and need no record. Two threads may come: one wins. */
-static struct counts *own_record(void)
+/* Returns this process's record, allocated at its first request. If two threads race, one wins. */
+static struct counts *get_record(void)
 {
-	struct counts *counts = __atomic_load_n(&own, __ATOMIC_RELAXED), *none = NULL;
+	struct counts *counts = __atomic_load_n(&process_record, __ATOMIC_RELAXED), *none = NULL;
 
 	if (counts || !shared)
 		return counts;
-	counts = take_record();
-	if (__atomic_compare_exchange_n(&own, &none, counts, false, __ATOMIC_RELAXED,
+	counts = alloc_record();
+	if (__atomic_compare_exchange_n(&process_record, &none, counts, false, __ATOMIC_RELAXED,
 					__ATOMIC_RELAXED))
 		return counts;
 	add(&counts->processes, -1);
@@ -145,7 +150,7 @@ static struct counts *own_record(void)
 
 static void count(enum counted_function function, size_t len, unsigned int way)
 {
-	struct counts *counts = own_record();
+	struct counts *counts = get_record();
 	unsigned int size = 0;
 
 	if (!counts)
@@ -158,13 +163,13 @@ static void count(enum counted_function function, size_t len, unsigned int way)
 
 static void count_why(const char *why)
 {
-	struct counts *counts = own_record();
+	struct counts *counts = get_record();
 
 	if (counts && !counts->why[0])
 		strncpy(counts->why, why, sizeof(counts->why) - 1);
 }
 
-/* The way that the call went which has just ended. */
+/* Returns how the call that has just ended was served. */
 static unsigned int find_way(size_t len)
 {
 	void (*next)(struct vgetrandom_info *info, size_t size) = NEXT(vgetrandom_info);
@@ -182,7 +187,7 @@ static unsigned int find_way(size_t len)
 	return info.large_from && len >= info.large_from ? info.large : info.small;
 }
 
-/* What OpenSSL asks for, to serve a call that is counted already, is not counted again. */
+/* Does not count requests that OpenSSL makes to serve a counted call. */
 static void count_call(enum counted_function function, size_t len)
 {
 	unsigned int way = find_way(len);
@@ -199,7 +204,7 @@ EXPORT ssize_t getrandom(void *buf, size_t len, unsigned int flags)
 	return ret;
 }
 
-/* OpenSSL's generator is seeded with getentropy(): the only trace of calls inside of it. */
+/* OpenSSL seeds its own generator with getentropy(). Of calls inside OpenSSL, only this is seen. */
 static void count_seed(void *caller)
 {
 	static void *last;
@@ -208,7 +213,7 @@ static void count_seed(void *caller)
 
 	if (__atomic_exchange_n(&last, caller, __ATOMIC_RELAXED) == caller)
 		return;
-	counts = own_record();
+	counts = get_record();
 	if (!counts || !dladdr(caller, &info))
 		return;
 	if (strstr(info.dli_fname, "/libcrypto.so"))
@@ -250,7 +255,7 @@ EXPORT uint32_t arc4random_uniform(uint32_t upper_bound)
 	return ret;
 }
 
-/* What the library's syscall() goes on with is here, too; that one itself is in arch/. */
+/* Called by syscall() for SYS_getrandom; syscall() itself is the library's, in arch/. */
 ssize_t vgetrandom_for_syscall(void *buf, size_t len, unsigned int flags)
 {
 	ssize_t ret = NEXT(syscall)(SYS_getrandom, buf, len, flags);
@@ -276,8 +281,8 @@ EXPORT ssize_t vgetrandom(void *buf, size_t len, unsigned int flags)
 }
 
 /*
- * If OpenSSL's generator calls vgetrandom() meanwhile it is our provider. Of calls inside calls
- * only the outermost counts.
+ * If a call of OpenSSL calls vgetrandom(), the provider is in use. Only the outermost of nested
+ * calls counts.
  */
 static void enter_openssl(void)
 {
@@ -343,7 +348,7 @@ EXPORT int RAND_priv_bytes_ex(void *context, unsigned char *buf, size_t len,
 	return call_openssl_ex(COUNT_RAND_priv_bytes_ex, CALLER, context, buf, len, strength);
 }
 
-/* Once it is open its name can be read: that of a call that failed may be no address. */
+/* Only for a successful open: the path of a failed one may be an invalid address. */
 static void count_file(const char *path)
 {
 	bool urandom = !strcmp(path, "/dev/urandom");
@@ -351,7 +356,7 @@ static void count_file(const char *path)
 
 	if (!urandom && strcmp(path, "/dev/random"))
 		return;
-	counts = own_record();
+	counts = get_record();
 	if (counts)
 		add(urandom ? &counts->urandom : &counts->random, 1);
 }
@@ -399,7 +404,7 @@ EXPORT int openat(int at, const char *path, int flags, ...)
 	return count_open(NEXT(openat)(at, path, flags, mode), path);
 }
 
-/* What glibc's headers make of these where it can be seen that no mode is needed. */
+/* glibc's headers call these if they see that no mode is needed. */
 EXPORT int __open_2(const char *path, int flags)
 {
 	return count_open(NEXT(__open_2)(path, flags), path);
@@ -420,7 +425,7 @@ EXPORT FILE *freopen(const char *path, const char *mode, FILE *old)
 	return count_fopen(NEXT(freopen)(path, mode, old), path);
 }
 
-/* Files may be large here with the other names, too. */
+/* On 64-bit machines these are the same functions. */
 EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 EXPORT int openat64(int at, const char *path, int flags, ...) __attribute__((alias("openat")));
 EXPORT int __open64_2(const char *path, int flags) __attribute__((alias("__open_2")));
@@ -429,13 +434,13 @@ EXPORT FILE *fopen64(const char *path, const char *mode) __attribute__((alias("f
 EXPORT FILE *freopen64(const char *path, const char *mode, FILE *old)
 	__attribute__((alias("freopen")));
 
-static void in_child(void)
+static void after_fork_in_child(void)
 {
-	own = NULL;
+	process_record = NULL;
 	add(&shared->processes, 1);
 }
 
-/* With a number of its own, it may be any file that the process sees under that name. */
+/* Checks the magic number: the path may name any other file in this process. */
 static struct shared_counts *map_counts(const char *path)
 {
 	struct shared_counts *counts = MAP_FAILED;
@@ -463,8 +468,8 @@ static void start(void)
 	int saved = errno;
 	ssize_t len;
 
-	/* So that signal handlers need not. */
-	for (unsigned int i = 0; i < NR_PASSED_ON; i++)
+	/* Signal handlers must not call dlsym(). */
+	for (unsigned int i = 0; i < NR_FORWARDED; i++)
 		find_next(i);
 	if (path)
 		shared = map_counts(path);
@@ -473,7 +478,7 @@ static void start(void)
 		if (len <= 0)
 			strcpy(program, "?");
 		add(&shared->processes, 1);
-		pthread_atfork(NULL, NULL, in_child);
+		pthread_atfork(NULL, NULL, after_fork_in_child);
 	}
 	errno = saved;
 }

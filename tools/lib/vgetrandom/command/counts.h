@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `vgetrandom run --count` and the library that it preloads, counting.c, share: memory
- * with a record for each process.
+ * The memory that `vgetrandom run --count` shares with the library that it preloads, counting.c.
+ * It has a record for each process.
  */
 #ifndef COUNTS_H
 #define COUNTS_H
 
 #include <stddef.h>
 
-/* Names the file that the command has open. */
+/* The environment variable with the path of the shared memory. */
 #define COUNTS_VARIABLE	"VGETRANDOM_COUNT"
 
 #define COUNTS_MAGIC	0x31746e756f636776UL
 #define MAX_PROCESSES	1024
 
-/* The functions. Those of OpenSSL come last. */
+/* The counted functions. OpenSSL's come last. */
 #define COUNTED_FUNCTIONS(F)	\
 	F(getrandom)		\
 	F(getentropy)		\
@@ -37,28 +37,28 @@ enum counted_function {
 	COUNT_FIRST_OF_OPENSSL = COUNT_RAND_bytes
 };
 
-/* Sizes: up to so many bytes, and more than the last. */
+/* Requests are counted by size: up to each of these numbers of bytes, and above the last. */
 static const size_t counted_sizes[] = { 4, 16, 32, 64, 256, 1024, 4096, 65536 };
 #define NR_SIZES	(sizeof(counted_sizes) / sizeof(*counted_sizes) + 1)
 
-/* Ways: those of enum vgetrandom_way, and the generator that OpenSSL has itself. */
+/* The ways of enum vgetrandom_way, and OpenSSL's own generator. */
 #define WAY_OPENSSL	4
 #define NR_WAYS		5
 
-/* Who has asked for a seed of OpenSSL's generator: libcrypto, or code of the executable. */
+/* The caller that drew a seed for OpenSSL's generator: libcrypto or the executable. */
 #define SEEDS_LIBCRYPTO		1
 #define SEEDS_EXECUTABLE	2
 
 /**
- * struct counts - what a process, or several of the same program, asked for
- * @program: path of the executable; empty as long as nobody has the record
- * @processes: how many use it
+ * struct counts - the requests of a process, or of several processes of a program
+ * @program: path of the executable; empty while the record is free
+ * @processes: number of processes that use the record
  * @seeds: SEEDS_*
- * @urandom: /dev/urandom was opened so often
- * @random: likewise /dev/random
- * @why: the reason why the system call serves small requests; empty if it has not
- * @calls: of the functions
- * @bytes: how many they asked for
+ * @urandom: number of times that /dev/urandom was opened
+ * @random: the same for /dev/random
+ * @why: why system calls serve small requests; empty if they do not
+ * @calls: number of calls
+ * @bytes: number of requested bytes
  */
 struct counts {
 	char		program[256];
@@ -72,12 +72,12 @@ struct counts {
 };
 
 /**
- * struct shared_counts - the file
+ * struct shared_counts - the shared memory
  * @magic: COUNTS_MAGIC
- * @processes: have the library
- * @used: of @records; more than there are if that was not enough
+ * @processes: number of processes that loaded the library
+ * @used: number of records requested; may exceed MAX_PROCESSES
  * @exec_failed: the program was not run
- * @records: of processes that asked for something
+ * @records: records of the processes that made requests
  */
 struct shared_counts {
 	unsigned long	magic;

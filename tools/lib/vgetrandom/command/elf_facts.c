@@ -8,10 +8,10 @@
 
 #include "elf_facts.h"
 
-/* More than any file has that a loader would take. */
+/* More than any loadable file has. */
 #define MAX_SEGMENTS	64
 #define MAX_DYNAMIC	256
-/* Those that are of interest come first. */
+/* The relevant notes come first. */
 #define MAX_NOTES	1024
 #define ALIGN4(len)	(((size_t)(len) + 3) & ~(size_t)3)
 
@@ -26,7 +26,7 @@ static bool read_all(int fd, void *to, size_t len, uint64_t offset)
 	return pread(fd, to, len, offset) == (ssize_t)len;
 }
 
-/* A string may be the last thing of a file, so what follows it may be missing. */
+/* Reads less than @size bytes if the string is at the end of the file. */
 static bool read_string(int fd, char *to, size_t size, uint64_t offset)
 {
 	ssize_t len = pread(fd, to, size, offset);
@@ -67,7 +67,7 @@ const char *libc_name(enum libc libc)
 	return names[libc];
 }
 
-/* By the name of a loader, or of what a library needs. */
+/* Identifies a C library by the name of a loader or of a needed library. */
 static enum libc libc_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -114,7 +114,7 @@ static void read_dynamic(const struct file *file, struct elf_facts *facts)
 	}
 }
 
-/* Go's linker adds a note of that owner. It may not be the only one in its segment. */
+/* Go's linker adds a note with the owner "Go". The segment may have other notes. */
 static bool has_go_note(const struct file *file)
 {
 	char notes[MAX_NOTES];
@@ -166,7 +166,7 @@ bool elf_read(int fd, struct elf_facts *facts)
 		return false;
 	facts->class = header.e_ident[EI_CLASS];
 	facts->machine = header.e_machine;
-	/* All else is laid out differently there, and those two facts say enough. */
+	/* Other formats differ, and class and machine are enough to reject them. */
 	if (facts->class != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return true;
 	if (header.e_phentsize != sizeof(*file.segments) || header.e_phnum > MAX_SEGMENTS ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an executable or a library says of itself.
+ * Facts about an executable or a library, read from its ELF headers.
  */
 #ifndef ELF_FACTS_H
 #define ELF_FACTS_H
@@ -14,13 +14,13 @@ enum libc {
 };
 
 /**
- * struct elf_facts - what is known of an ELF file
- * @class: of 32 or 64 bits: ELFCLASS32, ELFCLASS64
+ * struct elf_facts - facts about an ELF file
+ * @class: ELFCLASS32 or ELFCLASS64
  * @machine: the processor, EM_*
- * @interp: the loader that it asks for; empty: it is a library, or statically linked
- * @is_loader: it is itself a loader, which can be run as a program too
- * @libc: which C library it is for
- * @asan: it needs AddressSanitizer's runtime
+ * @interp: its loader; empty for a library and for a statically linked program
+ * @is_loader: it is a loader, which can also run as a program
+ * @libc: its C library
+ * @asan: it needs the shared runtime of AddressSanitizer
  * @go: it is written in Go
  */
 struct elf_facts {
@@ -33,13 +33,13 @@ struct elf_facts {
 	bool		go;
 };
 
-/* "glibc", say. */
+/* Returns a name such as "glibc". */
 const char *libc_name(enum libc libc);
 
-/* Return: is it an ELF file, whole as far as was looked? */
+/* Return: true if it is an ELF file, and all that was read of it is complete. */
 bool elf_read(int fd, struct elf_facts *facts);
 
-/* Return: is the text somewhere in the file? */
+/* Return: true if the file contains the text. */
 bool file_has(int fd, const char *text);
 
 #endif /* ELF_FACTS_H */

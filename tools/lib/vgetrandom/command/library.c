@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which libraries there are: ours, and the C library.
+ * Finds libvgetrandom and identifies the C library.
  */
 #define _GNU_SOURCE
 #include <arch.h>
@@ -22,20 +22,20 @@
 
 bool library_find(const char *directory, const char *name, char *path, size_t size)
 {
-	/* As seen from the command's directory: the build's, Debian's, Fedora's, others'. */
+	/* Relative to the command: for a build, Debian, Fedora, other distributions. */
 	static const char * const directories[] = {
 		"", "../lib/" MULTIARCH "/", "../lib64/", "../lib/",
 	};
-	char own[PATH_MAX], real[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char command[PATH_MAX], real[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", command, sizeof(command) - 1);
 	size_t i;
 
-	/* Without /proc, there is still the last place. */
+	/* Without /proc only LIBDIR is left. */
 	if (len > 0) {
-		own[len] = '\0';
-		*(strrchr(own, '/') + 1) = '\0';
+		command[len] = '\0';
+		*(strrchr(command, '/') + 1) = '\0';
 		for (i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
-			if (snprintf(path, size, "%s%s%s%s", own, directories[i],
+			if (snprintf(path, size, "%s%s%s%s", command, directories[i],
 				     *directories[i] ? directory : "", name) >= (int)size)
 				continue;
 			if (access(path, R_OK) || !realpath(path, real))
@@ -47,10 +47,10 @@ bool library_find(const char *directory, const char *name, char *path, size_t si
 	return !access(path, R_OK);
 }
 
-bool own_libc(char *name, size_t size)
+bool get_libc(char *name, size_t size)
 {
 #ifdef __GLIBC__
-	/* Since this version, glibc's getrandom() calls the vDSO's. */
+	/* From this version on, glibc's getrandom() calls the vDSO's. */
 	enum { MAJOR = 2, MINOR = 41 };
 	const char *version = gnu_get_libc_version();
 	unsigned int major = 0, minor = 0;

@@ -1,59 +1,79 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom: runs programs with libvgetrandom, and says what it does here.
+ * The command vgetrandom: its help, options and subcommands. See vgetrandom(1).
  */
 #define _GNU_SOURCE
 #include <err.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 
-/* How a command is called, in one line, and what its options do. */
-static const struct command {
+/* The letters that stand for the options in struct command. */
+static const struct option options[] = {
+	{ "no-large",	no_argument,	   NULL, 'l' },
+	{ "core",	required_argument, NULL, 'c' },
+	{ "count",	optional_argument, NULL, 'n' },
+	{ "json",	no_argument,	   NULL, 'j' },
+	{ "quick",	no_argument,	   NULL, 'q' },
+	{ "help",	no_argument,	   NULL, 'h' },
+	{ }
+};
+
+/**
+ * struct command - a subcommand
+ * @name: what the user types
+ * @run: the function; returns the exit status
+ * @letters: the options that it accepts
+ * @usage: the synopsis, in one line
+ * @summary: what it does
+ * @help: what its options do
+ */
+struct command {
 	const char	*name;
-	int		(*run)(int argc, char **argv);
+	int		(*run)(const struct arguments *args);
+	const char	*letters;
 	const char	*usage;
-	const char	*what;
-	const char	*options;
-} commands[] = {
+	const char	*summary;
+	const char	*help;
+};
+
+static const struct command commands[] = {
 	{
-		"run", command_run,
+		"run", command_run, "lcnjh",
 		"[--no-large] [--core NAME] [--count[=FILE]] [--json] [--] PROGRAM [ARG]...",
-		"run PROGRAM with libvgetrandom preloaded: its getrandom(), getentropy(),\n"
-		"arc4random() are fast",
-		"--no-large      leave large requests to the kernel\n"
-		"--core NAME     make large ones with one of the ChaCha20 cores that info lists\n"
-		"--count[=FILE]  say at its end what it asked for, and what it gains; or write that\n"
-		"                to FILE, as a JSON object\n"
-		"--json          say so as a JSON object\n"
+		"Run PROGRAM with libvgetrandom preloaded. This makes its calls of getrandom(),\n"
+		"getentropy() and arc4random() fast.",
+		"--no-large      serve large requests like small ones\n"
+		"--core NAME     make large requests with this ChaCha20 core; 'info' lists them\n"
+		"--count[=FILE]  report the requests and the gain when PROGRAM ends, on standard\n"
+		"                error, or as a JSON object in FILE\n"
+		"--json          with --count: write the report as a JSON object\n"
 	}, {
-		"info", command_info,
+		"info", command_info, "jh",
 		"[--json]",
-		"say what is in effect on this machine, and why",
-		"--json          as a JSON object\n"
+		"Report how requests are served on this machine, and why.",
+		"--json          write a JSON object\n"
 	}, {
-		"bench", command_bench,
+		"bench", command_bench, "qjh",
 		"[--quick] [--json] [SIZE]...",
-		"measure a call of SIZE bytes: by the system call, libc's getrandom(), the\n"
-		"kernel's vDSO function, and libvgetrandom",
-		"--quick         in 0.3 s instead of 2, and less exact\n"
-		"--json          as a JSON object\n"
+		"Measure a call of SIZE bytes: the system call, libc's getrandom(), the kernel's\n"
+		"vDSO function, and libvgetrandom.",
+		"--quick         take 0.3 seconds instead of 2, with less precision\n"
+		"--json          write a JSON object\n"
 	}, {
-		"openssl", command_openssl,
+		"openssl", command_openssl, "h",
 		"on | off | status [FILE]",
-		"have OpenSSL's RAND_bytes() draw from libvgetrandom, in all programs that read\n"
-		"its configuration, or in FILE; or not; or say whether it does",
+		"Make OpenSSL draw from libvgetrandom in all programs that read its\n"
+		"configuration FILE; undo this; or report which generator it draws from.",
 		""
 	},
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(*commands))
 
-static const struct command *current;
-
-/* Lines of text, indented. */
-static void show_lines(FILE *out, const char *text)
+static void show_indented(FILE *out, const char *text)
 {
 	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
 		fprintf(out, "  %.*s\n", (int)strcspn(text, "\n"), text);
@@ -62,10 +82,10 @@ static void show_lines(FILE *out, const char *text)
 static void show_help_of(FILE *out, const struct command *command)
 {
 	fprintf(out, "usage: vgetrandom %s %s\n\n", command->name, command->usage);
-	show_lines(out, command->what);
-	if (*command->options)
+	show_indented(out, command->summary);
+	if (*command->help)
 		fputc('\n', out);
-	show_lines(out, command->options);
+	show_indented(out, command->help);
 	fputs("\nSee vgetrandom(1).\n", out);
 }
 
@@ -80,34 +100,17 @@ static void show_help(FILE *out)
 	      "       vgetrandom --help | --version\n", out);
 	for (i = 0; i < NR_COMMANDS; i++) {
 		fprintf(out, "\n%s\n", commands[i].name);
-		show_lines(out, commands[i].what);
+		show_indented(out, commands[i].summary);
 	}
-	fputs("\nSee 'vgetrandom help COMMAND', and vgetrandom(1).\n", out);
+	fputs("\nSee 'vgetrandom help COMMAND' and vgetrandom(1).\n", out);
 }
 
-/* What was printed is of use only if it all went out. */
-static int flushed(int status)
+/* Returns @status, or fails if the output was not written completely. */
+static int flush_output(int status)
 {
 	if (fflush(stdout) || ferror(stdout))
 		err(1, "standard output: cannot be written");
 	return status;
-}
-
-int next_option(int argc, char **argv, const char *first, const struct option *known)
-{
-	int option;
-
-	/* Its messages are of another form. */
-	opterr = 0;
-	option = getopt_long(argc, argv, first, known, NULL);
-	if (option == 'h') {
-		show_help_of(stdout, current);
-		exit(flushed(0));
-	}
-	if (option == '?')
-		errx(EXIT_USAGE, "%s: unknown option, or not with this value; see 'vgetrandom help %s'",
-		     argv[optind - 1], current->name);
-	return option;
 }
 
 static const struct command *find_command(const char *name)
@@ -119,8 +122,50 @@ static const struct command *find_command(const char *name)
 	     *name == '-' ? "option" : "command");
 }
 
+static struct arguments parse(const struct command *command, int argc, char **argv)
+{
+	/* The options of PROGRAM are not run's. */
+	const char *stop = command->run == command_run ? "+" : "";
+	struct arguments args = { };
+	int letter;
+
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, stop, options, NULL)) != -1) {
+		if (!strchr(command->letters, letter))
+			errx(EXIT_USAGE, "%s: unknown option or invalid value; see 'vgetrandom help %s'",
+			     argv[optind - 1], command->name);
+		switch (letter) {
+		case 'l':
+			args.no_large = true;
+			break;
+		case 'c':
+			args.core = optarg;
+			break;
+		case 'n':
+			args.count = true;
+			args.count_file = optarg;
+			break;
+		case 'j':
+			args.json = true;
+			break;
+		case 'q':
+			args.quick = true;
+			break;
+		case 'h':
+			show_help_of(stdout, command);
+			exit(flush_output(0));
+		}
+	}
+	args.operands = argv + optind;
+	args.nr_operands = (size_t)(argc - optind);
+	return args;
+}
+
 int main(int argc, char **argv)
 {
+	const struct command *command;
+	struct arguments args;
+
 	if (argc < 2) {
 		show_help(stderr);
 		return EXIT_USAGE;
@@ -130,12 +175,13 @@ int main(int argc, char **argv)
 			show_help_of(stdout, find_command(argv[2]));
 		else
 			show_help(stdout);
-		return flushed(0);
+		return flush_output(0);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		puts("vgetrandom " VERSION);
-		return flushed(0);
+		return flush_output(0);
 	}
-	current = find_command(argv[1]);
-	return flushed(current->run(argc - 1, argv + 1));
+	command = find_command(argv[1]);
+	args = parse(command, argc - 1, argv + 1);
+	return flush_output(command->run(&args));
 }

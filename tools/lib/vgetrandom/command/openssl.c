@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom openssl: has OpenSSL's configuration use our provider, or not; see
+ * vgetrandom openssl: add the provider to OpenSSL's configuration, or remove it; see
  * vgetrandom-openssl(7).
  *
- * libcrypto itself parses the file, and says what it would draw from. It is loaded when this
- * runs, so that the command does not depend on it.
+ * libcrypto parses the file and reports which provider it draws from. It is loaded at run time,
+ * so that the command does not depend on it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,12 +20,12 @@
 #include "command.h"
 
 #define MAX_FILE	(1 << 20)
-/* The empty line is for files whose last line has no end. */
-#define BEGIN		"\n# Begin of what 'vgetrandom openssl on' has added; " \
+/* The first newline ends the last line of a file that lacks it. */
+#define BEGIN		"\n# Begin of the block added by 'vgetrandom openssl on'; " \
 			"'vgetrandom openssl off' removes it\n"
-#define END		"# End of what 'vgetrandom openssl on' has added\n"
+#define END		"# End of the block added by 'vgetrandom openssl on'\n"
 
-/* As the first two have it; the third is in a stack, as OPENSSL_sk_value() returns. */
+/* OpenSSL's CONF, OPENSSL_STACK and CONF_VALUE; OPENSSL_sk_value() returns the last. */
 struct conf;
 struct stack;
 struct conf_value {
@@ -80,23 +80,24 @@ static void load_libcrypto(void)
 	size_t i;
 
 	if (!library)
-		errx(1, "%s: cannot be loaded (%s); install OpenSSL 3.0 or later", LIBCRYPTO,
+		errx(1, "%s: cannot be loaded: %s; install OpenSSL 3.0 or later", LIBCRYPTO,
 		     dlerror());
 	for (i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
 		found = dlsym(library, functions[i].name);
 		if (!found)
-			errx(1, "%s: has no %s()", LIBCRYPTO, functions[i].name);
+			errx(1, "%s: has no %s(); install OpenSSL 3.0 or later", LIBCRYPTO,
+			     functions[i].name);
 		memcpy(functions[i].function, &found, sizeof(found));
 	}
 }
 
-/* The name of the provider that a program gets random bytes from; NULL if it gets none. */
-static const char *source_of_bytes(const char *path)
+/* Returns the provider that libcrypto draws from with this configuration; NULL if it fails. */
+static const char *get_random_provider(const char *path)
 {
 	unsigned char byte;
 	void *rand;
 
-	/* libcrypto reads it once, when it is first asked for something. */
+	/* libcrypto reads the configuration once, when it is first used. */
 	if (setenv("OPENSSL_CONF", path, 1))
 		err(1, "OPENSSL_CONF");
 	if (RAND_bytes(&byte, sizeof(byte)) != 1)
@@ -112,15 +113,15 @@ static bool is_available(const char *path, const char *provider)
 
 	if (!context)
 		err(1, "%s", path);
-	/* If it fails, a program goes on with what there is. */
+	/* Like a program, ignore errors and use what was loaded. */
 	OSSL_LIB_CTX_load_config(context, path);
 	found = OSSL_PROVIDER_available(context, provider);
 	OSSL_LIB_CTX_free(context);
 	return found;
 }
 
-/* A provider that programs have with the configuration @old, and not with @new; or NULL. */
-static const char *lost_provider(const char *old, const char *new)
+/* Returns a provider that is available with the configuration @old but not with @new, or NULL. */
+static const char *find_lost_provider(const char *old, const char *new)
 {
 	static const char * const providers[] = { "default", "base", "legacy", "fips", NULL };
 	const char * const *provider;
@@ -131,7 +132,7 @@ static const char *lost_provider(const char *old, const char *new)
 	return *provider;
 }
 
-static bool is_ours(const char *provider)
+static bool is_vgetrandom(const char *provider)
 {
 	return provider && !strcmp(provider, "vgetrandom");
 }
@@ -141,7 +142,7 @@ struct file {
 	struct stat	st;
 	char		*text;
 	size_t		len;
-	char		*begin, *end;	/* what we have added; or NULL */
+	char		*begin, *end;	/* the block that "on" added; or NULL */
 };
 
 static struct file read_file(const char *path)
@@ -151,7 +152,7 @@ static struct file read_file(const char *path)
 
 	if (!realpath(path, file.path) || stat(file.path, &file.st)) {
 		if (errno == ENOENT)
-			errx(1, "%s: is not there; install openssl, or name another file", path);
+			errx(1, "%s: not found; install openssl, or name another file", path);
 		err(1, "%s", path);
 	}
 	if (!S_ISREG(file.st.st_mode) || file.st.st_size > MAX_FILE)
@@ -171,14 +172,14 @@ static struct file read_file(const char *path)
 	file.end = strstr(file.text, END);
 	if (!file.begin != !file.end || file.end < file.begin ||
 	    (file.begin && (strstr(file.begin + 1, BEGIN) || strstr(file.end + 1, END))))
-		errx(1, "%s: only a part is left of what 'vgetrandom openssl on' has added; remove that by hand",
+		errx(1, "%s: the block added by 'vgetrandom openssl on' is incomplete; remove it by hand",
 		     file.path);
 	if (file.end)
 		file.end += strlen(END);
 	return file;
 }
 
-/* @new is complete, and its name is not yet @file's. It has been tried if it says "on". */
+/* Renames @new, which is complete, to @file. */
 static void replace(const struct file *file, const char *new)
 {
 	if (!rename(new, file->path))
@@ -188,7 +189,7 @@ static void replace(const struct file *file, const char *new)
 	exit(1);
 }
 
-/* Beside @file, or rename() would not be atomic. Returns its name. */
+/* Returns the name of a new file beside @file, so that rename() is atomic. */
 static char *write_new(const struct file *file, const char *text, size_t len)
 {
 	char *path;
@@ -199,7 +200,7 @@ static char *write_new(const struct file *file, const char *text, size_t len)
 		err(1, "%s", file->path);
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
-		err(1, "%s: no new file can be made beside it", file->path);
+		err(1, "%s: cannot create a new file beside it", file->path);
 	out = fdopen(fd, "w");
 	if (!out || fwrite(text, 1, len, out) != len || fflush(out) ||
 	    fchown(fd, file->st.st_uid, file->st.st_gid) || fchmod(fd, file->st.st_mode) ||
@@ -217,8 +218,8 @@ static void section(FILE *out, const char *name)
 }
 
 /*
- * A provider that is named in a configuration takes the place of the default one. So that has
- * to be named too, unless the file activates others of its own will.
+ * If a configuration names a provider, OpenSSL does not load the default provider. So name that
+ * as well, unless the file itself activates providers.
  */
 static void add_provider(FILE *out, const struct file *file, struct conf *conf,
 			 const char *providers)
@@ -231,8 +232,8 @@ static void add_provider(FILE *out, const struct file *file, struct conf *conf,
 	for (i = 0; named && i < OPENSSL_sk_num(named); i++) {
 		const struct conf_value *provider = OPENSSL_sk_value(named, i);
 
-		if (is_ours(provider->name))
-			errx(1, "%s: has a provider vgetrandom already, in section [%s]; remove it by hand",
+		if (is_vgetrandom(provider->name))
+			errx(1, "%s: already has a provider vgetrandom, in section [%s]; remove it by hand",
 			     file->path, providers);
 		if (!strcmp(provider->name, "default"))
 			standard = provider->value;
@@ -248,7 +249,7 @@ static void add_provider(FILE *out, const struct file *file, struct conf *conf,
 	fputs("vgetrandom = vgetrandom_module\n", out);
 }
 
-/* @root is what a program looks for first: the name of a section. */
+/* @root names the first section that a program reads, unless that section is @done. */
 static void add_root(FILE *out, const struct file *file, struct conf *conf, const char *root,
 		     const char *done)
 {
@@ -262,7 +263,7 @@ static void add_root(FILE *out, const struct file *file, struct conf *conf, cons
 	if (done && !strcmp(init, done))
 		return;
 	if (NCONF_get_string(conf, init, "random"))
-		errx(1, "%s: configures a random generator already, 'random' in section [%s]; remove it by hand",
+		errx(1, "%s: already configures a random generator, 'random' in section [%s]; remove it by hand",
 		     file->path, init);
 	providers = NCONF_get_string(conf, init, "providers");
 	section(out, init);
@@ -273,7 +274,7 @@ static void add_root(FILE *out, const struct file *file, struct conf *conf, cons
 		fputs("providers = vgetrandom_providers\n", out);
 }
 
-/* A section or a name that is there already is continued: what is said last counts. */
+/* OpenSSL merges sections of the same name, and the last value of a name counts. */
 static void add(FILE *out, const struct file *file, const char *module)
 {
 	struct conf *conf = NCONF_new(NULL);
@@ -282,7 +283,7 @@ static void add(FILE *out, const struct file *file, const char *module)
 	if (!conf || NCONF_load(conf, file->path, &line) <= 0)
 		errx(1, "%s: libcrypto cannot read line %ld; correct it", file->path, line);
 	if (file->len && file->text[file->len - 1] == '\\')
-		errx(1, "%s: the last line is not complete; correct it", file->path);
+		errx(1, "%s: the last line ends with a backslash; correct it", file->path);
 	fputs(BEGIN, out);
 	add_root(out, file, conf, "openssl_conf", NULL);
 	/* Node.js */
@@ -307,7 +308,7 @@ static void add(FILE *out, const struct file *file, const char *module)
 static void find_module(char *path, size_t size)
 {
 	if (!library_find("", "ossl-modules/vgetrandom.so", path, size))
-		errx(1, "%s: cannot be found; install openssl-provider-vgetrandom", path);
+		errx(1, "%s: not found; install openssl-provider-vgetrandom", path);
 	if (!dlopen(path, RTLD_NOW))
 		errx(1, "%s", dlerror());
 	if (strpbrk(path, "\\$#'\" \t\n"))
@@ -324,7 +325,7 @@ static int turn_on(const char *path)
 	FILE *out;
 
 	if (file.begin)
-		errx(1, "%s: is on already; see 'vgetrandom openssl status'", file.path);
+		errx(1, "%s: already on; see 'vgetrandom openssl status'", file.path);
 	find_module(module, sizeof(module));
 	out = open_memstream(&text, &len);
 	if (!out || fwrite(file.text, 1, file.len, out) != file.len)
@@ -333,17 +334,18 @@ static int turn_on(const char *path)
 	if (fclose(out))
 		err(1, "%s", file.path);
 	new = write_new(&file, text, len);
-	lost = lost_provider(file.path, new);
-	source = source_of_bytes(new);
+	lost = find_lost_provider(file.path, new);
+	source = get_random_provider(new);
 	if (lost) {
 		unlink(new);
 		errx(1, "%s: unchanged; programs would lose the provider %s, which no line activates",
 		     file.path, lost);
 	}
-	if (!is_ours(source)) {
+	if (!is_vgetrandom(source)) {
 		unlink(new);
-		errx(1, "%s: unchanged; with %s, programs would still draw from the provider %s",
-		     file.path, module, source ? source : "that fails");
+		errx(1, "%s: unchanged; with %s, programs would still draw from %s%s",
+		     file.path, module, source ? "the provider " : "no provider",
+		     source ? source : "");
 	}
 	replace(&file, new);
 	printf("%s: on; programs that start from now on draw from libvgetrandom\n", file.path);
@@ -355,7 +357,7 @@ static int turn_off(const char *path)
 	struct file file = read_file(path);
 
 	if (!file.begin)
-		errx(1, "%s: is off already", file.path);
+		errx(1, "%s: already off", file.path);
 	memmove(file.begin, file.end, file.len + 1 - (size_t)(file.end - file.text));
 	replace(&file, write_new(&file, file.text, strlen(file.text)));
 	printf("%s: off; programs that start from now on draw from OpenSSL's generator\n",
@@ -363,7 +365,7 @@ static int turn_off(const char *path)
 	return 0;
 }
 
-/* Why is it not in effect, though the lines are there? A module that can be loaded is not why. */
+/* Prints why the module in the file cannot be loaded, if that is so. */
 static void explain(const struct file *file)
 {
 	const char *module = NULL;
@@ -378,23 +380,19 @@ static void explain(const struct file *file)
 static int status(const char *path)
 {
 	struct file file = read_file(path);
-	const char *source = source_of_bytes(path);
+	const char *source = get_random_provider(path);
 
 	printf("%-16s%s\n", "libcrypto", OpenSSL_version(0));
 	printf("%-16s%s: %s\n", "configuration", file.path, file.begin ? "on" : "off");
-	printf("%-16s%s%s\n", "random bytes", source ? "from the provider " : "none: it fails",
+	printf("%-16s%s%s\n", "random bytes", source ? "from the provider " : "none: libcrypto fails",
 	       source ? source : "");
-	if (file.begin && !is_ours(source))
+	if (file.begin && !is_vgetrandom(source))
 		explain(&file);
-	return !is_ours(source);
+	return !is_vgetrandom(source);
 }
 
-int command_openssl(int argc, char **argv)
+int command_openssl(const struct arguments *args)
 {
-	static const struct option known[] = {
-		{ "help",	no_argument,	NULL, 'h' },
-		{ }
-	};
 	static const struct {
 		const char	*name;
 		int		(*run)(const char *path);
@@ -403,22 +401,20 @@ int command_openssl(int argc, char **argv)
 		{ "off",	turn_off },
 		{ "status",	status },
 	};
+	char **operands = args->operands;
 	const char *path;
 	size_t i;
 
-	next_option(argc, argv, "", known);
-	argv += optind;
-	argc -= optind;
-	if (argc < 1 || argc > 2)
-		errx(EXIT_USAGE, "openssl: neither 'on', 'off' nor 'status' with at most one file; see 'vgetrandom help openssl'");
+	if (args->nr_operands < 1 || args->nr_operands > 2)
+		errx(EXIT_USAGE, "openssl: give 'on', 'off' or 'status', and at most one file; see 'vgetrandom help openssl'");
 	for (i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
-		if (strcmp(argv[0], actions[i].name))
+		if (strcmp(operands[0], actions[i].name))
 			continue;
 		load_libcrypto();
-		path = argv[1] ? argv[1] : CONF_get1_default_config_file();
+		path = operands[1] ? operands[1] : CONF_get1_default_config_file();
 		if (!path)
 			err(1, "openssl.cnf");
 		return actions[i].run(path);
 	}
-	errx(EXIT_USAGE, "%s: unexpected argument; see 'vgetrandom help openssl'", argv[0]);
+	errx(EXIT_USAGE, "%s: unexpected argument; see 'vgetrandom help openssl'", operands[0]);
 }

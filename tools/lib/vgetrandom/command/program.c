@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Nothing here decides whether a program runs: that is for the kernel and the loader.
- * But these ignore a library that they cannot preload, or end the program with a
- * message about it, so it is looked at before.
+ * The loader ignores a library that it cannot preload, or ends the program with an error. So
+ * the command examines the program first. Whether it runs is left to the kernel and the loader.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +19,7 @@
 #include "elf_facts.h"
 #include "program.h"
 
-/* As far as the kernel follows scripts that are run by scripts, and of a first line. */
+/* The kernel's limits: nested scripts, and the length of a first line. */
 #define MAX_SCRIPTS	5
 #define MAX_FIRST_LINE	256
 #define BLANK		" \t\r"
@@ -45,7 +44,7 @@ bool program_find(const char *name, char *path, size_t size)
 	}
 	for (;; directory = end + 1) {
 		end = strchrnul(directory, ':');
-		/* An empty one is the current directory. */
+		/* An empty entry is the current directory. */
 		if (snprintf(path, size, "%.*s%s%s", (int)(end - directory), directory,
 			     end > directory ? "/" : "./", name) < (int)size && can_run(path))
 			return true;
@@ -55,8 +54,8 @@ bool program_find(const char *name, char *path, size_t size)
 }
 
 /*
- * When a program gets rights that its caller has not, the loader takes no orders from
- * the environment. Filesystems and processes can be such that it never does.
+ * Returns why the loader ignores the environment: the program gets rights that its caller lacks.
+ * NULL if it does not, as with nosuid file systems and processes with no_new_privs.
  */
 static const char *extra_rights(const char *path, int fd)
 {
@@ -68,70 +67,74 @@ static const char *extra_rights(const char *path, int fd)
 		return NULL;
 	if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
 		return "is set-user-ID";
-	/* Without the right to run for the group, the bit means something else. */
+	/* Without group execute permission, the bit does not mean set-group-ID. */
 	if ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getgid())
 		return "is set-group-ID";
 	if (getuid() && getxattr(path, "security.capability", NULL, 0) > 0)
-		return "has capabilities of its own";
+		return "has file capabilities";
 	return NULL;
 }
 
-static void say(struct outlook *outlook, bool preload, const char *path, const char *what,
-		const char *so)
+static void set_why(struct outlook *outlook, bool preload, const char *path, const char *problem,
+		    const char *effect)
 {
 	outlook->preload = preload;
-	snprintf(outlook->why, sizeof(outlook->why), "%s: %s; %s", path, what, so);
+	snprintf(outlook->why, sizeof(outlook->why), "%s: %s; %s", path, problem, effect);
+}
+
+static void set_go(struct outlook *outlook, const char *path)
+{
+	set_why(outlook, true, path, "is written in Go, which makes system calls without libc",
+		"it gains nothing");
 }
 
 static void inspect_static(const char *path, int fd, const struct elf_facts *program,
 			   struct outlook *outlook)
 {
-	/* A name that the library has inside. */
+	/* A string that the library contains. */
 	outlook->gains = file_has(fd, "VGETRANDOM_LARGE");
 	if (outlook->gains)
-		say(outlook, true, path, "has the library inside",
-		    "it gains, and its calls cannot be counted");
+		set_why(outlook, true, path, "is statically linked with the library",
+			"it gains, but its calls cannot be counted");
 	else if (program->go)
-		say(outlook, true, path, "is written in Go, which makes system calls by itself",
-		    "it gains nothing");
+		set_go(outlook, path);
 	else
-		say(outlook, true, path, "is statically linked",
-		    "it gains nothing, but programs that it starts may");
+		set_why(outlook, true, path, "is statically linked",
+			"it gains nothing, but programs that it starts may");
 }
 
 static void inspect_elf(const char *path, int fd, const struct elf_facts *program,
 			const char *library, struct outlook *outlook)
 {
 	const char *rights = extra_rights(path, fd);
-	struct elf_facts ours;
-	char what[4096 + 64];
+	struct elf_facts facts;
+	char problem[4096 + 64];
 	bool known;
-	int own;
+	int library_fd;
 
-	own = open(library, O_RDONLY | O_CLOEXEC);
-	known = own >= 0 && elf_read(own, &ours);
-	if (own >= 0)
-		close(own);
+	library_fd = open(library, O_RDONLY | O_CLOEXEC);
+	known = library_fd >= 0 && elf_read(library_fd, &facts);
+	if (library_fd >= 0)
+		close(library_fd);
 
-	if (known && (program->class != ours.class || program->machine != ours.machine)) {
-		snprintf(what, sizeof(what), "is for another architecture than %s", library);
-		say(outlook, false, path, what, "it runs without that");
+	if (known && (program->class != facts.class || program->machine != facts.machine)) {
+		snprintf(problem, sizeof(problem), "is for another architecture than %s", library);
+		set_why(outlook, false, path, problem, "it runs without the library");
 	} else if (program->is_loader) {
-		/* Run as a program, it takes libraries to preload as ever. */
+		/* A loader run as a program preloads libraries as usual. */
 	} else if (!program->interp[0]) {
 		inspect_static(path, fd, program, outlook);
 	} else if (access(program->interp, F_OK) && errno == ENOENT) {
 		snprintf(outlook->missing, sizeof(outlook->missing), "%s", program->interp);
-	} else if (known && ours.libc != LIBC_UNKNOWN && program->libc != LIBC_UNKNOWN &&
-		   program->libc != ours.libc) {
-		snprintf(what, sizeof(what), "is for %s, and %s for %s",
-			 libc_name(program->libc), library, libc_name(ours.libc));
-		say(outlook, false, path, what, "it runs without that");
+	} else if (known && facts.libc != LIBC_UNKNOWN && program->libc != LIBC_UNKNOWN &&
+		   program->libc != facts.libc) {
+		snprintf(problem, sizeof(problem), "is for %s, but %s is for %s",
+			 libc_name(program->libc), library, libc_name(facts.libc));
+		set_why(outlook, false, path, problem, "it runs without the library");
 	} else if (rights) {
-		say(outlook, true, path, rights, "LD_PRELOAD is ignored, it gains nothing");
+		set_why(outlook, true, path, rights, "LD_PRELOAD is ignored, it gains nothing");
 	} else if (program->go) {
-		say(outlook, true, path, "is written in Go, which makes system calls by itself",
-		    "it gains nothing");
+		set_go(outlook, path);
 	}
 	outlook->asan |= program->asan;
 }
@@ -143,10 +146,7 @@ static bool is_env(const char *path)
 	return !strcmp(slash ? slash + 1 : path, "env");
 }
 
-/*
- * What env(1) runs, with these arguments: the first word that is neither an option
- * nor a variable.
- */
+/* Finds the program that env(1) runs: the first word that is neither option nor variable. */
 static bool find_in_env(char *args, char *path, size_t size)
 {
 	char *rest, *word;
@@ -168,7 +168,7 @@ static bool read_first_line(int fd, char *line, size_t size)
 	return true;
 }
 
-/* Return: is it a script? Then @line is its first line. */
+/* Return: true if it is a script; then @line is its first line. */
 static bool inspect(const char *path, const char *library, struct outlook *outlook,
 		    char line[MAX_FIRST_LINE])
 {
@@ -187,8 +187,8 @@ static bool inspect(const char *path, const char *library, struct outlook *outlo
 }
 
 /*
- * From a script's first line to the program that it is for. Return: is there one, that
- * is to be looked at?
+ * Finds the program that a script's first line names.
+ * Return: true if the program is to be examined.
  */
 static bool follow(char *line, char *path, size_t size, const char *library,
 		   struct outlook *outlook)
@@ -204,7 +204,7 @@ static bool follow(char *line, char *path, size_t size, const char *library,
 	}
 	if (!is_env(path))
 		return true;
-	/* It has to start too, but need not gain anything. */
+	/* env itself must be able to start, but need not gain. */
 	inspect(path, library, outlook, unused);
 	if (!outlook->preload)
 		return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What preloading a library does for a program, before it is run.
+ * Predicts what a preloaded library does for a program.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -9,12 +9,12 @@
 #include <stddef.h>
 
 /**
- * struct outlook - what a preloaded library is for a program
- * @preload: may be preloaded; if not, the program would not start with it, or say so
- * @gains: has the library inside already
- * @asan: is built with AddressSanitizer, in a shared library
- * @why: where there is no gain by the preload, the reason, for people; else empty
- * @missing: the interpreter that the program needs and that is not there; else empty
+ * struct outlook - what a preloaded library does for a program
+ * @preload: preload the library; if false, the program would fail to start, or print an error
+ * @gains: the program is statically linked with the library
+ * @asan: the program needs the shared runtime of AddressSanitizer
+ * @why: why the preload does not help, as a message; else empty
+ * @missing: the program's interpreter, if it does not exist; else empty
  */
 struct outlook {
 	bool	preload;
@@ -25,20 +25,20 @@ struct outlook {
 };
 
 /**
- * program_find - the file that is run
- * @name: of a program: a path, or to be looked for in PATH, as execvp() does
- * @path: its path goes here
- * @size: room for it
+ * program_find - find the file that execvp() would run
+ * @name: a path, or a name to look up in PATH
+ * @path: buffer for the path of the file
+ * @size: size of @path
  *
- * Return: is there such a file, that may be run?
+ * Return: true if there is an executable file.
  */
 bool program_find(const char *name, char *path, size_t size);
 
 /**
- * program_look - will a program use a library that is preloaded?
+ * program_look - predict whether a program uses a preloaded library
  * @path: the program, or a script
- * @library: the library's path
- * @outlook: filled in; of a file that is not understood, nothing bad is said
+ * @library: path of the library
+ * @outlook: result; a file of unknown format gets no warning
  */
 void program_look(const char *path, const char *library, struct outlook *outlook);
 

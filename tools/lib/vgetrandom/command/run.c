@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom run: a program, with the library preloaded.
+ * vgetrandom run: run a program with the library preloaded.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -19,7 +19,7 @@ static void set(const char *name, const char *value)
 		err(EXIT_RUN_FAILED, "%s: cannot be set", name);
 }
 
-static const char *parse_core(const char *name)
+static void check_core(const char *name)
 {
 	static const char cores[][16] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	{ #name },
@@ -29,15 +29,15 @@ static const char *parse_core(const char *name)
 
 	for (size_t i = 0; *cores[i]; i++)
 		if (!strcmp(name, cores[i]))
-			return name;
-	errx(EXIT_USAGE, "--core %s: no such core; 'vgetrandom info' lists them", name);
+			return;
+	errx(EXIT_USAGE, "--core %s: unknown core; 'vgetrandom info' lists them", name);
 }
 
 static bool is_preloaded(const char *list, const char *library)
 {
 	size_t len;
 
-	/* ld.so takes both as separators. */
+	/* ld.so accepts both separators. */
 	for (; list && *list; list += len + !!list[len]) {
 		len = strcspn(list, ": ");
 		if (len == strlen(library) && !strncmp(list, library, len))
@@ -46,7 +46,7 @@ static bool is_preloaded(const char *list, const char *library)
 	return false;
 }
 
-/* First, so that no other library's getrandom() is before ours. */
+/* Puts @library first in LD_PRELOAD, before any other library with a getrandom(). */
 static void preload(const char *library)
 {
 	const char *others = getenv("LD_PRELOAD");
@@ -54,9 +54,9 @@ static void preload(const char *library)
 
 	if (strpbrk(library, " :\t\n$"))
 		errx(EXIT_RUN_FAILED,
-		     "%s: LD_PRELOAD cannot name it, for blanks, colons and $; install it elsewhere",
+		     "%s: LD_PRELOAD cannot contain blanks, colons or $; install it elsewhere",
 		     library);
-	/* By another `vgetrandom run`. */
+	/* A parent process may be `vgetrandom run`. */
 	if (is_preloaded(others, library))
 		return;
 	if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "",
@@ -67,10 +67,10 @@ static void preload(const char *library)
 }
 
 /*
- * The runtime of AddressSanitizer ends a program if it is not the first library, for it would
- * miss functions that others take over. Ours has none of those.
+ * The runtime of AddressSanitizer aborts a program if another library comes first, because that
+ * library could replace functions that the runtime intercepts. libvgetrandom replaces none.
  */
-static void calm_asan(void)
+static void disable_asan_link_order_check(void)
 {
 	static const char option[] = "verify_asan_link_order=0";
 	const char *others = getenv("ASAN_OPTIONS");
@@ -90,8 +90,8 @@ static _Noreturn void run(char **argv, const struct outlook *outlook)
 	error = errno;
 	count_exec_failed();
 	if (error == ENOENT && outlook->missing[0])
-		errx(EXIT_CANNOT_RUN, "%s: cannot be run without %s; install that", argv[0],
-		     outlook->missing);
+		errx(EXIT_CANNOT_RUN, "%s: cannot be run without its interpreter %s; install it",
+		     argv[0], outlook->missing);
 	errno = error;
 	if (error == ENOENT)
 		err(EXIT_NOT_FOUND, "%s", argv[0]);
@@ -100,45 +100,24 @@ static _Noreturn void run(char **argv, const struct outlook *outlook)
 
 static _Noreturn void not_found(const char *library)
 {
-	errx(EXIT_RUN_FAILED, "%s: not found, neither beside this command nor as %s; install it",
+	errx(EXIT_RUN_FAILED, "%s: not found beside this command or at %s; install it",
 	     strrchr(library, '/') + 1, library);
 }
 
-int command_run(int argc, char **argv)
+int command_run(const struct arguments *args)
 {
-	static const struct option known[] = {
-		{ "no-large",	no_argument,	   NULL, 'l' },
-		{ "core",	required_argument, NULL, 'c' },
-		{ "count",	optional_argument, NULL, 'n' },
-		{ "json",	no_argument,	   NULL, 'j' },
-		{ "help",	no_argument,	   NULL, 'h' },
-		{ }
-	};
 	char path[4096], library[4096], counting[4096];
-	const char *large = NULL, *core = NULL, *file = NULL;
 	struct outlook outlook = { .preload = true };
-	bool count = false, json = false;
+	char **argv = args->operands;
 	struct rusage usage;
-	int c, status;
+	int status;
 
-	/* "+": what follows the program's name is the program's. */
-	while ((c = next_option(argc, argv, "+", known)) != -1) {
-		if (c == 'l') {
-			large = "off";
-		} else if (c == 'n') {
-			count = true;
-			file = optarg;
-		} else if (c == 'j') {
-			json = true;
-		} else {
-			core = parse_core(optarg);
-		}
-	}
-	argv += optind;
-	if (json && !count)
-		errx(EXIT_USAGE, "--json: only with --count; see 'vgetrandom help run'");
+	if (args->core)
+		check_core(args->core);
+	if (args->json && !args->count)
+		errx(EXIT_USAGE, "--json: requires --count; see 'vgetrandom help run'");
 	if (!argv[0])
-		errx(EXIT_USAGE, "run: no program; see 'vgetrandom help run'");
+		errx(EXIT_USAGE, "run: missing program; see 'vgetrandom help run'");
 
 	if (!library_find("", SONAME, library, sizeof(library)))
 		not_found(library);
@@ -148,23 +127,23 @@ int command_run(int argc, char **argv)
 		warnx("%s", outlook.why);
 	if (outlook.preload)
 		preload(library);
-	if (outlook.preload && count) {
+	if (outlook.preload && args->count) {
 		if (!library_find("vgetrandom/", COUNTING, counting, sizeof(counting)))
 			not_found(counting);
 		preload(counting);
 	}
 	if (outlook.preload && outlook.asan)
-		calm_asan();
-	if (large)
-		set("VGETRANDOM_LARGE", large);
-	if (core)
-		set("VGETRANDOM_CORE", core);
-	if (!count)
+		disable_asan_link_order_check();
+	if (args->no_large)
+		set("VGETRANDOM_LARGE", "off");
+	if (args->core)
+		set("VGETRANDOM_CORE", args->core);
+	if (!args->count)
 		run(argv, &outlook);
-	count_prepare(file);
+	count_prepare(args->count_file);
 	status = count_wait(&usage);
 	if (status < 0)
 		run(argv, &outlook);
-	count_report(json, outlook.why, &usage);
+	count_report(args->json, outlook.why, &usage);
 	count_end(status);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * vgetrandom info: what is in effect in a process of this machine.
+ * vgetrandom info: report how requests are served.
  *
- * It is this command's own process that is asked. A program that is run with the same
- * environment gets the same answers.
+ * The report describes this process. Programs with the same environment get the same.
  */
 #define _GNU_SOURCE
 #include <arch.h>
@@ -20,27 +19,27 @@
 #include "command.h"
 #include "vdso.h"
 
-/* A row, with all of them. */
+/* A row of the report: the names of all cores. */
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	" " #name
 static const char cores[] = "ChaCha20 cores "
 #include <asm/vdso/getrandom-cores.h>
 	;
 
-struct answers {
+struct report {
 	struct vgetrandom_info	info;
 	struct utsname		kernel;
 	char			libc[64];
-	uint32_t		vdso_state;	/* of the kernel's vDSO function; 0 without one */
+	uint32_t		vdso_state;	/* state size of the kernel's vDSO function, or 0 */
 	bool			libc_uses_vdso;
-	char			reseeds[256];	/* what the module says of them */
-	const char		*faster;	/* what would make it so; NULL if nothing would */
+	char			reseeds[256];	/* the module's file of that name */
+	const char		*faster;	/* from speed_hint() */
 	char			library[4096];
 	bool			library_found;
-	int			error;		/* of one request; 0 if it was served */
+	int			error;		/* errno of a request, or 0 */
 };
 
 #ifdef ARCH_GENERATOR
-static bool is_installed(const char *release)
+static bool is_module_installed(const char *release)
 {
 	char path[sizeof(((struct utsname *)0)->release) + 64], line[4096];
 	bool found = false;
@@ -56,8 +55,8 @@ static bool is_installed(const char *release)
 }
 
 /*
- * The module helps where the generator is neither the library's nor as good; where there is
- * one for the processor, and the kernel is not too old. What else is wrong says module_why.
+ * The module helps unless this project's generator is in use already, if the kernel is 5.10 or
+ * later. If the module's page exists and is not used, module_why has the reason.
  */
 const char *speed_hint(const struct vgetrandom_info *info)
 {
@@ -73,8 +72,8 @@ const char *speed_hint(const struct vgetrandom_info *info)
 		return "mount /sys, where the module vgetrandom publishes its page";
 	if (!access(VGETRANDOM_PAGE_PATH, F_OK) || errno != ENOENT)
 		return NULL;
-	return is_installed(kernel.release) ? "modprobe vgetrandom" :
-						 "install vgetrandom-dkms";
+	return is_module_installed(kernel.release) ? "modprobe vgetrandom" :
+						     "install vgetrandom-dkms";
 }
 #else
 const char *speed_hint(const struct vgetrandom_info *info)
@@ -95,20 +94,20 @@ static void read_reseeds(char *text, int size)
 		fclose(file);
 }
 
-static struct answers ask(void)
+static struct report make_report(void)
 {
 	struct vgetrandom_opaque_params params;
-	struct answers a;
+	struct report a;
 	const char *why;
 	char byte[1];
 
 	vgetrandom_info(&a.info, sizeof(a.info));
 	uname(&a.kernel);
 	a.vdso_state = vdso_find(&params, &why) ? params.size_of_opaque_state : 0;
-	a.libc_uses_vdso = own_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
+	a.libc_uses_vdso = get_libc(a.libc, sizeof(a.libc)) && a.vdso_state;
 	read_reseeds(a.reseeds, sizeof(a.reseeds));
 	a.faster = speed_hint(&a.info);
-	/* At boot it may be too early, and this is not to wait. */
+	/* Do not wait: at boot the kernel's generator may not be seeded yet. */
 	a.error = vgetrandom(byte, sizeof(byte), GRND_NONBLOCK) < 0 ? errno : 0;
 	a.library_found = library_find("", SONAME, a.library, sizeof(a.library));
 	return a;
@@ -131,7 +130,7 @@ static const char *way_text(enum vgetrandom_way way)
 	static const char * const texts[] = {
 		[VGETRANDOM_SYSCALL]	= "the system call",
 		[VGETRANDOM_VDSO]	= "the kernel's vDSO function",
-		[VGETRANDOM_EXPAND]	= "a key from the kernel for each, expanded here",
+		[VGETRANDOM_EXPAND]	= "one key from the kernel per request, expanded by the library",
 		[VGETRANDOM_MODULE]	= "the library's generator, with the module's page",
 	};
 
@@ -173,7 +172,7 @@ static void show_environment(const struct vgetrandom_info *info)
 		    strcmp(syscall, "off") ? " (ignored: not \"off\")" : "");
 }
 
-static void show_text(const struct answers *a)
+static void show_text(const struct report *a)
 {
 	const struct vgetrandom_info *info = &a->info;
 
@@ -210,24 +209,24 @@ static void show_text(const struct answers *a)
 	    "the kernel's vDSO function" : "the system call");
 	if (info->small == VGETRANDOM_VDSO && a->libc_uses_vdso) {
 		if (info->large_from)
-			row("", "(small requests gain nothing with this libc; those from %zu bytes on do)",
+			row("", "(with this libc, only requests from %zu bytes on gain)",
 			    info->large_from);
 		else
-			row("", "(no request gains anything with this libc)");
+			row("", "(with this libc, no request gains)");
 	}
 	switch (a->error) {
 	case 0:
 		row("a request", "is served");
 		break;
 	case EAGAIN:
-		row("a request", "has to wait: the kernel has no randomness yet");
+		row("a request", "must wait: the kernel's generator is not seeded yet");
 		break;
 	default:
-		row("a request", "fails: %s; a sandbox may forbid getrandom()",
+		row("a request", "fails: %s; allow getrandom(2) if this is a sandbox",
 		    strerror(a->error));
 	}
 	show_environment(info);
-	row("to be preloaded", "%s%s", a->library_found ? "" : "not found; looked last for ",
+	row("library file", "%s%s", a->library_found ? "" : "not found; last tried ",
 	    a->library);
 }
 
@@ -238,7 +237,7 @@ static void string_member(const char *name, const char *value)
 	fputs(",\n", stdout);
 }
 
-static void show_json(const struct answers *a)
+static void show_json(const struct report *a)
 {
 	const struct vgetrandom_info *info = &a->info;
 
@@ -266,26 +265,17 @@ static void show_json(const struct answers *a)
 	puts("\n}");
 }
 
-int command_info(int argc, char **argv)
+int command_info(const struct arguments *args)
 {
-	static const struct option known[] = {
-		{ "json",	no_argument,	NULL, 'j' },
-		{ "help",	no_argument,	NULL, 'h' },
-		{ }
-	};
-	struct answers answers;
-	bool json = false;
+	struct report report;
 
-	while (next_option(argc, argv, "", known) != -1)
-		json = true;
-	if (optind < argc) {
-		warnx("%s: unexpected argument; see 'vgetrandom help info'", argv[optind]);
-		return EXIT_USAGE;
-	}
-	answers = ask();
-	if (json)
-		show_json(&answers);
+	if (args->nr_operands)
+		errx(EXIT_USAGE, "%s: unexpected argument; see 'vgetrandom help info'",
+		     args->operands[0]);
+	report = make_report();
+	if (args->json)
+		show_json(&report);
 	else
-		show_text(&answers);
+		show_text(&report);
 	return 0;
 }

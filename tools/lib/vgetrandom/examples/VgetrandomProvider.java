@@ -17,13 +17,13 @@ import java.util.Map;
 
 /**
  * A SecureRandom that draws from libvgetrandom, without JNI. It needs JDK 22 or later, and
- * libvgetrandom.so.0 where the dynamic loader finds it.
+ * libvgetrandom.so.0 in a directory that the dynamic loader searches.
  *
  * For one object:
  *
  *	SecureRandom random = SecureRandom.getInstance("vgetrandom", new VgetrandomProvider());
  *
- * For every "new SecureRandom()" from then on:
+ * For every later "new SecureRandom()":
  *
  *	Security.insertProviderAt(new VgetrandomProvider(), 1);
  *
@@ -35,12 +35,12 @@ public final class VgetrandomProvider extends Provider {
 	public VgetrandomProvider()
 	{
 		super("Vgetrandom", "1", "SecureRandom from libvgetrandom");
-		// Without this attribute SecureRandom takes a lock for each call.
+		// Without this attribute SecureRandom takes a lock in each call.
 		putService(new Service(this, "SecureRandom", "vgetrandom", Random.class.getName(),
 				       List.of(), Map.of("ThreadSafe", "true")));
 	}
 
-	/** The implementation. It has no state: the library has one for each thread. */
+	/** The implementation. It has no state, because the library has one for each thread. */
 	public static final class Random extends SecureRandomSpi {
 		private static final long serialVersionUID = 1;
 		private static final int MAX = 4096;
@@ -54,12 +54,13 @@ public final class VgetrandomProvider extends Provider {
 			FunctionDescriptor.of(ValueLayout.JAVA_LONG, ValueLayout.ADDRESS,
 					      ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT);
 		/*
-		 * Writes to the array itself, so that no copy of the bytes is left behind. The
-		 * garbage collector waits for the end of such a call: hence MAX, and wait().
+		 * Writes directly to the array, so that no copy of the bytes stays in memory. The
+		 * garbage collector waits for the end of such a call. So calls are limited to MAX
+		 * bytes, and WAIT makes those that may block.
 		 */
 		private static final MethodHandle FILL =
 			LINKER.downcallHandle(FUNCTION, TYPE, Linker.Option.critical(true));
-		/* An ordinary call, which may block, and which saves errno. */
+		/* An ordinary call, which may block and saves errno. */
 		private static final MethodHandle WAIT =
 			LINKER.downcallHandle(FUNCTION, TYPE,
 					      Linker.Option.captureCallState("errno"));
@@ -67,7 +68,7 @@ public final class VgetrandomProvider extends Provider {
 		private static final VarHandle ERRNO =
 			STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
 
-		/** Soon after boot this waits until the kernel's generator is ready. */
+		/** Waits until the kernel's generator is seeded, early after boot. */
 		public Random()
 		{
 			waitUntilReady();
@@ -120,7 +121,7 @@ public final class VgetrandomProvider extends Provider {
 				} else if (failed) {
 					throw new ProviderException("vgetrandom() failed");
 				} else {
-					// It says why, unless the reason has gone.
+					// Throws if the error persists.
 					waitUntilReady();
 					failed = true;
 				}

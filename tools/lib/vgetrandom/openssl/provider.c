@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * OpenSSL's generator CTR-DRBG, from libvgetrandom: a provider for OpenSSL 3.0 and later.
- * See vgetrandom-openssl(7).
+ * A provider for OpenSSL 3.0 and later, whose generator CTR-DRBG draws from libvgetrandom. See
+ * vgetrandom-openssl(7).
  *
- * It uses no symbol of libcrypto, which a program may have loaded where no other library sees
- * it, or may have more than once. What it is given by one copy stays in that copy's provider.
+ * It uses no symbol of libcrypto. A program may have loaded libcrypto with RTLD_LOCAL, or may
+ * have several copies of it. Pointers from one copy are used only by that copy's provider.
  */
 #include <errno.h>
 #include <openssl/core.h>
@@ -30,7 +30,7 @@ struct provider {
 	OSSL_FUNC_core_vset_error_fn	*set_error;
 };
 
-/* A context of EVP_RAND. All bytes come from the calling thread's state in the library. */
+/* A context of EVP_RAND. The library has the state of the generator, one for each thread. */
 struct context {
 	const struct provider	*provider;
 	int			state;
@@ -49,7 +49,7 @@ static void report(const struct provider *provider, const char *format, ...)
 	va_end(args);
 }
 
-/* In whatever size the caller has. */
+/* Stores @number in the size of the caller's buffer. */
 static int put(OSSL_PARAM *param, uint64_t number)
 {
 	if (param->data_size == sizeof(uint32_t))
@@ -66,7 +66,7 @@ static void *newctx(void *provider, void *parent, const OSSL_DISPATCH *parent_fu
 {
 	struct context *context = calloc(1, sizeof(*context));
 
-	/* The parent is what libcrypto would seed us from. The kernel does that. */
+	/* libcrypto offers a parent to seed from. The kernel seeds this generator. */
 	(void)parent;
 	(void)parent_functions;
 	if (context)
@@ -98,7 +98,10 @@ static int uninstantiate(void *context)
 	return 1;
 }
 
-/* As vgetrandom(). With prediction resistance nothing in this process's memory tells the bytes. */
+/*
+ * Like vgetrandom(). With prediction resistance it makes the system call, because then nothing in
+ * the memory of this process reveals the bytes.
+ */
 static ssize_t draw(unsigned char *out, size_t len, int prediction_resistance)
 {
 	ssize_t got;
@@ -143,7 +146,7 @@ static void clear_seed(void *context, unsigned char *seed, size_t len)
 	free(seed);
 }
 
-/* A generator of the program's own that has ours as its parent. */
+/* Seeds a generator of the program that has this one as its parent. */
 static size_t get_seed(void *context, unsigned char **seed, int entropy, size_t min_len,
 		       size_t max_len, int prediction_resistance, const unsigned char *input,
 		       size_t input_len)
@@ -163,7 +166,7 @@ static size_t get_seed(void *context, unsigned char **seed, int entropy, size_t 
 	return 0;
 }
 
-/* Threads need no lock: each has its own state. */
+/* No lock is needed: each thread has its own state. */
 static int enable_locking(void *context)
 {
 	(void)context;
@@ -175,7 +178,7 @@ static int get_ctx_params(void *context, OSSL_PARAM params[])
 	int done = 1;
 
 	for (; done && params->key; params++)
-		/* libcrypto asks for this one at each request. */
+		/* The most frequent: libcrypto reads it for each request. */
 		if (!strcmp(params->key, OSSL_RAND_PARAM_MAX_REQUEST))
 			done = put(params, MAX_REQUEST);
 		else if (!strcmp(params->key, OSSL_RAND_PARAM_STRENGTH))
@@ -187,7 +190,7 @@ static int get_ctx_params(void *context, OSSL_PARAM params[])
 
 #define FUNCTION(number, name)	{ number, (void (*)(void))(name) }
 
-/* There is no reseed function: libcrypto then takes reseeds and added entropy for done. */
+/* Without a reseed function, libcrypto treats reseeds and added entropy as successful. */
 static const OSSL_DISPATCH rand_functions[] = {
 	FUNCTION(OSSL_FUNC_RAND_NEWCTX, newctx),
 	FUNCTION(OSSL_FUNC_RAND_FREECTX, freectx),
@@ -202,8 +205,9 @@ static const OSSL_DISPATCH rand_functions[] = {
 };
 
 /*
- * The name of OpenSSL's default: a configuration only has to prefer us, and is good without us.
- * No other name, because libcrypto would take that for one of the default provider's, too.
+ * The algorithm has the name of OpenSSL's default. So a configuration only states a preference
+ * for this provider, and works without it. The algorithm has no second name, because libcrypto
+ * would apply that to the default provider's algorithm too.
  */
 static const OSSL_ALGORITHM algorithms[] = {
 	{ "CTR-DRBG", "provider=vgetrandom", rand_functions, "libvgetrandom" },
@@ -241,7 +245,7 @@ static int get_params(void *provider, OSSL_PARAM params[])
 static const OSSL_ITEM *get_reason_strings(void *provider)
 {
 	static const OSSL_ITEM reasons[] = {
-		{ NO_BYTES, (char *)"the kernel gives no random bytes" },
+		{ NO_BYTES, (char *)"the kernel returns no random bytes" },
 		{ 0, NULL }
 	};
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vDSO's ChaCha20 cores against libsodium's, and against RFC 8439.
+ * Compare the vDSO's ChaCha20 cores with libsodium and with the vectors of RFC 8439.
  *
- * usage: vdso_test_chacha [CORE]...	(default: all of them)
+ * usage: vdso_test_chacha [CORE]...	(default: all cores)
  *
- * Both buffers given to a core lie against an inaccessible page: once with the page
- * right after it, once with the page right before it, so that an access of one byte
- * too many is a crash and not luck. And each call has a stack of one word, starts
- * with all vector registers zero, and has to end with them zero.
+ * Both buffers of a call adjoin an inaccessible page, once before and once after the
+ * buffer, so that an access even one byte outside faults. Each call has a stack of one
+ * word, and starts with all vector registers zero. It must return with them zero.
  */
 #include <cpuid.h>
 #include <fcntl.h>
@@ -27,28 +26,28 @@
 #define KEY_SIZE	VGETRANDOM_KEY_SIZE
 #define BLOCK_SIZE	VGETRANDOM_BLOCK_SIZE
 #define MAX_BLOCKS	70
-#define MANY_BLOCKS	65600		/* a counter of 16 bits is not enough */
+#define MANY_BLOCKS	65600		/* needs a counter of more than 16 bits */
 #define PAGE		4096
-#define ROOM		(2 * PAGE)	/* of a guarded buffer */
-#define UNTOUCHED	0xa5
+#define AREA_SIZE		(2 * PAGE)	/* of a guarded area */
+#define FILL_BYTE	0xa5
 
-/* What a core is to write where it locks a state. */
-#define CALL		0x1122334455667788UL
+/* The token that a core must store to lock the state. */
+#define TOKEN		0x1122334455667788UL
 
-#define XSAVE_ROOM	16384
+#define XSAVE_SIZE	16384
 #define XMM_OFFSET	160		/* in the legacy region */
 #define XMM_SIZE	(16 * 16)
 #define MXCSR_OFFSET	24
 #define MXCSR_DEFAULT	0x1f80
 
 void *one_word_stack;
-alignas(64) uint8_t saved_registers[XSAVE_ROOM];
-alignas(64) uint8_t initial_registers[XSAVE_ROOM];
-uint32_t has_xsave, has_in_use, saved_in_use;
+alignas(64) uint8_t saved_registers[XSAVE_SIZE];
+alignas(64) uint8_t initial_registers[XSAVE_SIZE];
+uint32_t has_xsave, has_xinuse, saved_xinuse;
 
 /*
  * 0xe7: x87, SSE, AVX, and AVX-512's masks, upper halves and upper registers. XRSTOR
- * from an area that says that they are all unused makes them zero.
+ * from an area with an empty XSTATE_BV sets all of them to zero.
  */
 asm(".text\n"
 	".globl call_core\n\t"
@@ -81,11 +80,11 @@ asm(".text\n"
 	"mov $0x5555, %r14d\n\t"
 	"mov $0x6666, %r15d\n\t"
 	"call *%r8\n\t"
-	"cmpl $0, has_in_use(%rip)\n\t"
+	"cmpl $0, has_xinuse(%rip)\n\t"
 	"je 3f\n\t"
 	"mov $1, %ecx\n\t"
 	"xgetbv\n\t"
-	"mov %eax, saved_in_use(%rip)\n"
+	"mov %eax, saved_xinuse(%rip)\n"
 	"3:\n\t"
 	"cmpl $0, has_xsave(%rip)\n\t"
 	"je 4f\n\t"
@@ -173,9 +172,9 @@ asm(".text\n"
 struct core {
 	const char *name;
 	core_fn *fn;
-	size_t blocks;		/* of an iteration */
+	size_t blocks;		/* blocks per iteration */
 	const char *feature;
-	bool runs_here;
+	bool supported;
 };
 
 static uint8_t *map_guarded(size_t size)
@@ -184,22 +183,22 @@ static uint8_t *map_guarded(size_t size)
 			  -1, 0);
 
 	if (p == MAP_FAILED || mprotect(p + PAGE, size, PROT_READ | PROT_WRITE))
-		ksft_exit_fail_msg("mapping a guarded buffer: %s\n",
+		ksft_exit_fail_msg("mapping a guarded area: %s\n",
 				   strerror(errno));
 	return p + PAGE;
 }
 
-static uint8_t *dst_room, *state_room;
+static uint8_t *dst_area, *state_area;
 static uint8_t key[KEY_SIZE];
-static char trouble[256];
+static char message[256];
 
-/* Where in its room a buffer lies: @shift bytes from the page after it, or before it. */
-static uint8_t *place(uint8_t *room, size_t len, bool high, size_t shift)
+/* Place a buffer in its area: @shift bytes from the guard page after it (@high) or before it. */
+static uint8_t *place(uint8_t *area, size_t len, bool high, size_t shift)
 {
-	return high ? room + ROOM - len - shift : room + shift;
+	return high ? area + AREA_SIZE - len - shift : area + shift;
 }
 
-/* One block at a time, so that libsodium's own counting is not at work. */
+/* One block per call, so that the result does not depend on libsodium's block counter. */
 static void reference(uint8_t *out, uint64_t counter, size_t nblocks)
 {
 	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
@@ -218,7 +217,7 @@ static bool all_bytes(const uint8_t *p, size_t len, uint8_t value)
 }
 
 /*
- * The registers that user code can read, after a call.
+ * Registers after a call.
  */
 
 static const struct {
@@ -231,10 +230,10 @@ static const struct {
 	{ 7, "zmm register from 16 on" },
 };
 
-/* Those that this processor can show to be out of use again. */
-static uint32_t in_use_known;
+/* Components for which XGETBV(1) reports, after a reset, that they are not in use. */
+static uint32_t xinuse_clearable;
 
-static const char *left_in_registers(void)
+static const char *check_registers(void)
 {
 	unsigned int size, offset, c, d;
 
@@ -243,17 +242,17 @@ static const char *left_in_registers(void)
 	for (size_t i = 0; has_xsave && i < ARRAY_SIZE(components); i++) {
 		__cpuid_count(0xd, components[i].number, size, offset, c, d);
 		if (!all_bytes(saved_registers + offset, size, 0)) {
-			snprintf(trouble, sizeof(trouble), "the %s is not zero",
+			snprintf(message, sizeof(message), "the %s is not zero",
 				 components[i].name);
-			return trouble;
+			return message;
 		}
 	}
-	if (saved_in_use & in_use_known)
-		return "registers are zero, but still in use";
+	if (saved_xinuse & xinuse_clearable)
+		return "registers are zero, but XGETBV(1) reports them in use";
 	return NULL;
 }
 
-static void find_registers(void)
+static void probe_xsave(void)
 {
 	unsigned int a, b, c, d, mxcsr = MXCSR_DEFAULT;
 
@@ -262,27 +261,27 @@ static void find_registers(void)
 	if (!(c & bit_OSXSAVE))
 		return;
 	__cpuid_count(0xd, 0, a, b, c, d);
-	if (b > XSAVE_ROOM)
+	if (b > XSAVE_SIZE)
 		ksft_exit_fail_msg("XSAVE needs %u bytes\n", b);
 	has_xsave = true;
 	__cpuid_count(0xd, 1, a, b, c, d);
-	has_in_use = a & 1 << 2;
-	if (!has_in_use || !__builtin_cpu_supports("avx2"))
+	has_xinuse = a & 1 << 2;
+	if (!has_xinuse || !__builtin_cpu_supports("avx2"))
 		return;
-	/* An emulator may say of all that they are in use always. */
+	/* An emulator may always report all components in use. */
 	call_core(NULL, NULL, 0, 0, use_ymm);
-	if (!(saved_in_use & 1 << 2))
-		in_use_known |= 1 << 2;
+	if (!(saved_xinuse & 1 << 2))
+		xinuse_clearable |= 1 << 2;
 	if (!__builtin_cpu_supports("avx512vl"))
 		return;
 	call_core(NULL, NULL, 0, 0, use_zmm);
-	if (!(saved_in_use & 1 << 6))
-		in_use_known |= 1 << 6;
+	if (!(saved_xinuse & 1 << 6))
+		xinuse_clearable |= 1 << 6;
 }
 
 /*
- * Faults: of the stack, or next to a buffer. A handler that runs on a stack of its own
- * leaves the call; or, where a test wants to know what a core does first, goes on.
+ * Faults on the stack or next to a buffer. The handler runs on an alternate stack, and
+ * ends the call. If a test has set on_dst_fault(), and that returns true, the call goes on.
  */
 
 static sigjmp_buf after_fault;
@@ -311,90 +310,92 @@ static void catch_faults(void)
 		ksft_exit_fail_msg("catching faults: %s\n", strerror(errno));
 }
 
-static const char *name_fault(void)
+static const char *describe_fault(void)
 {
 	const uint8_t *p = fault_address;
-	const char *where = "far from all that it is given";
+	const char *where = "outside the stack and both buffers";
 
-	if (p >= (uint8_t *)one_word_stack - PAGE && p < (uint8_t *)one_word_stack + ROOM + PAGE)
+	if (p >= (uint8_t *)one_word_stack - PAGE &&
+	    p < (uint8_t *)one_word_stack + AREA_SIZE + PAGE)
 		where = "on the stack";
-	else if (p >= dst_room - PAGE && p < dst_room + ROOM + PAGE)
+	else if (p >= dst_area - PAGE && p < dst_area + AREA_SIZE + PAGE)
 		where = "next to the destination";
-	else if (p >= state_room - PAGE && p < state_room + ROOM + PAGE)
+	else if (p >= state_area - PAGE && p < state_area + AREA_SIZE + PAGE)
 		where = "next to the state";
-	snprintf(trouble, sizeof(trouble), "an access %s", where);
-	return trouble;
+	snprintf(message, sizeof(message), "an invalid access %s", where);
+	return message;
 }
 
 static const char *call_checked(core_fn *fn, struct vgetrandom_state *state, uint8_t *dst,
 				size_t nblocks)
 {
 	if (sigsetjmp(after_fault, 1))
-		return name_fault();
-	if (!call_core(state, dst, nblocks, CALL, fn))
-		return "a register that the callee must save has changed";
-	return left_in_registers();
+		return describe_fault();
+	if (!call_core(state, dst, nblocks, TOKEN, fn))
+		return "a callee-saved register has changed";
+	return check_registers();
 }
 
 /*
- * One call: what is at @dst, what is in the state, and that everything else in both
- * rooms is as it was. Returns NULL, or what is wrong.
+ * Check one call: the output at @dst, the state, and that nothing else in both areas has
+ * changed. Returns NULL or an error message.
  */
-static const char *run(const struct core *core, uint8_t *state_at, uint8_t *dst,
-		       size_t nblocks)
+static const char *check_call(const struct core *core, uint8_t *state_at, uint8_t *dst,
+			      size_t nblocks)
 {
-	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_BLOCKS) * BLOCK_SIZE], state_want[ROOM];
+	static uint8_t want[(MAX_BLOCKS + VGETRANDOM_MAX_BLOCKS) * BLOCK_SIZE];
+	static uint8_t state_want[AREA_SIZE];
 	size_t kept = core->blocks - nblocks % core->blocks, len = nblocks * BLOCK_SIZE;
-	const size_t at = state_at - state_room;
-	unsigned long call = CALL;
-	const char *why;
+	const size_t at = state_at - state_area;
+	unsigned long token = TOKEN;
+	const char *error;
 
-	memset(dst_room, UNTOUCHED, ROOM);
-	memset(state_room, UNTOUCHED, ROOM);
-	memset(state_at + offsetof(struct vgetrandom_state, owner), 0, sizeof(call));
+	memset(dst_area, FILL_BYTE, AREA_SIZE);
+	memset(state_area, FILL_BYTE, AREA_SIZE);
+	memset(state_at + offsetof(struct vgetrandom_state, owner), 0, sizeof(token));
 	memset(state_at + offsetof(struct vgetrandom_state, scratch), 0,
 	       VGETRANDOM_SCRATCH_SIZE);
 	memcpy(state_at + offsetof(struct vgetrandom_state, key), key, KEY_SIZE);
 
 	reference(want, 0, nblocks + kept);
-	memcpy(state_want, state_room, ROOM);
-	memcpy(state_want + at + offsetof(struct vgetrandom_state, owner), &call, sizeof(call));
+	memcpy(state_want, state_area, AREA_SIZE);
+	memcpy(state_want + at + offsetof(struct vgetrandom_state, owner), &token, sizeof(token));
 	memcpy(state_want + at + offsetof(struct vgetrandom_state, key), want + len,
 	       kept * BLOCK_SIZE);
 
-	why = call_checked(core->fn, (struct vgetrandom_state *)state_at, dst, nblocks);
-	if (why)
-		return why;
+	error = call_checked(core->fn, (struct vgetrandom_state *)state_at, dst, nblocks);
+	if (error)
+		return error;
 	if (memcmp(dst, want, len))
-		return "the blocks at the destination are wrong";
-	if (!all_bytes(dst_room, dst - dst_room, UNTOUCHED) ||
-	    !all_bytes(dst + len, dst_room + ROOM - dst - len, UNTOUCHED))
-		return "bytes around the destination have changed";
-	for (size_t i = 0; i < ROOM; i++) {
-		if (state_room[i] == state_want[i])
+		return "the output differs from libsodium's";
+	if (!all_bytes(dst_area, dst - dst_area, FILL_BYTE) ||
+	    !all_bytes(dst + len, dst_area + AREA_SIZE - dst - len, FILL_BYTE))
+		return "bytes outside the destination have changed";
+	for (size_t i = 0; i < AREA_SIZE; i++) {
+		if (state_area[i] == state_want[i])
 			continue;
-		snprintf(trouble, sizeof(trouble), "byte %zd of the state (of %zu) is wrong",
+		snprintf(message, sizeof(message), "byte %zd of the state (%zu bytes) is wrong",
 			 (ssize_t)(i - at), sizeof(struct vgetrandom_state));
-		return trouble;
+		return message;
 	}
 	return NULL;
 }
 
-/* The same, at one of the four ways to put the buffers at the edges of their rooms. */
-static bool run_at(const struct core *core, size_t nblocks, size_t state_shift,
-		   size_t dst_shift)
+/* Check a call for each way to put the two buffers at the edges of their areas. */
+static bool check_at_edges(const struct core *core, size_t nblocks, size_t state_shift,
+			   size_t dst_shift)
 {
 	for (unsigned int edges = 0; edges < 4; edges++) {
-		uint8_t *state = place(state_room, sizeof(struct vgetrandom_state), edges & 1,
+		uint8_t *state = place(state_area, sizeof(struct vgetrandom_state), edges & 1,
 				       state_shift);
-		uint8_t *dst = place(dst_room, nblocks * BLOCK_SIZE, edges & 2, dst_shift);
-		const char *why = run(core, state, dst, nblocks);
+		uint8_t *dst = place(dst_area, nblocks * BLOCK_SIZE, edges & 2, dst_shift);
+		const char *error = check_call(core, state, dst, nblocks);
 
-		if (!why)
+		if (!error)
 			continue;
-		ksft_print_msg("%zu blocks, state %zu from the page %s, dst %zu from %s: %s\n",
+		ksft_print_msg("%zu blocks, state %zu bytes from page %s, dst %zu from %s: %s\n",
 			       nblocks, state_shift, edges & 1 ? "after" : "before",
-			       dst_shift, edges & 2 ? "after" : "before", why);
+			       dst_shift, edges & 2 ? "after" : "before", error);
 		return false;
 	}
 	return true;
@@ -402,9 +403,9 @@ static bool run_at(const struct core *core, size_t nblocks, size_t state_shift,
 
 /*
  * RFC 8439 splits the 128 bits after the key into a 32-bit counter and a 96-bit
- * nonce; here the nonce is zero. So of appendix A.1 vectors 1 to 4 apply. Vector 5,
- * section 2.3.2 and all of appendix A.2 but its first vector (which is A.1's first
- * again) have bits set in the last words of the nonce, which a core cannot express.
+ * nonce; in a core the nonce is zero. So vectors 1 to 4 of appendix A.1 apply. Vector 5,
+ * section 2.3.2 and appendix A.2 have bits set in the last words of the nonce, which a
+ * core cannot express; except the first vector of A.2, which equals A.1's first.
  */
 static const struct {
 	uint8_t key_index, key_byte;	/* the key's only byte that is not 0 */
@@ -429,7 +430,7 @@ static const struct {
 	},
 };
 
-/* Each once at the destination, and once in the state. */
+/* Each vector once at the destination, and once in the state. */
 static bool test_rfc8439(const struct core *core)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rfc8439); i++) {
@@ -447,7 +448,7 @@ static bool test_rfc8439(const struct core *core)
 			state.key[rfc8439[i].key_index] = rfc8439[i].key_byte;
 			if (call_checked(core->fn, &state, got, nblocks) || len != BLOCK_SIZE ||
 			    memcmp(at + block * BLOCK_SIZE, want, BLOCK_SIZE)) {
-				ksft_print_msg("vector %zu differs\n", i + 1);
+				ksft_print_msg("the output differs from vector %zu\n", i + 1);
 				return false;
 			}
 		}
@@ -459,14 +460,14 @@ static bool test_lengths(const struct core *core)
 {
 	for (size_t n = 0; n <= MAX_BLOCKS; n++) {
 		randombytes_buf(key, sizeof(key));
-		if (!run_at(core, n, 0, 0))
+		if (!check_at_edges(core, n, 0, 0))
 			return false;
 	}
 	return true;
 }
 
-/* Compared piece by piece with libsodium's own counting: it has been checked above. */
-static bool test_many(const struct core *core)
+/* Compare page by page with libsodium, with libsodium's own block counter. */
+static bool test_many_blocks(const struct core *core)
 {
 	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
 	const size_t len = MANY_BLOCKS * BLOCK_SIZE, step = PAGE;
@@ -481,8 +482,8 @@ static bool test_many(const struct core *core)
 		crypto_stream_chacha20_xor_ic(want, want, step, nonce, done / BLOCK_SIZE, key);
 		ok = !memcmp(dst + done, want, step);
 		if (!ok)
-			ksft_print_msg("different from block %zu on, or before the %zuth\n",
-				       done / BLOCK_SIZE, (done + step) / BLOCK_SIZE);
+			ksft_print_msg("the output differs from libsodium's in blocks %zu to %zu\n",
+				       done / BLOCK_SIZE, (done + step) / BLOCK_SIZE - 1);
 	}
 	munmap(dst - PAGE, len + 2 * PAGE);
 	return ok;
@@ -492,7 +493,7 @@ static bool test_unaligned(const struct core *core)
 {
 	for (size_t shift = 0; shift < 64; shift++)
 		for (size_t n = 0; n <= 2 * core->blocks + 1; n += n < 3 ? 1 : core->blocks / 2 - 1)
-			if (!run_at(core, n, 0, shift))
+			if (!check_at_edges(core, n, 0, shift))
 				return false;
 	return true;
 }
@@ -501,48 +502,49 @@ static bool test_unaligned_state(const struct core *core)
 {
 	for (size_t shift = 0; shift < 64; shift++)
 		for (size_t n = 0; n <= core->blocks; n += core->blocks / 2)
-			if (!run_at(core, n, shift, 0))
+			if (!check_at_edges(core, n, shift, 0))
 				return false;
 	return true;
 }
 
 /*
- * Two iterations, each with its blocks on a page of its own that is not there yet: the
- * first write of each one's results tells what has been done until then.
+ * Two iterations, each with its output on a page that is not accessible yet. The first
+ * write of each faults, and the handler checks that the state is locked by then.
  */
 static struct {
 	struct vgetrandom_state *state;
 	unsigned int iterations, locked;
 } order;
 
-static bool look_at_lock(uint8_t *where)
+static bool count_locked(uint8_t *where)
 {
 	uint8_t *page = where - (uintptr_t)where % PAGE;
 
-	if (where < dst_room || where >= dst_room + ROOM)
+	if (where < dst_area || where >= dst_area + AREA_SIZE)
 		return false;
 	order.iterations++;
-	order.locked += order.state->owner == CALL;
+	order.locked += order.state->owner == TOKEN;
 	order.state->owner = 0;
 	return !mprotect(page, PAGE, PROT_READ | PROT_WRITE);
 }
 
 static bool test_lock(const struct core *core)
 {
-	uint8_t *dst = dst_room + PAGE - core->blocks * BLOCK_SIZE;
-	const char *why;
+	uint8_t *dst = dst_area + PAGE - core->blocks * BLOCK_SIZE;
+	const char *error;
 
-	memset(state_room, 0, ROOM);
+	memset(state_area, 0, AREA_SIZE);
 	memset(&order, 0, sizeof(order));
-	order.state = (struct vgetrandom_state *)state_room;
-	mprotect(dst_room, ROOM, PROT_NONE);
-	on_dst_fault = look_at_lock;
-	why = call_checked(core->fn, order.state, dst, 2 * core->blocks);
+	order.state = (struct vgetrandom_state *)state_area;
+	mprotect(dst_area, AREA_SIZE, PROT_NONE);
+	on_dst_fault = count_locked;
+	error = call_checked(core->fn, order.state, dst, 2 * core->blocks);
 	on_dst_fault = NULL;
-	mprotect(dst_room, ROOM, PROT_READ | PROT_WRITE);
-	if (!why && order.iterations == 2 && order.locked == 2 && order.state->owner == CALL)
+	mprotect(dst_area, AREA_SIZE, PROT_READ | PROT_WRITE);
+	if (!error && order.iterations == 2 && order.locked == 2 && order.state->owner == TOKEN)
 		return true;
-	ksft_print_msg("%s; %u iterations of 2, %u of them locked\n", why ? why : "no lock",
+	ksft_print_msg("%s; expected 2 locked iterations, got %u, %u of them locked\n",
+		       error ? error : "the state is not locked",
 		       order.iterations, order.locked);
 	return false;
 }
@@ -552,23 +554,23 @@ static const struct {
 	bool (*fn)(const struct core *core);
 } tests[] = {
 	{ "RFC 8439 vectors", test_rfc8439 },
-	{ "0 to 70 blocks", test_lengths },
-	{ "65600 blocks", test_many },
-	{ "destination at all 64 offsets", test_unaligned },
-	{ "state at all 64 offsets", test_unaligned_state },
-	{ "locks before each iteration's results", test_lock },
+	{ "0 to 70 blocks match libsodium", test_lengths },
+	{ "65600 blocks match libsodium", test_many_blocks },
+	{ "all 64 alignments of the destination", test_unaligned },
+	{ "all 64 alignments of the state", test_unaligned_state },
+	{ "locks the state before each iteration's results", test_lock },
 };
 
-/* Each of the things that calls are checked for is seen when it is there. */
-static bool test_checks(void)
+/* Control: call_checked() detects each register or stack word that a core leaves behind. */
+static bool test_own_checks(void)
 {
 	const bool avx2 = __builtin_cpu_supports("avx2");
 	const bool avx512 = __builtin_cpu_supports("avx512vl");
 	const struct {
 		const char *name;
 		core_fn *fn;
-		bool runs_here;
-	} culprits[] = {
+		bool supported;
+	} leaky_cores[] = {
 		{ "xmm15", leave_xmm15, true },
 		{ "r15", leave_r15, true },
 		{ "the stack", leave_stack, true },
@@ -581,10 +583,10 @@ static bool test_checks(void)
 	};
 	bool ok = true;
 
-	for (size_t i = 0; i < ARRAY_SIZE(culprits); i++) {
-		if (!culprits[i].runs_here || call_checked(culprits[i].fn, NULL, NULL, 0))
+	for (size_t i = 0; i < ARRAY_SIZE(leaky_cores); i++) {
+		if (!leaky_cores[i].supported || call_checked(leaky_cores[i].fn, NULL, NULL, 0))
 			continue;
-		ksft_print_msg("%s goes unnoticed\n", culprits[i].name);
+		ksft_print_msg("a core that changes %s is not detected\n", leaky_cores[i].name);
 		ok = false;
 	}
 	return ok;
@@ -592,8 +594,8 @@ static bool test_checks(void)
 
 static void test_core(const struct core *core)
 {
-	if (!core->runs_here) {
-		ksft_test_result_skip("%s: the processor, or its kernel, lacks %s\n",
+	if (!core->supported) {
+		ksft_test_result_skip("%s: the processor or the kernel lacks %s\n",
 				      core->name, core->feature);
 		return;
 	}
@@ -603,7 +605,7 @@ static void test_core(const struct core *core)
 
 int main(int argc, char **argv)
 {
-	/* The compiler's runtime asks the processor, and XGETBV for what the kernel allows. */
+	/* The compiler's runtime checks CPUID, and XGETBV for what the kernel enables. */
 	const struct core cores[] = {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)	\
 		{ #name, vgetrandom_chacha20_##name, blocks, feature,	\
@@ -611,7 +613,7 @@ int main(int argc, char **argv)
 #include <asm/vdso/getrandom-cores.h>
 	};
 	const struct core *chosen[ARRAY_SIZE(cores)];
-	unsigned int nchosen = 0, plan = 1;
+	unsigned int nr_chosen = 0, plan = 1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cores); i++) {
 		bool wanted = argc < 2;
@@ -620,28 +622,28 @@ int main(int argc, char **argv)
 			wanted |= !strcmp(argv[arg], cores[i].name);
 		if (!wanted)
 			continue;
-		chosen[nchosen++] = &cores[i];
-		plan += cores[i].runs_here ? ARRAY_SIZE(tests) : 1;
+		chosen[nr_chosen++] = &cores[i];
+		plan += cores[i].supported ? ARRAY_SIZE(tests) : 1;
 	}
-	if (argc > 1 && nchosen != (unsigned int)argc - 1)
+	if (argc > 1 && nr_chosen != (unsigned int)argc - 1)
 #define VGETRANDOM_CORE(NAME, name, ...)	" " #name
 		ksft_exit_fail_msg("usage: vdso_test_chacha [CORE]...; the cores are"
 #include <asm/vdso/getrandom-cores.h>
 				   "\n");
 
 	if (sodium_init() < 0)
-		ksft_exit_fail_msg("libsodium does not initialize\n");
-	dst_room = map_guarded(ROOM);
-	state_room = map_guarded(ROOM);
-	one_word_stack = map_guarded(ROOM);
+		ksft_exit_fail_msg("sodium_init() failed\n");
+	dst_area = map_guarded(AREA_SIZE);
+	state_area = map_guarded(AREA_SIZE);
+	one_word_stack = map_guarded(AREA_SIZE);
 	randombytes_buf(key, sizeof(key));
-	find_registers();
+	probe_xsave();
 	catch_faults();
 
 	ksft_print_header();
 	ksft_set_plan(plan);
-	ksft_test_result(test_checks(), "the checks of each call work\n");
-	for (size_t i = 0; i < nchosen; i++)
+	ksft_test_result(test_own_checks(), "each check detects what a core leaves behind\n");
+	for (size_t i = 0; i < nr_chosen; i++)
 		test_core(chosen[i]);
 	ksft_finished();
 }

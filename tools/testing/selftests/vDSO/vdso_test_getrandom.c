@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * getrandom() in the running kernel's vDSO: what the ABI promises.
+ * getrandom() in the running kernel's vDSO: the promises of the ABI of Linux 6.11 and later.
  *
- * The ABI is that of Linux 6.11 and later, so nothing here knows the size or
- * the rules of one kernel's states.
+ * The size and the layout of a state differ between kernels, so these tests assume neither.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,7 +34,7 @@
 #define MADV_PAGEOUT	21
 #endif
 
-/* The kernel's struct vgetrandom_opaque_params; the C library may lack it. */
+/* The kernel's struct vgetrandom_opaque_params, which the C library's headers may lack. */
 struct params {
 	uint32_t size_of_opaque_state;
 	uint32_t mmap_prot;
@@ -50,14 +49,14 @@ static vgetrandom_fn vgetrandom;
 static struct params params;
 
 /*
- * States, one for each thread that is alive. A page's worth is mapped at a time
- * and none straddles a page. A thread takes its state from the list and puts it
- * back when it is done, for the next thread: what it holds is still good.
+ * States, one for each live thread. They are mapped one page at a time, and none crosses a
+ * page boundary. A thread takes its state from the list, and returns it when it is done.
+ * The next thread can use it without initialization.
  */
 static struct {
 	pthread_mutex_t lock;
 	void **free;		/* stack of states */
-	size_t count, room;
+	size_t count, capacity;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static __thread void *my_state;
@@ -86,7 +85,7 @@ static void *map_states(size_t pages)
 static void *state_get(void)
 {
 	size_t page = getpagesize(), size = params.size_of_opaque_state;
-	/* A cache line of its own: no two threads write to the same. */
+	/* No two states share a cache line. */
 	size_t stride = (size + 63) & ~63UL;
 	void *state = NULL;
 
@@ -97,11 +96,11 @@ static void *state_get(void)
 
 		if (p != MAP_FAILED) {
 			void **more = realloc(pool.free,
-					      (pool.room + n) * sizeof(*more));
+					      (pool.capacity + n) * sizeof(*more));
 
 			if (more) {
 				pool.free = more;
-				pool.room += n;
+				pool.capacity += n;
 				while (n--)
 					pool.free[pool.count++] = p + n * stride;
 			} else {
@@ -135,8 +134,8 @@ static ssize_t vdso_getrandom(void *buffer, size_t len, unsigned int flags)
 }
 
 /*
- * The tests. Bytes are compared 16 at a time: that random ones agree by chance
- * will not be seen.
+ * The tests compare chunks of 16 bytes. That two random chunks are equal by chance is too
+ * unlikely to happen.
  */
 #define CHUNK 16
 
@@ -145,7 +144,7 @@ static int cmp_chunk(const void *a, const void *b)
 	return memcmp(a, b, CHUNK);
 }
 
-/* No chunk twice, and none of zeros. Sorts them. */
+/* Sorts the chunks; returns whether all differ and none is all zeros. */
 static bool chunks_unique(uint8_t *p, size_t n)
 {
 	static const uint8_t zero[CHUNK];
@@ -201,7 +200,7 @@ static bool test_mapping(void)
 	return !munmap(p, 4 * getpagesize());
 }
 
-/* Each byte takes on many values, and no byte after the last one changes. */
+/* Each requested byte takes different values, and no byte around them changes. */
 static bool test_lengths(void)
 {
 	uint8_t buffer[1200], seen[1100], first[1100];
@@ -232,7 +231,7 @@ static bool test_unique(void)
 	enum { N = 20000 };
 	static uint8_t out[N * CHUNK];
 
-	/* Lengths that start and end all over the batch. */
+	/* Requests that start and end at many offsets of the batch. */
 	for (size_t done = 0, len = 1; done < sizeof(out);
 	     done += len, len = len * 5 % 701) {
 		if (len > sizeof(out) - done)
@@ -266,7 +265,7 @@ static bool test_flags(void)
 	return chunks_unique(out[0], ARRAY_SIZE(good));
 }
 
-/* The answer is the system call's, and nothing is written. */
+/* The result is the system call's, and nothing is written. */
 static bool test_bad_flags(void)
 {
 	uint8_t out[CHUNK], zero[CHUNK] = { 0 };
@@ -287,14 +286,14 @@ static bool test_straddle(void)
 	uint8_t *p = map_states(2), out[CHUNK];
 	bool ok = p != MAP_FAILED;
 
-	/* The last place in the page is one, every later one is not. */
+	/* The last offset at which the state fits works, every later one fails. */
 	ok = ok && vgetrandom(out, CHUNK, 0, p + page - size, size) == CHUNK;
 	for (size_t over = 1; ok && over < size; over++)
 		ok = vgetrandom(out, CHUNK, 0, p + page - size + over, size) == -EFAULT;
 	return ok && vgetrandom(out, CHUNK, 0, p + page, size) == CHUNK;
 }
 
-/* As after a restore from a kernel with other states: it works all the same. */
+/* After a restore from a kernel with another state size, calls use the system call. */
 static bool test_foreign_len(void)
 {
 	size_t size = params.size_of_opaque_state;
@@ -312,8 +311,8 @@ static bool test_foreign_len(void)
 	       chunks_unique(out[0], ARRAY_SIZE(lens));
 }
 
-/* Bytes of a child made by @how go up the pipe after the parent's. */
-static bool differs_in_child(long (*how)(void))
+/* Compare the bytes of the parent and of a child that @make_child makes. */
+static bool differs_in_child(long (*make_child)(void))
 {
 	enum { N = 64 };
 	static uint8_t out[2 * N * CHUNK];
@@ -322,11 +321,11 @@ static bool differs_in_child(long (*how)(void))
 	uint8_t warm[3];
 	pid_t pid;
 
-	/* A batch in use is what a child would repeat. */
+	/* Fill the batch: a child that inherits it would repeat its bytes. */
 	if (vdso_getrandom(warm, sizeof(warm), 0) != sizeof(warm) || pipe(fds))
 		return false;
 	fflush(stdout);
-	pid = how();
+	pid = make_child();
 	if (!pid) {
 		if (vdso_getrandom(out, N * CHUNK, 0) != N * CHUNK)
 			_exit(1);
@@ -347,7 +346,7 @@ static long libc_fork(void)
 	return fork();
 }
 
-/* Nothing of the C library knows that this is a fork. */
+/* The C library does not notice this fork. */
 static long raw_clone(void)
 {
 	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -390,7 +389,7 @@ static void *thread_fill(void *arg)
 	return NULL;
 }
 
-/* Twice, so that the second round takes over the first one's states. */
+/* Two rounds: the second uses the states of the first. */
 static bool test_threads(void)
 {
 	pthread_t threads[THREADS];
@@ -412,7 +411,7 @@ static bool test_threads(void)
 	return ok;
 }
 
-/* Calls between which @advice is given for the page of the state. */
+/* Applies @advice to the page of the state after each call. */
 static bool survives_advice(int advice, bool must_clear)
 {
 	enum { N = 200 };
@@ -427,7 +426,7 @@ static bool survives_advice(int advice, bool must_clear)
 		     memcmp(p, zero, page) && !madvise(p, page, advice);
 		cleared += ok && !memcmp(p, zero, page);
 	}
-	ksft_print_msg("the page was zeros %d times of %d\n", cleared, N);
+	ksft_print_msg("the page was zeroed after %d of %d calls\n", cleared, N);
 	free(zero);
 	return ok && (!must_clear || cleared == N) && chunks_unique(out, N);
 }
@@ -437,7 +436,7 @@ static bool test_dontneed(void)
 	return survives_advice(MADV_DONTNEED, true);
 }
 
-/* Reclaim on demand; it may leave a page that is in use in some other way. */
+/* Forced reclaim, which may keep a page that another task references. */
 static bool test_pageout(void)
 {
 	return survives_advice(MADV_PAGEOUT, false);
@@ -466,7 +465,7 @@ static void on_alarm(int sig)
 	__atomic_store_n(&signals, n + 1, __ATOMIC_RELAXED);
 }
 
-/* Signals that come at any point of a call, and call on the same state. */
+/* Signals arrive at any point of a call, and the handler uses the same state. */
 static bool test_reentry(void)
 {
 	enum { N = 1 << 16 };
@@ -482,7 +481,7 @@ static bool test_reentry(void)
 		return false;
 	for (; ok && n < N && signals_so_far() < SIGNALS; n++)
 		ok = vdso_getrandom(out + n * CHUNK, CHUNK, 0) == CHUNK;
-	/* However fast the calls are, there are to be signals among them. */
+	/* If the calls are fast, go on until enough signals have interrupted them. */
 	for (uint8_t waste[CHUNK]; ok && signals_so_far() < SIGNALS / 10;)
 		ok = vdso_getrandom(waste, CHUNK, 0) == CHUNK;
 	setitimer(ITIMER_REAL, &off, NULL);
@@ -493,7 +492,7 @@ static bool test_reentry(void)
 	return ok;
 }
 
-/* The caller's own bad pointer: its own SIGSEGV, or the system call's answer. */
+/* A bad pointer raises SIGSEGV, or the call returns the system call's EFAULT. */
 static bool bad_buffer(void *buffer)
 {
 	int status;
@@ -521,24 +520,24 @@ static const struct {
 	const char *name;
 	bool (*fn)(void);
 } tests[] = {
-	{ "query", test_query },
-	{ "query clears the reserved fields", test_query_reserved },
-	{ "getrandom is an alias", test_alias },
-	{ "states live in the mapping that the query names", test_mapping },
-	{ "every byte asked for is random, no other is written", test_lengths },
-	{ "no bytes twice", test_unique },
-	{ "length 0", test_zero_length },
-	{ "known flags", test_flags },
-	{ "unknown flags: EINVAL", test_bad_flags },
-	{ "a state that straddles a page: EFAULT", test_straddle },
-	{ "a state of another size: still bytes", test_foreign_len },
-	{ "fork", test_fork },
-	{ "raw clone", test_raw_clone },
-	{ "threads", test_threads },
-	{ "states discarded by MADV_DONTNEED", test_dontneed },
-	{ "states reclaimed by MADV_PAGEOUT", test_pageout },
-	{ "signal handlers on the same state", test_reentry },
-	{ "bad buffers", test_bad_buffer },
+	{ "the query returns valid parameters", test_query },
+	{ "the query clears the reserved fields", test_query_reserved },
+	{ "getrandom is an alias of __vdso_getrandom", test_alias },
+	{ "the mapping that the query describes holds states", test_mapping },
+	{ "each requested byte varies, no other is written", test_lengths },
+	{ "no bytes repeat", test_unique },
+	{ "length 0 returns 0 and writes nothing", test_zero_length },
+	{ "known flags are accepted", test_flags },
+	{ "unknown flags return EINVAL", test_bad_flags },
+	{ "a state across a page boundary returns EFAULT", test_straddle },
+	{ "a state of another size still returns bytes", test_foreign_len },
+	{ "parent and child differ after fork", test_fork },
+	{ "parent and child differ after raw clone", test_raw_clone },
+	{ "threads get different bytes", test_threads },
+	{ "no bytes repeat after MADV_DONTNEED", test_dontneed },
+	{ "no bytes repeat after MADV_PAGEOUT", test_pageout },
+	{ "no bytes repeat in signal handlers", test_reentry },
+	{ "bad buffers raise SIGSEGV or return EFAULT", test_bad_buffer },
 };
 
 int main(void)
@@ -548,7 +547,7 @@ int main(void)
 	if (!vgetrandom)
 		ksft_exit_skip("no __vdso_getrandom in this kernel's vDSO\n");
 	if (!query_params())
-		ksft_exit_fail_msg("the query for parameters failed\n");
+		ksft_exit_fail_msg("the query for the parameters failed\n");
 	ksft_set_plan(ARRAY_SIZE(tests));
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
 		ksft_test_result(tests[i].fn(), "%s\n", tests[i].name);

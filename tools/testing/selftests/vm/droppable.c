@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: memory that may become zeros, and never goes anywhere else. Here
- * the mapping itself: how it is made, what it refuses, and that it stays what it
- * is. See droppable_mlock.c for locking, droppable_reclaim.c and droppable_move.c
- * for its pages.
+ * MAP_DROPPABLE: memory that the kernel may zero, but never swaps, dumps or copies to
+ * a child. This file tests the mapping: creating it, the flags and advice that it
+ * refuses, and that it stays droppable. droppable_mlock.c tests locking,
+ * droppable_reclaim.c and droppable_move.c test the pages.
  *
- * The rules are those of Linux 6.11 and later too, and this passes there as well.
+ * Linux 6.11 and later have the same rules, so these tests pass there too.
  */
 #define _GNU_SOURCE
 #include <linux/userfaultfd.h>
@@ -30,8 +30,8 @@
 #endif
 
 #define PAGES		64
-/* More than a machine has: refused, unless nothing is reserved for it. */
-#define BEYOND_ALL	(16UL << 40)
+/* More than the machine's memory: mmap() fails unless it reserves nothing. */
+#define TOO_LARGE	(16UL << 40)
 
 #define LEN		(PAGES * page)
 
@@ -40,13 +40,12 @@ static void *try_map(int flags, int fd)
 	return mmap(NULL, LEN, PROT_READ | PROT_WRITE, flags, fd, 0);
 }
 
-/* @errno_wanted for a mapping that must be refused. */
-static bool refused(int flags, int fd, int errno_wanted)
+static bool mmap_fails_with(int expected_errno, int flags, int fd)
 {
 	void *p = try_map(flags, fd);
 
 	if (p == MAP_FAILED)
-		return errno == errno_wanted;
+		return errno == expected_errno;
 	munmap(p, LEN);
 	return false;
 }
@@ -69,28 +68,28 @@ FIXTURE_TEARDOWN(droppable)
 	munmap(self->p, LEN);
 }
 
-TEST_F(droppable, is_memory)
+TEST_F(droppable, holds_what_was_written_or_zeros)
 {
 	uint8_t *again = map_pages(MAP_DROPPABLE, LEN);
 
 	EXPECT_TRUE(is_zero(again, LEN));
 	for (size_t i = 0; i < LEN; i++)
 		again[i] = i * 7;
-	/* A page is what was written, or zeros. */
+	/* A page holds what was written, or zeros. */
 	for (size_t i = 0; i < LEN; i++)
 		if (again[i] != (uint8_t)(i * 7))
 			EXPECT_EQ(0, again[i]);
 }
 
-TEST_F(droppable, mmap_refuses_what_contradicts_it)
+TEST_F(droppable, mmap_refuses_conflicting_flags)
 {
 	const int base = MAP_DROPPABLE | MAP_ANONYMOUS;
 
-	EXPECT_TRUE(refused(base | MAP_LOCKED, -1, EINVAL));
-	EXPECT_TRUE(refused(base | MAP_HUGETLB, -1, EINVAL));
-	EXPECT_TRUE(refused(base | MAP_GROWSDOWN, -1, EINVAL));
-	EXPECT_TRUE(refused(base | MAP_PRIVATE, -1, EINVAL));
-	EXPECT_TRUE(refused(base | MAP_SHARED, -1, EINVAL));
+	EXPECT_TRUE(mmap_fails_with(EINVAL, base | MAP_LOCKED, -1));
+	EXPECT_TRUE(mmap_fails_with(EINVAL, base | MAP_HUGETLB, -1));
+	EXPECT_TRUE(mmap_fails_with(EINVAL, base | MAP_GROWSDOWN, -1));
+	EXPECT_TRUE(mmap_fails_with(EINVAL, base | MAP_PRIVATE, -1));
+	EXPECT_TRUE(mmap_fails_with(EINVAL, base | MAP_SHARED, -1));
 }
 
 TEST_F(droppable, mmap_refuses_files)
@@ -99,10 +98,10 @@ TEST_F(droppable, mmap_refuses_files)
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ftruncate(fd, LEN));
-	EXPECT_TRUE(refused(MAP_DROPPABLE, fd, EINVAL));
+	EXPECT_TRUE(mmap_fails_with(EINVAL, MAP_DROPPABLE, fd));
 }
 
-TEST_F(droppable, mmap_accepts_what_goes_with_it)
+TEST_F(droppable, mmap_accepts_compatible_flags)
 {
 	const int base = MAP_DROPPABLE | MAP_ANONYMOUS;
 	uint8_t *p = try_map(base | MAP_POPULATE | MAP_NORESERVE | MAP_STACK, -1);
@@ -117,25 +116,25 @@ TEST_F(droppable, reserves_no_memory)
 {
 	uint8_t *p;
 
-	/* It can be that the machine gives whatever it is asked for. */
+	/* If vm.overcommit_memory is 1, any size succeeds. */
 	if (file_number("/proc/sys/vm/overcommit_memory", "", NULL) == 0)
-		EXPECT_EQ(MAP_FAILED, mmap(NULL, BEYOND_ALL, PROT_READ | PROT_WRITE,
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, TOO_LARGE, PROT_READ | PROT_WRITE,
 					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	p = mmap(NULL, BEYOND_ALL, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, TOO_LARGE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_TRUE(smaps_flag(p, " nr"));
-	/* None is when it becomes writable, nor when it grows. */
-	EXPECT_EQ(0, mprotect(p, BEYOND_ALL, PROT_NONE));
-	EXPECT_EQ(0, mprotect(p, BEYOND_ALL, PROT_READ | PROT_WRITE));
+	/* Nor does mprotect() to writable, or growing, reserve memory. */
+	EXPECT_EQ(0, mprotect(p, TOO_LARGE, PROT_NONE));
+	EXPECT_EQ(0, mprotect(p, TOO_LARGE, PROT_READ | PROT_WRITE));
 	EXPECT_FALSE(smaps_flag(p, " ac"));
-	munmap(p, BEYOND_ALL);
-	p = mremap(self->p, LEN, BEYOND_ALL, MREMAP_MAYMOVE);
+	munmap(p, TOO_LARGE);
+	p = mremap(self->p, LEN, TOO_LARGE, MREMAP_MAYMOVE);
 	ASSERT_NE(MAP_FAILED, p);
 	self->p = p;
-	munmap(p + LEN, BEYOND_ALL - LEN);
+	munmap(p + LEN, TOO_LARGE - LEN);
 }
 
-TEST_F(droppable, madvise_cannot_lift_the_rules)
+TEST_F(droppable, madvise_cannot_undo_wipeonfork_or_dontdump)
 {
 	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_KEEPONFORK));
 	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_DODUMP));
@@ -148,7 +147,7 @@ TEST_F(droppable, madvise_cannot_lift_the_rules)
 	EXPECT_TRUE(is_zero(self->p, LEN));
 }
 
-TEST_F(droppable, smaps_says_dp)
+TEST_F(droppable, smaps_shows_dp)
 {
 	uint8_t *other = map_pages(MAP_PRIVATE, LEN);
 
@@ -174,7 +173,7 @@ TEST_F(droppable, fork_wipes)
 	memset(self->p, 0x5a, LEN);
 	EXPECT_TRUE(child_sees_zeros(self->p, LEN));
 
-	/* And in the second generation; what the child writes stays in it. */
+	/* A grandchild gets zeros too, and the child's writes do not reach the parent. */
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -188,7 +187,7 @@ TEST_F(droppable, fork_wipes)
 			ASSERT_EQ(0x5a, self->p[i]);
 }
 
-TEST_F(droppable, parts_are_droppable)
+TEST_F(droppable, split_mapping_stays_droppable)
 {
 	ASSERT_EQ(0, mprotect(self->p + page, page, PROT_READ));
 	for (size_t i = 0; i < 3; i++)
@@ -197,13 +196,13 @@ TEST_F(droppable, parts_are_droppable)
 	ASSERT_EQ(0, munmap(self->p + 2 * page, page));
 	EXPECT_TRUE(smaps_flag(self->p, " dp"));
 	EXPECT_TRUE(smaps_flag(self->p + 3 * page, " dp"));
-	/* And again one, when nothing but what they are is left to tell them apart. */
+	/* With equal protection again, the two parts merge. */
 	ASSERT_EQ(0, mprotect(self->p + page, page, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(2 * page / 1024, smaps_kb(self->p, "Size:"));
 	EXPECT_TRUE(child_sees_zeros(self->p, 2 * page));
 }
 
-TEST_F(droppable, growth_is_droppable)
+TEST_F(droppable, grown_mapping_is_droppable)
 {
 	uint8_t *q = mremap(self->p, LEN, 2 * LEN, MREMAP_MAYMOVE);
 
@@ -215,39 +214,39 @@ TEST_F(droppable, growth_is_droppable)
 	EXPECT_TRUE(child_sees_zeros(q, 2 * LEN));
 }
 
-TEST_F(droppable, moved_is_droppable)
+TEST_F(droppable, moved_mapping_is_droppable)
 {
-	uint8_t *to = map_pages(MAP_PRIVATE, LEN), *left;
+	uint8_t *to = map_pages(MAP_PRIVATE, LEN), *old;
 
-	/* Onto an ordinary mapping, which does not rub off. */
+	/* It replaces an ordinary mapping, and stays droppable. */
 	ASSERT_EQ(to, mremap(self->p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to));
 	EXPECT_TRUE(smaps_flag(to, " dp"));
 	EXPECT_TRUE(child_sees_zeros(to, LEN));
 
-	/* And what is left behind, if it stays mapped. */
-	left = to;
-	to = mremap(left, LEN, LEN, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	/* With MREMAP_DONTUNMAP, the old range stays droppable too. */
+	old = to;
+	to = mremap(old, LEN, LEN, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
 	ASSERT_NE(MAP_FAILED, to);
 	self->p = to;
 	EXPECT_TRUE(smaps_flag(to, " dp"));
-	EXPECT_TRUE(smaps_flag(left, " dp"));
-	EXPECT_TRUE(is_zero(left, LEN));
-	memset(left, 0x5a, LEN);
-	EXPECT_TRUE(child_sees_zeros(left, LEN));
+	EXPECT_TRUE(smaps_flag(old, " dp"));
+	EXPECT_TRUE(is_zero(old, LEN));
+	memset(old, 0x5a, LEN);
+	EXPECT_TRUE(child_sees_zeros(old, LEN));
 }
 
-/* An ordinary neighbour does not become part of it, nor it of the neighbour. */
-TEST_F(droppable, does_not_merge_with_ordinary)
+/* Droppable and ordinary neighbours stay separate mappings. */
+TEST_F(droppable, does_not_merge_with_ordinary_mapping)
 {
 	uint8_t *p = map_pages(MAP_PRIVATE, 5 * page);
 
 	for (size_t at = page; at < 5 * page; at += 2 * page)
 		ASSERT_EQ(p + at, mmap(p + at, page, PROT_READ | PROT_WRITE,
 				       MAP_DROPPABLE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	/* Ordinary memory in between, made after its neighbours. */
+	/* Map the ordinary page in the middle after its neighbours. */
 	ASSERT_EQ(p + 2 * page, mmap(p + 2 * page, page, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	/* And what would make neighbours equal, if they were not of two kinds. */
+	/* Make all flags equal but VM_DROPPABLE. */
 	EXPECT_EQ(0, madvise(p, 5 * page, MADV_WIPEONFORK));
 	EXPECT_EQ(0, madvise(p, 5 * page, MADV_DONTDUMP));
 	for (size_t i = 0; i < 5; i++) {
@@ -269,9 +268,9 @@ TEST_F(droppable, reclaim_drops)
 		else
 			EXPECT_EQ(0x5a, self->p[i]);
 	}
-	/* One page or another may be in use for a moment, in a per-CPU list. */
+	/* A few pages may be in a per-CPU list, where reclaim does not see them. */
 	EXPECT_LE(PAGES * 3 / 4, dropped);
-	/* Others may swap meanwhile, but not this much at this moment. */
+	/* Other processes may swap meanwhile, but hardly this much. */
 	EXPECT_GT(PAGES, vm_counter("pswpout") - swapped);
 }
 
@@ -282,8 +281,8 @@ static int register_range(int fd, void *p, uint64_t mode)
 	return ioctl(fd, UFFDIO_REGISTER, &reg) ? errno : 0;
 }
 
-/* Who handles the faults of a page would decide what is in it. */
-TEST_F(droppable, userfaultfd_refuses)
+/* A userfaultfd handler would choose the contents of a dropped page. */
+TEST_F(droppable, userfaultfd_refuses_to_register_it)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
@@ -299,8 +298,8 @@ TEST_F(droppable, userfaultfd_refuses)
 					 UFFDIO_REGISTER_MODE_WP));
 }
 
-/* A page that is merged is shared, and swap backed. */
-TEST_F(droppable, ksm_leaves_it_alone)
+/* KSM would make its pages shared and swap backed. */
+TEST_F(droppable, ksm_does_not_mark_it_mergeable)
 {
 	uint8_t *control = map_pages(MAP_PRIVATE, LEN);
 
@@ -310,7 +309,7 @@ TEST_F(droppable, ksm_leaves_it_alone)
 	EXPECT_EQ(0, madvise(self->p, LEN, MADV_MERGEABLE));
 	EXPECT_FALSE(smaps_flag(self->p, " mg"));
 
-	/* All of the process's memory, now and later; Linux 6.4 and later. */
+	/* Linux 6.4 and later can make all memory of a process mergeable, now and later. */
 	if (prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0)) {
 		EXPECT_TRUE(errno == EINVAL || errno == EPERM);
 		return;
@@ -337,24 +336,24 @@ static bool file_contains(const char *name, const char *pattern, size_t n)
 	return found;
 }
 
-/* Made here, so that the program's own text and data do not contain them. */
+/* Computed, so that the program's text and data do not contain the patterns. */
 static void make_pattern(char *pattern, size_t n, unsigned int step)
 {
 	for (size_t i = 0; i < n; i++)
 		pattern[i] = 'A' + (i * step + i / 7) % 50;
 }
 
-TEST_F(droppable, core_dump_leaves_it_out)
+TEST_F(droppable, core_dump_omits_it)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-	char dir[] = "/tmp/droppable.XXXXXX", pattern[64] = "", how[256];
+	char dir[] = "/tmp/droppable.XXXXXX", pattern[64] = "", name[256];
 	uint8_t *control = map_pages(MAP_PRIVATE, LEN);
 	int status;
 	pid_t pid;
 
-	if (!file_line("/proc/sys/kernel/core_pattern", "", NULL, how, sizeof(how)) ||
-	    strcmp(how, "core\n"))
-		SKIP(return, "core dumps do not go to a file named core, but to %s", how);
+	if (!file_line("/proc/sys/kernel/core_pattern", "", NULL, name, sizeof(name)) ||
+	    strcmp(name, "core\n"))
+		SKIP(return, "kernel.core_pattern must be 'core', but is %s", name);
 	ASSERT_NE(NULL, mkdtemp(dir));
 	ASSERT_EQ(0, chdir(dir));
 	pid = fork();
@@ -370,10 +369,10 @@ TEST_F(droppable, core_dump_leaves_it_out)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
 	if (!WCOREDUMP(status))
-		SKIP(return, "no core was dumped");
+		SKIP(return, "the kernel wrote no core dump");
 	if (access("core", F_OK)) {
-		snprintf(how, sizeof(how), "core.%d", pid);
-		ASSERT_EQ(0, rename(how, "core"));
+		snprintf(name, sizeof(name), "core.%d", pid);
+		ASSERT_EQ(0, rename(name, "core"));
 	}
 	make_pattern(pattern, sizeof(pattern), 17);
 	EXPECT_TRUE(file_contains("core", pattern, sizeof(pattern)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: others than the owner use its pages. What debuggers, pipes, disks
- * and io_uring write arrives; while they hold a page it stays, and it stays
- * droppable; afterwards it is dropped as any. And memory that fails takes nobody along.
+ * MAP_DROPPABLE: debuggers, pipes, disks and io_uring access its pages. Their writes
+ * arrive. A page that they pin stays in place and droppable, and reclaim drops it once
+ * it is released. A hardware memory error drops the page, and raises no SIGBUS.
  */
 #define _GNU_SOURCE
 #include <linux/io_uring.h>
@@ -27,22 +27,22 @@
 #define CGROUP			"droppable_access"
 #define ZRAM_CONTROL		"/sys/class/zram-control/"
 
-static __attribute__((constructor)) void stay_on_one_cpu(void)
+static __attribute__((constructor)) void pin_program(void)
 {
 	pin_to_cpu(0);
 }
 
-/* Writes by a tracer. The tracee checks. */
+/* A tracer writes, the tracee checks. */
 
-/* What is written to: the last two without a page of their own, or any. */
-enum { PRESENT, DROPPED, READ_ONCE, UNTOUCHED, WAYS };
+/* States of the pages written to: READ_ONCE maps the zero page, UNTOUCHED nothing. */
+enum { PRESENT, DROPPED, READ_ONCE, UNTOUCHED, STATES };
 
-static uint8_t *part(uint8_t *p, int which)
+static uint8_t *part(uint8_t *p, int state)
 {
-	return p + which * LEN / 4;
+	return p + state * LEN / 4;
 }
 
-static void be_written_to(uint8_t *p)
+static void run_tracee(uint8_t *p)
 {
 	memset(part(p, DROPPED), 0x5a, LEN / 4);
 	if (!pageout_until(part(p, DROPPED), LEN / 4, 0))
@@ -51,12 +51,12 @@ static void be_written_to(uint8_t *p)
 	count_dropped(part(p, READ_ONCE), LEN / 4);
 	ptrace(PTRACE_TRACEME, 0, 0, 0);
 	raise(SIGSTOP);
-	for (int i = 0; i < WAYS; i++) {
+	for (int i = 0; i < STATES; i++) {
 		if (count_droppable(part(p, i), LEN / 4) != PAGES / 4)
 			_exit(10 + i);
 		if (count_dropped(part(p, i), LEN / 4))
 			_exit(20 + i);
-		if (*trouble_with(part(p, i), LEN / 4, PAGES / 4))
+		if (*check_droppable(part(p, i), LEN / 4, PAGES / 4))
 			_exit(30 + i);
 	}
 	_exit(0);
@@ -102,13 +102,13 @@ static void write_to_tracee(struct __test_metadata *_metadata,
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		be_written_to(p);
+		run_tracee(p);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSTOPPED(status));
-	for (int i = 0; i < WAYS; i++)
+	for (int i = 0; i < STATES; i++)
 		EXPECT_TRUE(write_by(pid, part(p, i), text, LEN / 4));
 	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, 0, 0));
-	/* Nor is what it wrote to be swapped from here. */
+	/* Ordinary memory: its copy of the pattern must not reach the swap. */
 	munmap(text, LEN / 4);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFEXITED(status));
@@ -130,7 +130,7 @@ TEST(proc_mem_writes_droppable_pages)
 	write_to_tracee(_metadata, by_proc_mem);
 }
 
-/* References. */
+/* References to pages. */
 
 FIXTURE(held) {
 	uint8_t *p;
@@ -158,14 +158,14 @@ static uint64_t sum_of_frames(const uint8_t *p, size_t n)
 	return sum;
 }
 
-/* Reclaim of two kinds leaves pages as they are, and where. */
-static void expect_they_stay(struct __test_metadata *_metadata, uint8_t *p, size_t n)
+/* MADV_PAGEOUT and cgroup reclaim keep the contents and the frames of pages. */
+static void expect_kept(struct __test_metadata *_metadata, uint8_t *p, size_t n)
 {
 	uint64_t frames = sum_of_frames(p, n);
 
-	/* Nothing new was put in the place of what was there. */
+	/* The pages hold the pattern, not new zeros. */
 	ASSERT_EQ(0, count_dropped(p, n));
-	for (int tries = 0; tries < 3; tries++) {
+	for (int i = 0; i < 3; i++) {
 		drain_lists();
 		ASSERT_EQ(0, madvise(p, n, MADV_PAGEOUT));
 		reclaim_cgroup(CGROUP, 2 * n);
@@ -195,13 +195,13 @@ TEST_F(held, registered_buffers_stay_until_unregistered)
 	int ring = io_uring_with_buffer(self->p, LEN);
 
 	ASSERT_LE(0, ring);
-	expect_they_stay(_metadata, self->p, LEN);
+	expect_kept(_metadata, self->p, LEN);
 	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
-/* A pin takes what is not there yet, for good. */
-TEST_F(held, buffers_registered_untouched_stay)
+/* Registering faults the pages in, and they stay. */
+TEST_F(held, buffers_registered_before_first_touch_stay)
 {
 	int ring;
 
@@ -211,9 +211,9 @@ TEST_F(held, buffers_registered_untouched_stay)
 	EXPECT_EQ(PAGES, count_droppable(self->p, LEN));
 	EXPECT_EQ(PAGES, count_dropped(self->p, LEN));
 	fill_pages(self->p, LEN);
-	expect_they_stay(_metadata, self->p, LEN);
+	expect_kept(_metadata, self->p, LEN);
 	close(ring);
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
 TEST_F(held, a_huge_page_with_one_page_registered_stays)
@@ -226,9 +226,9 @@ TEST_F(held, a_huge_page_with_one_page_registered_stays)
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_NOHUGEPAGE));
 	ring = io_uring_with_buffer(p + 5 * page, page);
 	ASSERT_LE(0, ring);
-	expect_they_stay(_metadata, p, HUGE_SIZE);
+	expect_kept(_metadata, p, HUGE_SIZE);
 	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
-	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
+	EXPECT_STREQ("", check_droppable(p, HUGE_SIZE, HUGE_SIZE / page));
 }
 
 TEST_F(held, pages_in_a_pipe_stay_until_read)
@@ -238,15 +238,15 @@ TEST_F(held, pages_in_a_pipe_stay_until_read)
 	int ends[2];
 
 	ASSERT_TRUE(hold_pages(ends, self->p, n));
-	expect_they_stay(_metadata, self->p, n);
+	expect_kept(_metadata, self->p, n);
 	ASSERT_EQ(n, read(ends[0], read_back, n));
 	EXPECT_EQ(0, count_dropped(read_back, n));
 	close(ends[0]);
 	close(ends[1]);
-	EXPECT_STREQ("", trouble_with(self->p, n, n / page));
+	EXPECT_STREQ("", check_droppable(self->p, n, n / page));
 }
 
-/* Given away, and with nobody left who has them mapped: what is read is what was there. */
+/* The pipe holds the last reference: reading returns the old contents. */
 TEST_F(held, pages_given_to_a_pipe_outlive_the_mapping)
 {
 	const size_t n = 8 * page;
@@ -266,7 +266,7 @@ TEST_F(held, pages_given_to_a_pipe_outlive_the_mapping)
 
 /* Disks. */
 
-/* A disk of its own, so that none of the machine's is written to. */
+/* A new zram disk: the test writes to none of the machine's disks. */
 static int open_new_disk(long *number)
 {
 	char name[64];
@@ -279,7 +279,7 @@ static int open_new_disk(long *number)
 	return open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
 }
 
-/* Like count_dropped() >= 0, while pages are being dropped. */
+/* Like count_dropped() >= 0, but a page may be dropped while it is read. */
 static bool are_patterns_then_zeros(const uint8_t *p, const uint8_t *pattern)
 {
 	bool dropped = false;
@@ -304,7 +304,7 @@ static void *read_directly(void *arg)
 {
 	struct reader *r = arg;
 
-	/* Not where reclaim runs. */
+	/* Reclaim runs on CPU 0. */
 	pin_to_cpu(1);
 	for (long end = now_ms() + 3000; now_ms() < end && !r->failed;)
 		r->failed = pread(r->fd, r->p, LEN, 0) != (ssize_t)LEN ||
@@ -312,7 +312,7 @@ static void *read_directly(void *arg)
 	return NULL;
 }
 
-TEST_F(held, direct_reads_arrive_whole_or_are_dropped)
+TEST_F(held, direct_reads_arrive_or_pages_are_dropped)
 {
 	struct reader r = { .p = self->p, .pattern = map_pages(MAP_DROPPABLE, page) };
 	long dropped = vm_counter("pglazyfreed");
@@ -324,28 +324,28 @@ TEST_F(held, direct_reads_arrive_whole_or_are_dropped)
 	ASSERT_LE(0, r.fd);
 	fill_pages(r.pattern, page);
 	ASSERT_EQ(LEN, pwrite(r.fd, self->p, LEN, 0));
-	/* Into pages that are not there. */
+	/* Into pages that are not present. */
 	ASSERT_TRUE(pageout_until(self->p, LEN, 0));
 	ASSERT_EQ(LEN, pread(r.fd, self->p, LEN, 0));
 	EXPECT_EQ(0, count_dropped(self->p, LEN));
 	EXPECT_EQ(PAGES, count_droppable(self->p, LEN));
 
-	/* And with reclaim going on, until it has dropped more than those. */
+	/* With concurrent reclaim, until it has dropped more than PAGES. */
 	do {
 		ASSERT_EQ(0, pthread_create(&thread, NULL, read_directly, &r));
 		while (pthread_tryjoin_np(thread, NULL))
 			madvise(self->p, LEN, MADV_PAGEOUT);
-	} while (!r.failed && vm_counter("pglazyfreed") <= dropped + PAGES && patience(&end));
+	} while (!r.failed && vm_counter("pglazyfreed") <= dropped + PAGES && may_retry(&end));
 	EXPECT_FALSE(r.failed);
 	EXPECT_LT(dropped + PAGES, vm_counter("pglazyfreed"));
 
 	ASSERT_EQ(LEN, pread(r.fd, self->p, LEN, 0));
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 	close(r.fd);
 	write_number(ZRAM_CONTROL "hot_remove", number);
 }
 
-/* Memory that fails. */
+/* Hardware memory errors. */
 
 static sigjmp_buf after_sigbus;
 static int sigbus_count;
@@ -365,7 +365,7 @@ static bool reading_raises_sigbus(const uint8_t *p)
 	return __atomic_load_n(&sigbus_count, __ATOMIC_RELAXED);
 }
 
-/* Does the end of the page's frame raise SIGBUS at once? -1: it did not end. */
+/* Does poisoning the page raise SIGBUS at once? -1: poisoning failed. */
 static int poisoning_raises_sigbus(uint8_t *p)
 {
 	static int failed;
@@ -409,7 +409,7 @@ FIXTURE_TEARDOWN(poison)
 	munmap(self->p, self->len);
 }
 
-TEST_F(poison, takes_one_page_and_nobody)
+TEST_F(poison, drops_only_that_page_without_sigbus)
 {
 	uint8_t *bad = self->p + 5 * page;
 	uint64_t frame = page_frame(bad);
@@ -426,10 +426,10 @@ TEST_F(poison, takes_one_page_and_nobody)
 	fill_pages(bad, page);
 	EXPECT_EQ(0, count_dropped(bad, page));
 	EXPECT_NE(frame, page_frame(bad));
-	EXPECT_STREQ("", trouble_with(self->p, self->len, self->len / page));
+	EXPECT_STREQ("", check_droppable(self->p, self->len, self->len / page));
 }
 
-/* What others take along: an ordinary page its owner, at once or when it looks. */
+/* Control: an ordinary page raises SIGBUS, at once (early) or on the next access (late). */
 TEST(poison_of_ordinary_pages_raises_sigbus)
 {
 	uint8_t *p = map_pages(MAP_PRIVATE, 2 * page);
@@ -437,7 +437,7 @@ TEST(poison_of_ordinary_pages_raises_sigbus)
 	memset(p, 0x5a, 2 * page);
 	signal(SIGBUS, on_sigbus);
 	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0));
-	/* Later Linux tells whoever asks for it at once all the same. */
+	/* Newer kernels raise SIGBUS at once for the caller of MADV_HWPOISON. */
 	EXPECT_NE(-1, poisoning_raises_sigbus(p));
 	EXPECT_TRUE(reading_raises_sigbus(p));
 	ASSERT_EQ(0, prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0));
@@ -445,7 +445,7 @@ TEST(poison_of_ordinary_pages_raises_sigbus)
 	EXPECT_TRUE(reading_raises_sigbus(p + page));
 }
 
-/* Somebody relies on the contents of a page that is pinned: the owner must know. */
+/* A device may rely on the contents of a pinned page, so its owner gets SIGBUS. */
 TEST_F(held, poison_of_a_pinned_page_raises_sigbus)
 {
 	uint8_t *bad = self->p + 5 * page;

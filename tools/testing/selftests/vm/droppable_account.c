@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: the books balance. What a process is said to use goes down by what
- * was dropped, what was dropped is counted as lazily freed, and nothing is left
- * over when the memory is gone, after however many pages.
+ * MAP_DROPPABLE: accounting. The memory use of a process and its cgroup falls by the
+ * pages dropped, drops count as lazily freed, and unmapping leaks nothing.
  *
  * Needs root, for a memory cgroup.
  */
@@ -13,7 +12,7 @@
 #define CGROUP		"droppable_account"
 #define LEN		(4UL << 20)
 #define KB(len)		((long)(len) / 1024)
-/* Per-CPU counters of two CPUs, and what the rest of the machine does meanwhile. */
+/* Tolerance for per-CPU counters of two CPUs, and for other processes. */
 #define SLACK_PAGES	256
 #define CYCLES		1000000
 
@@ -36,7 +35,7 @@ FIXTURE_SETUP(account)
 	self->p = variant->map(MAP_DROPPABLE, LEN);
 	fill_pages(self->p, LEN);
 	if (variant->huge && smaps_kb(self->p, "AnonHugePages:") != KB(LEN))
-		SKIP_ALL("no huge pages to be had");
+		SKIP_ALL("the kernel has no free huge pages");
 }
 
 FIXTURE_TEARDOWN(account)
@@ -50,13 +49,13 @@ static long rss_anon(void)
 	return file_number("/proc/self/status", "RssAnon:", NULL);
 }
 
-/* Until hardly anything is left: others may have their hands on a page. */
+/* All but a few pages, which may be in use for a moment. */
 static bool pageout(uint8_t *p)
 {
 	return pageout_until(p, LEN, LEN / page / 32);
 }
 
-TEST_F(account, rss_goes_down_by_what_was_dropped)
+TEST_F(account, rss_falls_with_drops)
 {
 	long rss = rss_anon(), left;
 
@@ -70,10 +69,10 @@ TEST_F(account, rss_goes_down_by_what_was_dropped)
 	EXPECT_EQ(left, smaps_kb(self->p, "Anonymous:"));
 	EXPECT_EQ(0, smaps_kb(self->p, "AnonHugePages:"));
 	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
-	/* A process keeps up to 64 pages of changes to itself before it tells. */
+	/* A task caches changes of up to 64 pages before it updates the counter. */
 	EXPECT_GE(64 * KB(page), labs(rss - rss_anon() - (KB(LEN) - left)));
 
-	/* Reading costs nothing, writing costs what was written. */
+	/* Reads map the zero page, which does not count; written pages count. */
 	EXPECT_LE(0, count_dropped(self->p, LEN));
 	EXPECT_EQ(left, smaps_kb(self->p, "Rss:"));
 	fill_pages(self->p, LEN);
@@ -81,13 +80,13 @@ TEST_F(account, rss_goes_down_by_what_was_dropped)
 	EXPECT_GE(64 * KB(page), labs(rss - rss_anon()));
 }
 
-TEST_F(account, lazyfree_in_smaps_is_what_is_clean)
+TEST_F(account, smaps_lazyfree_counts_clean_pages)
 {
 	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_FREE));
 	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "Rss:"));
 	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "LazyFree:"));
-	/* Reading does not make dirty. */
+	/* Reads leave the pages clean. */
 	EXPECT_EQ(0, count_dropped(self->p, LEN));
 	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "LazyFree:"));
 	fill_pages(self->p, LEN);
@@ -96,8 +95,8 @@ TEST_F(account, lazyfree_in_smaps_is_what_is_clean)
 	EXPECT_EQ(KB(LEN), smaps_kb(self->p, "LazyFree:"));
 }
 
-/* A drop that fails marks the page itself dirty, not only its entry. */
-TEST_F(account, lazyfree_in_smaps_after_a_failed_drop)
+/* A failed drop sets the page's dirty flag, not only the one in the page table. */
+TEST_F(account, smaps_lazyfree_is_right_after_a_failed_drop)
 {
 	int fds[2];
 
@@ -119,36 +118,37 @@ static long stat_pages(const char *key)
 	return cgroup_number(CGROUP, "memory.stat", key) / (long)page;
 }
 
-/* Events of the cgroup are its own; of the machine, also others'. */
+/* The cgroup's counters are exact; the machine's include other processes. */
 TEST_F(account, drops_are_counted_as_lazily_freed)
 {
-	long all, all_here, dropped, marked = vm_counter("pglazyfree");
-	long marked_here = cgroup_number(CGROUP, "memory.stat", "pglazyfree ");
+	long freed, memcg_freed, dropped, advised = vm_counter("pglazyfree");
+	long memcg_advised = cgroup_number(CGROUP, "memory.stat", "pglazyfree ");
 
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, variant->huge ? madvise(self->p, LEN, MADV_HUGEPAGE) : 0);
 		fill_pages(self->p, LEN);
 		ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
-		/* Dirty, then clean; by advice, then by reclaim. */
+		/* First dirty pages, then clean; first MADV_PAGEOUT, last cgroup reclaim. */
 		ASSERT_EQ(0, i ? madvise(self->p, LEN, MADV_FREE) : 0);
-		all = vm_counter("pglazyfreed");
-		all_here = cgroup_number(CGROUP, "memory.stat", "pglazyfreed ");
+		freed = vm_counter("pglazyfreed");
+		memcg_freed = cgroup_number(CGROUP, "memory.stat", "pglazyfreed ");
 		if (i == 2)
 			reclaim_until(CGROUP, self->p, LEN / page / 32);
 		else
 			ASSERT_TRUE(pageout(self->p));
 		dropped = LEN / page - smaps_kb(self->p, "Rss:") / KB(page);
 		EXPECT_LT((long)(LEN / page) / 2, dropped);
-		EXPECT_EQ(dropped, cgroup_number(CGROUP, "memory.stat", "pglazyfreed ") - all_here);
-		EXPECT_LE(dropped, vm_counter("pglazyfreed") - all);
-		EXPECT_GE(dropped + SLACK_PAGES, vm_counter("pglazyfreed") - all);
+		EXPECT_EQ(dropped,
+			  cgroup_number(CGROUP, "memory.stat", "pglazyfreed ") - memcg_freed);
+		EXPECT_LE(dropped, vm_counter("pglazyfreed") - freed);
+		EXPECT_GE(dropped + SLACK_PAGES, vm_counter("pglazyfreed") - freed);
 	}
-	/* They were that from the start, and nobody had to mark them. */
-	EXPECT_EQ(marked_here, cgroup_number(CGROUP, "memory.stat", "pglazyfree "));
-	EXPECT_GT(SLACK_PAGES, vm_counter("pglazyfree") - marked);
+	/* MADV_FREE does not count them again: they are lazily freed from the start. */
+	EXPECT_EQ(memcg_advised, cgroup_number(CGROUP, "memory.stat", "pglazyfree "));
+	EXPECT_GT(SLACK_PAGES, vm_counter("pglazyfree") - advised);
 }
 
-/* What a cgroup is said to use. Nothing of the test's own changes in between. */
+/* Memory use of the cgroup, in pages. The test itself allocates nothing else meanwhile. */
 struct usage {
 	long current, anon, anon_lists, file_lists, huge;
 };
@@ -171,12 +171,12 @@ static void expect_less(struct __test_metadata *_metadata, const struct usage *b
 {
 	EXPECT_NEAR(pages, before->current - after->current);
 	EXPECT_NEAR(pages, before->anon - after->anon);
-	/* Reclaim finds it among what needs no swap. */
+	/* Droppable pages are on the file lists, which reclaim scans without swap. */
 	EXPECT_NEAR(pages, before->file_lists - after->file_lists);
 	EXPECT_NEAR(0, before->anon_lists - after->anon_lists);
 }
 
-TEST_F(account, cgroup_usage_follows)
+TEST_F(account, cgroup_usage_falls_with_drops)
 {
 	long pages = LEN / page, left;
 	struct usage full, empty, gone;
@@ -196,7 +196,7 @@ TEST_F(account, cgroup_usage_follows)
 	EXPECT_NEAR(variant->huge ? pages : 0, full.huge - gone.huge);
 }
 
-/* What the whole machine is said to use; the free pages first. */
+/* Counters of the whole machine. Free pages come first: see change(). */
 static const char * const counters[] = {
 	"nr_free_pages",
 	"nr_anon_pages", "nr_inactive_anon", "nr_active_anon",
@@ -206,7 +206,7 @@ static const char * const counters[] = {
 
 #define COUNTERS	ARRAY_SIZE(counters)
 
-/* Free pages that each CPU keeps to itself. */
+/* Free pages in per-CPU lists. */
 static long free_in_cpu_lists(void)
 {
 	FILE *f = fopen("/proc/zoneinfo", "re");
@@ -223,7 +223,7 @@ static long free_in_cpu_lists(void)
 
 static void read_counters(long values[COUNTERS])
 {
-	/* What is cached is not used; and new pages are to be in the lists. */
+	/* Caches do not count; compaction drains the per-CPU LRU lists. */
 	write_to_file("/proc/sys/vm/drop_caches", "3");
 	write_to_file("/proc/sys/vm/compact_memory", "1");
 	write_to_file("/proc/sys/vm/stat_refresh", "1");
@@ -232,17 +232,16 @@ static void read_counters(long values[COUNTERS])
 	values[0] += free_in_cpu_lists();
 }
 
-/* The states that a page may end in, in turn. */
-static void touch(uint8_t *p, size_t len, bool at_once)
+static void touch(uint8_t *p, size_t len, bool populate)
 {
-	if (at_once)
+	if (populate)
 		madvise(p, len, MADV_POPULATE_WRITE);
 	else
 		for (size_t i = 0; i < len; i += page)
 			p[i] = 1;
 }
 
-/* Returns how many pages went through it. */
+/* Unmaps pages in one of four states; returns how many there were. */
 static long cycle(unsigned int n, bool huge)
 {
 	size_t len = huge ? HUGE_SIZE : (n % 512 + 1) * page;
@@ -266,7 +265,7 @@ static long cycle(unsigned int n, bool huge)
 	return len / page;
 }
 
-/* Of every size from one page to 512, and a quarter of all pages in huge ones. */
+/* In mappings of 1 to 512 pages, and every fourth time one huge page as well. */
 static void run_cycles(long pages)
 {
 	unsigned int n = 0;
@@ -280,36 +279,36 @@ static void run_cycles(long pages)
 }
 
 /*
- * How far a counter is from where it was. More free pages than before are what others gave
- * back, such as KASAN's quarantine, which once was 764 of them.
+ * How far a counter is from its old value. More free pages than before are no leak: others
+ * freed them, such as KASAN's quarantine, which once freed 764.
  */
-static long changed(size_t i, const long before[COUNTERS], const long after[COUNTERS])
+static long change(size_t i, const long before[COUNTERS], const long after[COUNTERS])
 {
 	return i ? labs(before[i] - after[i]) : before[i] - after[i];
 }
 
-static bool near(const long before[COUNTERS], const long after[COUNTERS])
+static bool all_near(const long before[COUNTERS], const long after[COUNTERS])
 {
 	for (size_t i = 0; i < COUNTERS; i++)
-		if (changed(i, before, after) > SLACK_PAGES)
+		if (change(i, before, after) > SLACK_PAGES)
 			return false;
 	return true;
 }
 
-static void expect_as_before(struct __test_metadata *_metadata, const long before[COUNTERS],
-			     const struct usage *was, const struct usage *is)
+static void expect_no_leak(struct __test_metadata *_metadata, const long before[COUNTERS],
+			   const struct usage *was, const struct usage *is)
 {
 	long after[COUNTERS] = { 0 };
 
-	/* What RCU and kernel threads still have to free goes when they get to it. */
-	for (long end = 0; patience(&end);) {
+	/* RCU and kernel threads may free memory late. */
+	for (long end = 0; may_retry(&end);) {
 		read_counters(after);
-		if (near(before, after))
+		if (all_near(before, after))
 			break;
 	}
 	for (size_t i = 0; i < COUNTERS; i++) {
-		EXPECT_GE(SLACK_PAGES, changed(i, before, after))
-			TH_LOG("%s: %ld, then %ld", counters[i], before[i], after[i]);
+		EXPECT_GE(SLACK_PAGES, change(i, before, after))
+			TH_LOG("%s: %ld before, %ld after", counters[i], before[i], after[i]);
 	}
 	expect_less(_metadata, was, is, 0);
 }
@@ -328,12 +327,12 @@ FIXTURE_TEARDOWN(cycles)
 	leave_cgroup(CGROUP);
 }
 
-TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 480)
+TEST_F_TIMEOUT(cycles, a_million_pages_leak_nothing, 480)
 {
 	long before[COUNTERS], rss;
 	struct usage was, is;
 
-	/* Whatever is set up once is, after this. */
+	/* Warm up: the kernel allocates some memory only once. */
 	run_cycles(CYCLES / 50);
 	read_counters(before);
 	was = usage();
@@ -341,10 +340,10 @@ TEST_F_TIMEOUT(cycles, nothing_is_left_after_a_million_pages, 480)
 	run_cycles(CYCLES);
 	is = usage();
 	EXPECT_GE(64 * KB(page), labs(rss - rss_anon()));
-	expect_as_before(_metadata, before, &was, &is);
+	expect_no_leak(_metadata, before, &was, &is);
 }
 
-/* The steps of a process to a state that its exit has to clear up. */
+/* Steps that put memory into a state in which the process exits. */
 enum {
 	TOUCH = 't', READ = 'r', DROP = 'd', DROP_HALF = 'D', CLEAN = 'c', CLEAN_HALF = 'C',
 	PROTECT_HALF = 'p', UNMAP_HALF = 'u', MOVE = 'm'
@@ -405,8 +404,8 @@ static bool exits(uint8_t *(*map)(int type, size_t len), const char *state)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
-/* Has the kernel found that the counters of a process do not add up? */
-static bool complained(int kmsg)
+/* Did the kernel report bad counters or bad pages? */
+static bool kernel_reported_error(int kmsg)
 {
 	char line[1024];
 	ssize_t n;
@@ -419,7 +418,7 @@ static bool complained(int kmsg)
 	return false;
 }
 
-TEST_F(account, exit_in_any_state_leaves_nothing)
+TEST_F(account, exit_in_any_state_leaks_nothing)
 {
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	long before[COUNTERS];
@@ -431,11 +430,11 @@ TEST_F(account, exit_in_any_state_leaves_nothing)
 	was = usage();
 	read_counters(before);
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-		EXPECT_TRUE(exits(variant->map, states[i]) && !complained(kmsg))
-			TH_LOG("state '%s'", states[i]);
+		EXPECT_TRUE(exits(variant->map, states[i]) && !kernel_reported_error(kmsg))
+			TH_LOG("exit in state '%s' failed, or left bad counters", states[i]);
 	}
 	is = usage();
-	expect_as_before(_metadata, before, &was, &is);
+	expect_no_leak(_metadata, before, &was, &is);
 }
 
 TEST_HARNESS_MAIN

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: pages that a device has for itself, or keeps in memory of its own,
- * come back droppable. The device is the one of lib/test_hmm.c, which is there for
- * tests.
+ * MAP_DROPPABLE: pages that a device uses exclusively, or keeps in device memory,
+ * come back droppable. The device is the test device of lib/test_hmm.c.
  */
 #define _GNU_SOURCE
 #include <sys/ioctl.h>
@@ -28,7 +27,7 @@ FIXTURE_SETUP(device)
 	ASSERT_TRUE(pin_to_cpu(0));
 	self->p = map_pages(MAP_DROPPABLE, LEN);
 	self->ordinary = map_pages(MAP_PRIVATE, LEN);
-	/* What the device has, which is not to be found on the swap either. */
+	/* Receives copies of the device's pages, which must not be on swap either. */
 	self->mirror = map_pages(MAP_DROPPABLE, LEN);
 }
 
@@ -37,8 +36,8 @@ FIXTURE_TEARDOWN(device)
 	close(self->fd);
 }
 
-/* How many pages the device has worked on. */
-static long command(int device, unsigned long what, uint8_t *p, uint8_t *mirror)
+/* Returns how many pages the device has processed, or -1. */
+static long command(int device, unsigned long request, uint8_t *p, uint8_t *mirror)
 {
 	struct hmm_dmirror_cmd cmd = {
 		.addr = (unsigned long)p,
@@ -46,7 +45,7 @@ static long command(int device, unsigned long what, uint8_t *p, uint8_t *mirror)
 		.npages = PAGES,
 	};
 
-	return ioctl(device, what, &cmd) ? -1 : (long)cmd.cpages;
+	return ioctl(device, request, &cmd) ? -1 : (long)cmd.cpages;
 }
 
 static long to_device(int device, uint8_t *p, uint8_t *mirror)
@@ -54,7 +53,7 @@ static long to_device(int device, uint8_t *p, uint8_t *mirror)
 	return command(device, HMM_DMIRROR_MIGRATE_TO_DEV, p, mirror);
 }
 
-/* Not the pattern, of which none must be on the swap. */
+/* Not with the pattern, which must never be on swap. */
 static void fill_ordinary(uint8_t *p)
 {
 	for (size_t i = 0; i < LEN; i++)
@@ -69,13 +68,13 @@ static bool ordinary_is_intact(const uint8_t *p)
 	return true;
 }
 
-/* Which pages of the device: of those, /proc/self/pagemap tells type and number. */
+/* For a page in device memory, /proc/self/pagemap holds the swap type and offset. */
 static void device_frames(const uint8_t *p, uint64_t *frames)
 {
 	read_words("/proc/self/pagemap", (unsigned long)p / page, frames, PAGES);
 }
 
-/* Present in none of the process's page tables, but in the device's memory. */
+/* Is the page in device memory? Then it is not present, but marked as swapped. */
 static bool is_device_frame(uint64_t entry)
 {
 	return (entry & (3ULL << 62)) == 1ULL << 62;
@@ -116,7 +115,7 @@ TEST_F(device, exclusive_access_holds_pages_and_leaves_them_droppable)
 
 	EXPECT_EQ(0, count_dropped(self->p, LEN));
 	EXPECT_EQ(frame, page_frame(self->p));
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
 TEST_F(device, a_fault_brings_pages_back_droppable)
@@ -126,7 +125,7 @@ TEST_F(device, a_fault_brings_pages_back_droppable)
 	ASSERT_EQ(0, page_frame(self->p));
 	EXPECT_EQ(0, count_dropped(self->mirror, LEN));
 	fault_back(self->p);
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
 TEST_F(device, eviction_brings_pages_back_droppable)
@@ -134,11 +133,11 @@ TEST_F(device, eviction_brings_pages_back_droppable)
 	fill_pages(self->p, LEN);
 	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
 	ASSERT_EQ(PAGES, command(self->fd, HMM_DMIRROR_MIGRATE_TO_SYS, self->p, self->mirror));
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
-/* Whose first page is one of the device's. */
-TEST_F(device, pages_that_began_there_come_back_droppable)
+/* The first access to the pages happens on the device. */
+TEST_F(device, pages_allocated_on_the_device_come_back_droppable)
 {
 	ASSERT_EQ(PAGES, to_device(self->fd, self->p, self->mirror));
 	fill_pages(self->mirror, LEN);
@@ -146,10 +145,10 @@ TEST_F(device, pages_that_began_there_come_back_droppable)
 	EXPECT_EQ(0, page_frame(self->p));
 	munmap(self->mirror, LEN);
 	fault_back(self->p);
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
-/* What one use of the device's pages leaves behind must not be found by the next. */
+/* A device page must not keep the flags of the page that used it before. */
 
 TEST_F(device, droppable_pages_after_ordinary_ones_come_back_droppable)
 {
@@ -166,7 +165,7 @@ TEST_F(device, droppable_pages_after_ordinary_ones_come_back_droppable)
 	device_frames(self->p, after);
 	ASSERT_EQ(PAGES, count_common(before, after));
 	fault_back(self->p);
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
 TEST_F(device, ordinary_pages_after_droppable_ones_come_back_swappable)
@@ -192,10 +191,10 @@ TEST_F(device, ordinary_pages_after_droppable_ones_come_back_swappable)
 	do {
 		drain_lists();
 		ASSERT_EQ(0, madvise(self->ordinary, LEN, MADV_PAGEOUT));
-	} while (swap_is_on() && smaps_kb(self->ordinary, "Rss:") && patience(&end));
+	} while (swap_is_on() && smaps_kb(self->ordinary, "Rss:") && may_retry(&end));
 	EXPECT_EQ(swap_is_on() ? (long)LEN / 1024 : 0, smaps_kb(self->ordinary, "Swap:"));
 	EXPECT_TRUE(ordinary_is_intact(self->ordinary));
-	EXPECT_STREQ("", trouble_with(self->p, LEN, PAGES));
+	EXPECT_STREQ("", check_droppable(self->p, LEN, PAGES));
 }
 
 TEST_HARNESS_MAIN

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE where there is no memory for a page: a program that touches it waits,
- * and nobody is killed for it. Not the process (by the OOM killer, or by SIGBUS), nor
- * another. Who waits can be killed by a signal. The kernel does not wait, which may
- * hold any lock: a system call fails.
+ * MAP_DROPPABLE when no memory is free. A task that touches a page waits; the OOM killer
+ * kills no process for it, and no SIGBUS is raised. A fatal signal ends the wait. Faults
+ * in the kernel, which may hold any lock, do not wait: the system call fails.
  *
- * There is no memory for a child in a memory cgroup that may not have any, with all
- * that it needs made and locked before it gets there; and on a memory node that is
- * full of locked pages.
+ * The tests use up memory in two ways: a child that has locked all that it needs enters a
+ * memory cgroup whose limit is 0; and locked pages fill a memory node.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -20,9 +18,9 @@
 #include "../kselftest_harness.h"
 #include "droppable_util.h"
 
-#define GROUP		"no-memory"
+#define CGROUP		"no-memory"
 #define WAIT_MS		1000
-#define PATIENCE_MS	60000
+#define TIMEOUT_MS	60000
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24
@@ -31,7 +29,7 @@
 #define KLOG_READ_ALL	3
 #define KLOG_CLEAR	5
 
-/* What parent and child tell each other by: no system call needed. */
+/* Parent and child synchronize by shared memory, without system calls. */
 struct shared {
 	int ready, go, done;
 };
@@ -44,15 +42,15 @@ FIXTURE(no_memory) {
 
 static int zeros;
 
-/* For a child, whose end the test does not expect. */
+/* Ends a child that the test expects to go on. */
 #define die(format, ...) do {						\
 	printf("# child: " format "\n", __VA_ARGS__);			\
 	fflush(stdout);							\
 	_exit(1);							\
 } while (0)
 
-/* Without a system call, each of which may want memory. */
-static void await(int *flag)
+/* Spins: a system call may allocate memory. */
+static void wait_for(int *flag)
 {
 	while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE))
 		;
@@ -68,11 +66,11 @@ static bool is_set(int *flag)
 	return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
 }
 
-/* Of the child that has ended. */
+/* Exit status of the last child that ended. */
 static int status = -1;
 
-/* Has @pid ended, or @flag been set, within @ms? */
-static bool ends_within(pid_t pid, int *flag, int ms)
+/* Has @pid exited, or @flag been set, within @ms? */
+static bool done_within(pid_t pid, int *flag, int ms)
 {
 	for (; ms > 0; ms -= 10) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
@@ -84,7 +82,7 @@ static bool ends_within(pid_t pid, int *flag, int ms)
 	return false;
 }
 
-static void end(pid_t pid)
+static void kill_child(pid_t pid)
 {
 	if (pid > 0) {
 		kill(pid, SIGKILL);
@@ -92,22 +90,22 @@ static void end(pid_t pid)
 	}
 }
 
-static bool kernel_said(const char *what)
+static bool kernel_logged(const char *text)
 {
 	static char log[1 << 20];
 	int len = klogctl(KLOG_READ_ALL, log, sizeof(log) - 1);
 
 	log[len < 0 ? 0 : len] = 0;
-	return strstr(log, what);
+	return strstr(log, text);
 }
 
-/* The OOM killer has not run since the count was @killed, and no allocation failed. */
-static void expect_none_killed(struct __test_metadata *_metadata, long killed)
+/* No OOM kill since the counter was @killed, and no allocation failure logged. */
+static void expect_no_oom_kill(struct __test_metadata *_metadata, long killed)
 {
 	EXPECT_EQ(killed, vm_counter("oom_kill"));
-	EXPECT_FALSE(kernel_said("oom-killer"));
-	EXPECT_FALSE(kernel_said("allocation failure"));
-	EXPECT_FALSE(kernel_said("Unable to allocate"));
+	EXPECT_FALSE(kernel_logged("oom-killer"));
+	EXPECT_FALSE(kernel_logged("allocation failure"));
+	EXPECT_FALSE(kernel_logged("Unable to allocate"));
 }
 
 FIXTURE_SETUP(no_memory)
@@ -116,59 +114,59 @@ FIXTURE_SETUP(no_memory)
 	memset(self->shared, 0, sizeof(*self->shared));
 	zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, zeros);
-	if (!make_cgroup(GROUP, "0"))
-		SKIP_ALL("no memory cgroup: %s", strerror(errno));
+	if (!make_cgroup(CGROUP, "0"))
+		SKIP_ALL("cannot create a memory cgroup: %s", strerror(errno));
 	self->killed = vm_counter("oom_kill");
 	klogctl(KLOG_CLEAR, NULL, 0);
 }
 
 FIXTURE_TEARDOWN(no_memory)
 {
-	end(self->child);
-	leave_cgroup(GROUP);
+	kill_child(self->child);
+	leave_cgroup(CGROUP);
 }
 
-/* Runs @touch in a child that may not have any more memory. */
-static void start(struct __test_metadata *_metadata, struct _test_data_no_memory *self,
-		  void (*touch)(uint8_t *p), int type)
+/* Runs @touch in a child that cannot allocate memory. */
+static void start_child(struct __test_metadata *_metadata, struct _test_data_no_memory *self,
+			void (*touch)(uint8_t *p), int type)
 {
 	self->child = fork();
 	ASSERT_LE(0, self->child);
 	if (!self->child) {
 		uint8_t *p;
 
-		/* All that the child has, and what its fork has left to be copied. */
+		/* Locks all memory of the child, and copies pages still shared after fork. */
 		if (mlockall(MCL_CURRENT))
 			die("mlockall: %s", strerror(errno));
 		p = map_huge(type, 2 * HUGE_SIZE);
 		set(&self->shared->ready);
-		await(&self->shared->go);
+		wait_for(&self->shared->go);
 		touch(p);
 		set(&self->shared->done);
 		for (;;)
 			;
 	}
-	await(&self->shared->ready);
-	ASSERT_TRUE(move_to_cgroup(GROUP, self->child));
+	wait_for(&self->shared->ready);
+	ASSERT_TRUE(move_to_cgroup(CGROUP, self->child));
 	set(&self->shared->go);
 }
 
-/* The child gets to its end; and nobody has been killed. */
-static void expect_goes_on(struct __test_metadata *_metadata, struct _test_data_no_memory *self)
+/* The child gets to its end, and no process is killed. */
+static void expect_completes(struct __test_metadata *_metadata, struct _test_data_no_memory *self)
 {
-	EXPECT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS));
+	EXPECT_TRUE(done_within(self->child, &self->shared->done, TIMEOUT_MS));
 	EXPECT_TRUE(is_set(&self->shared->done));
-	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
-	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom_kill "));
-	expect_none_killed(_metadata, self->killed);
+	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
+	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom_kill "));
+	expect_no_oom_kill(_metadata, self->killed);
 }
 
-/* The child waits, and goes on as soon as there is memory. */
+/* The child waits, and goes on when memory becomes available. */
 static void expect_waits(struct __test_metadata *_metadata, struct _test_data_no_memory *self)
 {
-	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS));
-	ASSERT_TRUE(set_cgroup(GROUP, "memory.max", "max"));
-	expect_goes_on(_metadata, self);
+	EXPECT_FALSE(done_within(self->child, &self->shared->done, WAIT_MS));
+	ASSERT_TRUE(set_cgroup(CGROUP, "memory.max", "max"));
+	expect_completes(_metadata, self);
 }
 
 static void write_page(uint8_t *p)
@@ -182,7 +180,7 @@ static void write_small_page(uint8_t *p)
 	write_page(p);
 }
 
-/* The zero page is nobody's; the tables to map it are not. */
+/* The zero page needs no memory, but the page tables that map it do. */
 static void read_page(uint8_t *p)
 {
 	__atomic_load_n(p, __ATOMIC_RELAXED);
@@ -200,78 +198,78 @@ static void populate(uint8_t *p)
 		die("MADV_POPULATE_WRITE: %s", strerror(errno));
 }
 
-/* That this is what gets a process killed. */
-TEST_F(no_memory, ordinary_memory_is_killed_for)
+/* Control: the OOM killer kills a process for ordinary memory. */
+TEST_F(no_memory, ordinary_memory_invokes_the_oom_killer)
 {
-	start(_metadata, self, write_page, MAP_PRIVATE);
-	ASSERT_TRUE(ends_within(self->child, &self->shared->done, PATIENCE_MS));
+	start_child(_metadata, self, write_page, MAP_PRIVATE);
+	ASSERT_TRUE(done_within(self->child, &self->shared->done, TIMEOUT_MS));
 	EXPECT_FALSE(is_set(&self->shared->done));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 	EXPECT_EQ(self->killed + 1, vm_counter("oom_kill"));
-	EXPECT_TRUE(kernel_said("oom-kill"));
+	EXPECT_TRUE(kernel_logged("oom-kill"));
 	self->child = 0;
 }
 
 TEST_F(no_memory, write_waits)
 {
-	start(_metadata, self, write_small_page, MAP_DROPPABLE);
+	start_child(_metadata, self, write_small_page, MAP_DROPPABLE);
 	expect_waits(_metadata, self);
 }
 
 TEST_F(no_memory, write_of_a_huge_page_waits)
 {
-	start(_metadata, self, write_page, MAP_DROPPABLE);
+	start_child(_metadata, self, write_page, MAP_DROPPABLE);
 	expect_waits(_metadata, self);
 }
 
 TEST_F(no_memory, read_waits_for_page_tables)
 {
-	start(_metadata, self, read_page, MAP_DROPPABLE);
+	start_child(_metadata, self, read_page, MAP_DROPPABLE);
 	expect_waits(_metadata, self);
 }
 
-/* In a copy to user space, and where the kernel looks pages up. */
+/* The kernel faults while it copies to user space; populate_fails: in get_user_pages(). */
 TEST_F(no_memory, system_call_that_writes_to_it_fails)
 {
-	start(_metadata, self, read_file_into, MAP_DROPPABLE);
-	expect_goes_on(_metadata, self);
+	start_child(_metadata, self, read_file_into, MAP_DROPPABLE);
+	expect_completes(_metadata, self);
 }
 
 TEST_F(no_memory, populate_fails)
 {
-	start(_metadata, self, populate, MAP_DROPPABLE);
-	expect_goes_on(_metadata, self);
+	start_child(_metadata, self, populate, MAP_DROPPABLE);
+	expect_completes(_metadata, self);
 }
 
-TEST_F(no_memory, who_waits_can_be_killed)
+TEST_F(no_memory, waiting_task_can_be_killed)
 {
-	start(_metadata, self, write_page, MAP_DROPPABLE);
-	EXPECT_FALSE(ends_within(self->child, &self->shared->done, WAIT_MS));
+	start_child(_metadata, self, write_page, MAP_DROPPABLE);
+	EXPECT_FALSE(done_within(self->child, &self->shared->done, WAIT_MS));
 	kill(self->child, SIGTERM);
-	ASSERT_TRUE(ends_within(self->child, NULL, PATIENCE_MS));
+	ASSERT_TRUE(done_within(self->child, NULL, TIMEOUT_MS));
 	EXPECT_EQ(SIGTERM, WTERMSIG(status));
 	EXPECT_FALSE(is_set(&self->shared->done));
 	self->child = 0;
 	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
-	EXPECT_EQ(0, cgroup_number(GROUP, "memory.events", "oom "));
+	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
 }
 
-/* The kernel looks at it when the task ends, and no signal can reach that any more. */
-static void exit_with_list_of_futexes(uint8_t *p)
+/* The kernel reads the list when the task exits, where no signal ends a wait. */
+static void exit_with_robust_list(uint8_t *p)
 {
 	if (syscall(SYS_set_robust_list, p, sizeof(struct robust_list_head)))
 		die("set_robust_list: %s", strerror(errno));
 	_exit(0);
 }
 
-TEST_F(no_memory, who_exits_does_not_wait)
+TEST_F(no_memory, exiting_task_does_not_wait)
 {
-	start(_metadata, self, exit_with_list_of_futexes, MAP_DROPPABLE);
-	EXPECT_TRUE(ends_within(self->child, NULL, 10 * WAIT_MS)) {
-		/* Or nothing could end it. */
-		set_cgroup(GROUP, "memory.max", "max");
-		ends_within(self->child, NULL, PATIENCE_MS);
+	start_child(_metadata, self, exit_with_robust_list, MAP_DROPPABLE);
+	EXPECT_TRUE(done_within(self->child, NULL, 10 * WAIT_MS)) {
+		/* Give it memory, or nothing could end it. */
+		set_cgroup(CGROUP, "memory.max", "max");
+		done_within(self->child, NULL, TIMEOUT_MS);
 	}
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(self->killed, vm_counter("oom_kill"));
@@ -291,8 +289,8 @@ static bool bind_to_node(int mode)
 }
 
 /*
- * Lock memory until the node has none: what the node does not give by itself is
- * moved there, which fails where a fault would have somebody killed.
+ * Lock memory until the node is full. Pages that the kernel did not place on the node are
+ * moved there: move_pages() fails on a full node, where a fault would invoke the OOM killer.
  */
 static void fill_node(struct shared *shared)
 {
@@ -303,7 +301,7 @@ static void fill_node(struct shared *shared)
 
 	if (!bind_to_node(MPOL_PREFERRED) || mlock(p, pages * page))
 		die("filling the node: %s", strerror(errno));
-	/* From the end, which the node had no room for. */
+	/* From the end: the last pages were placed on another node. */
 	for (size_t i = pages, failed = 0; i-- && failed < 64;) {
 		void *address = p + i * page;
 
@@ -311,13 +309,13 @@ static void fill_node(struct shared *shared)
 			failed++;
 	}
 	set(&shared->ready);
-	await(&shared->go);
+	wait_for(&shared->go);
 	munmap(p, pages * page);
 	for (;;)
 		pause();
 }
 
-/* Touch pages of the node, each of which somebody holds then. */
+/* Touch pages on the node; a pipe holds each, so that the kernel cannot drop it. */
 static void use_node(struct shared *shared, int type)
 {
 	uint8_t *p = map_pages(type, PIPES * PIPE_PAGES * page);
@@ -326,12 +324,12 @@ static void use_node(struct shared *shared, int type)
 	for (int i = 0; i < PIPES; i++)
 		if (pipe(pipes[i]) ||
 		    fcntl(pipes[i][1], F_SETPIPE_SZ, PIPE_PAGES * page) < 0)
-			die("no pipes: %s", strerror(errno));
+			die("creating pipes: %s", strerror(errno));
 	if (mlockall(MCL_CURRENT) || !bind_to_node(MPOL_BIND) ||
 	    madvise(p, PIPES * PIPE_PAGES * page, MADV_DONTNEED_LOCKED))
-		die("no memory policy: %s", strerror(errno));
+		die("binding memory to the node: %s", strerror(errno));
 	set(&shared->ready);
-	await(&shared->go);
+	wait_for(&shared->go);
 	for (int i = 0; i < PIPES * PIPE_PAGES; i++) {
 		struct iovec iov = { p + i * page, page };
 
@@ -353,7 +351,7 @@ FIXTURE(full_node) {
 FIXTURE_SETUP(full_node)
 {
 	if (access(NODE_FILES, F_OK))
-		SKIP_ALL("this machine has one memory node");
+		SKIP_ALL("this machine has only one memory node");
 	self->filler = (struct shared *)map_pages(MAP_SHARED, 2 * sizeof(*self->filler));
 	memset(self->filler, 0, 2 * sizeof(*self->filler));
 	self->user = self->filler + 1;
@@ -366,8 +364,8 @@ FIXTURE_SETUP(full_node)
 
 FIXTURE_TEARDOWN(full_node)
 {
-	end(self->filling);
-	end(self->using);
+	kill_child(self->filling);
+	kill_child(self->using);
 }
 
 static void use_full_node(struct __test_metadata *_metadata, struct _test_data_full_node *self,
@@ -379,30 +377,30 @@ static void use_full_node(struct __test_metadata *_metadata, struct _test_data_f
 		use_node(self->user, type);
 	while (!is_set(&self->user->ready) || !is_set(&self->filler->ready))
 		ASSERT_EQ(0, waitpid(-1, NULL, WNOHANG));
-	/* The kernel warns once in ten seconds, and has while the node was filled. */
+	/* The kernel warns at most once in ten seconds, and did while the node was filled. */
 	sleep(11);
 	klogctl(KLOG_CLEAR, NULL, 0);
 	set(&self->user->go);
 }
 
-TEST_F(full_node, ordinary_memory_is_killed_for)
+TEST_F(full_node, ordinary_memory_invokes_the_oom_killer)
 {
 	use_full_node(_metadata, self, MAP_PRIVATE);
-	for (int i = 0; i < PATIENCE_MS / 10 && vm_counter("oom_kill") == self->killed; i++)
+	for (int i = 0; i < TIMEOUT_MS / 10 && vm_counter("oom_kill") == self->killed; i++)
 		usleep(10000);
 	EXPECT_LT(self->killed, vm_counter("oom_kill"));
-	EXPECT_TRUE(kernel_said("oom-killer"));
+	EXPECT_TRUE(kernel_logged("oom-killer"));
 	waitpid(-1, NULL, WNOHANG);
 }
 
 TEST_F(full_node, write_waits)
 {
 	use_full_node(_metadata, self, MAP_DROPPABLE);
-	EXPECT_FALSE(ends_within(self->using, &self->user->done, 2 * WAIT_MS));
+	EXPECT_FALSE(done_within(self->using, &self->user->done, 2 * WAIT_MS));
 	set(&self->filler->go);
-	EXPECT_TRUE(ends_within(self->using, &self->user->done, PATIENCE_MS));
+	EXPECT_TRUE(done_within(self->using, &self->user->done, TIMEOUT_MS));
 	EXPECT_TRUE(is_set(&self->user->done));
-	expect_none_killed(_metadata, self->killed);
+	expect_no_oom_kill(_metadata, self->killed);
 }
 
 TEST_HARNESS_MAIN

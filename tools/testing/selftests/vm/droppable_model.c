@@ -5,9 +5,9 @@
  *
  *	droppable_model [SECONDS [SEED]]
  *
- * A sequence depends on the seed alone, as far as the kernel's answers do not. With
- * DROPPABLE_STRICT in the environment, it fails where the kernel or the machine is
- * without something that it needs; otherwise it says so and goes without.
+ * A seed always produces the same sequence, as far as the kernel's results are the same.
+ * If the kernel or the machine lacks a feature, the test says so and runs without it;
+ * with DROPPABLE_STRICT in the environment, it fails instead.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #include "droppable_model.h"
 #include "droppable_util.h"
 
-#define NOTES		24
+#define LOG_SIZE		24
 #define CHILD_OPS	12
 #define CHILD_SECONDS	300
 #define MANY_OPS	1000
@@ -25,8 +25,8 @@
 bool in_child, newer_kernel, strict;
 unsigned int lock_future;
 
-static char notes[NOTES][128];
-static unsigned long nr_notes, nr_ops;
+static char event_log[LOG_SIZE][128];
+static unsigned long nr_logged, nr_ops;
 static uint64_t seed, random_state;
 
 static const struct operation {
@@ -73,14 +73,14 @@ uint32_t rnd(uint32_t below)
 	return (random_state * 0x2545f4914f6cdd1d >> 32) % below;
 }
 
-void note(const char *fmt, ...)
+void log_event(const char *fmt, ...)
 {
-	char *to = notes[nr_notes++ % NOTES];
-	int n = snprintf(to, sizeof(notes[0]), "%s%lu: ", in_child ? "child " : "", nr_ops);
+	char *to = event_log[nr_logged++ % LOG_SIZE];
+	int n = snprintf(to, sizeof(event_log[0]), "%s%lu: ", in_child ? "child " : "", nr_ops);
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(to + n, sizeof(notes[0]) - n, fmt, args);
+	vsnprintf(to + n, sizeof(event_log[0]) - n, fmt, args);
 	va_end(args);
 }
 
@@ -94,25 +94,25 @@ void fail(const char *fmt, ...)
 	va_end(args);
 	ksft_print_msg("seed %llu operation %lu%s: %s\n", (unsigned long long)seed, nr_ops,
 		       in_child ? " of a child" : "", text);
-	for (unsigned long i = nr_notes > NOTES ? nr_notes - NOTES : 0; i < nr_notes; i++)
-		ksft_print_msg("  %s\n", notes[i % NOTES]);
+	for (unsigned long i = nr_logged > LOG_SIZE ? nr_logged - LOG_SIZE : 0; i < nr_logged; i++)
+		ksft_print_msg("  %s\n", event_log[i % LOG_SIZE]);
 	fflush(stdout);
 	if (in_child)
 		_exit(KSFT_FAIL);
-	ksft_test_result_fail("random_operations_do_to_each_page_what_they_should\n");
+	ksft_test_result_fail("random_operations_match_the_model\n");
 	ksft_finished();
 	exit(KSFT_FAIL);
 }
 
-void lacks(const char *what)
+void report_missing(const char *what)
 {
 	if (strict)
-		fail("this is not here: %s", what);
+		fail("missing: %s", what);
 	if (!in_child)
-		ksft_print_msg("without: %s\n", what);
+		ksft_print_msg("running without %s\n", what);
 }
 
-/* Short ones, long ones, and whole huge pages. */
+/* A short or long range, or a whole huge page. */
 struct range pick_any(void)
 {
 	int kind = rnd(8), first = rnd(PAGES), nr = 1 + rnd(kind < 4 ? 16 : kind < 7 ? 128 : 1024);
@@ -124,7 +124,7 @@ struct range pick_any(void)
 	return (struct range){ first, first + nr > PAGES ? PAGES - first : nr };
 }
 
-/* From a mapped page on, as far as there are more; where nothing is mapped, any. */
+/* A range of mapped pages; any range if no page is mapped behind a random one. */
 struct range pick_mapped(void)
 {
 	struct range r = pick_any();
@@ -142,18 +142,18 @@ struct range pick_mapped(void)
 	return r;
 }
 
-static void one_operation(void)
+static void run_random_operation(void)
 {
 	static unsigned int total;
 	const struct operation *op = operations;
-	unsigned int which;
+	unsigned int pick;
 
 	if (!total)
 		for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
 			total += operations[i].weight;
-	which = rnd(total);
-	while (which >= op->weight)
-		which -= op++->weight;
+	pick = rnd(total);
+	while (pick >= op->weight)
+		pick -= op++->weight;
 	nr_ops++;
 	if (op->in_child || !in_child)
 		op->run();
@@ -161,14 +161,14 @@ static void one_operation(void)
 
 void child_operations(void)
 {
-	/* One that hangs is a failure as well. */
+	/* Kills a child that hangs. */
 	alarm(CHILD_SECONDS);
-	become_child();
+	init_child();
 	random_state ^= 0x5851f42d4c957f2d;
 	op_check_smaps();
 	op_check_all();
 	for (int i = 0; i < CHILD_OPS; i++)
-		one_operation();
+		run_random_operation();
 	op_check_smaps();
 }
 
@@ -176,14 +176,14 @@ static void init_arena(void)
 {
 	long len = (long)PAGES * PAGE;
 
-	newer_kernel = kernel_since(6, 2);
+	newer_kernel = kernel_is_at_least(6, 2);
 	if (getpagesize() != PAGE)
-		ksft_exit_skip("this is about pages of %d bytes\n", PAGE);
+		ksft_exit_skip("the model needs pages of %d bytes\n", PAGE);
 	if (mmap(ARENA, len, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0) != ARENA)
-		fail("the arena: %s", strerror(errno));
+		fail("mapping the arena: %s", strerror(errno));
 	munmap(ARENA, len);
-	/* Made now: later memory may be short. */
+	/* Allocate it now: memory may be short later. */
 	locked_buffer();
 }
 
@@ -191,19 +191,19 @@ static void end_checks(void)
 {
 	wait_child();
 	op_reclaim();
-	/* Before the rest is looked at, which brings it back from there. */
+	/* First: the other checks read the pages, which brings them back from swap. */
 	op_check_swap();
 	op_check_smaps();
 	op_check_all();
-	ksft_print_msg("%lu operations, %ld forks; pages: %ld written, %ld pinned, %ld of swap\n",
+	ksft_print_msg("%lu operations, %ld forks; pages: %ld written, %ld pinned, %ld on swap\n",
 		       nr_ops, counts.forks, counts.writes, counts.pinned, counts.swapped);
-	ksft_print_msg("seen dropped: %ld droppable, %ld parts, %ld lazily freed\n", counts.drops,
-		       counts.partial_drops, counts.frees_dropped);
-	/* Otherwise nothing was tested. */
+	ksft_print_msg("drops seen: %ld droppable, %ld partial, %ld lazily freed\n", counts.drops,
+		       counts.partial_drops, counts.lazy_frees);
+	/* Without drops and swapping, the test would prove nothing. */
 	if (strict && nr_ops >= MANY_OPS && !counts.drops)
-		fail("nothing was dropped");
+		fail("the kernel dropped no page");
 	if (strict && nr_ops >= MANY_OPS && swap_is_on() && !vm_counter("pswpout"))
-		fail("nothing was swapped");
+		fail("the kernel swapped no page");
 }
 
 int main(int argc, char **argv)
@@ -217,12 +217,12 @@ int main(int argc, char **argv)
 	ksft_set_plan(1);
 	ksft_print_msg("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
-	init_words(seed);
+	init_key(seed);
 	init_arena();
 	init_stress();
 	while (now_ms() < end)
-		one_operation();
+		run_random_operation();
 	end_checks();
-	ksft_test_result_pass("random_operations_do_to_each_page_what_they_should\n");
+	ksft_test_result_pass("random_operations_match_the_model\n");
 	ksft_finished();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A model of an arena of pages, for random operations on droppable and ordinary
- * memory: droppable_model.c. What the kernel does to the arena is done to the
- * model as well, and the two are compared.
+ * memory: droppable_model.c. Each operation changes the arena and the model, and
+ * the two are compared.
  */
 #ifndef _DROPPABLE_MODEL_H
 #define _DROPPABLE_MODEL_H
@@ -19,7 +19,7 @@
 #define HUGE_PAGES	512
 #define MAX_LAYERS	6
 
-/* What smaps tells about the mapping of a page, in the order of attr_names[]. */
+/* Flags of a page's mapping, in the order of attr_names[]. smaps shows all but the last. */
 enum {
 	A_READ		= 1 << 0,
 	A_WRITE		= 1 << 1,
@@ -36,7 +36,7 @@ enum {
 	A_ONFAULT	= 1 << 11,
 };
 
-/* Words @first to @last were written, in this order, as version @version. */
+/* One write: of the words @first to @last, in ascending order, as @version. */
 struct layer {
 	uint32_t version;
 	uint16_t id, first, last;
@@ -44,18 +44,20 @@ struct layer {
 
 /*
  * Word k of layer i was written at time i * WORDS + k. A page that was dropped at
- * time t holds what was written from t on, over zeros. It may have been dropped at
- * time @dropped, where 0 is never, as seen when it was looked at last; or after
- * that, if it is droppable, which was at time @seen; or, if it is ordinary, between
- * an MADV_FREE and the next write, which is bit i of @freed before layer i.
+ * time t holds zeros and what was written from t on.
+ *
+ * The last check was at time @seen, and found that the page was dropped at time
+ * @dropped; 0 is never. Since then, a droppable page may have been dropped at any time.
+ * An ordinary page may be dropped between MADV_FREE and the next write: bit i of @freed
+ * stands for an MADV_FREE before layer i.
  */
 struct page {
 	uint16_t attr;
 	bool mapped;
-	bool ever_freed;	/* may be not swap backed, though ordinary */
-	uint8_t pin;		/* held by a pipe, number + 1: is not dropped */
+	bool ever_freed;	/* ordinary, but may not be swap backed */
+	uint8_t pin;		/* number + 1 of the pipe that pins it: not dropped */
 	uint8_t freed;
-	uint8_t nr;		/* of layers */
+	uint8_t nr;		/* number of layers */
 	uint16_t dropped, seen;
 	struct layer layer[MAX_LAYERS];
 };
@@ -65,21 +67,21 @@ struct range {
 };
 
 struct counts {
-	long writes, drops, frees_dropped, partial_drops, pinned, forks, swapped;
+	long writes, drops, lazy_frees, partial_drops, pinned, forks, swapped;
 };
 
 extern struct page pages[PAGES];
 extern struct counts counts;
 extern bool in_child, newer_kernel, strict;
-extern unsigned int lock_future;	/* of mlockall(): attributes for new mappings */
+extern unsigned int lock_future;	/* attributes that mlockall() gives new mappings */
 
 /* droppable_model.c */
 uint32_t rnd(uint32_t below);
 struct range pick_any(void);
 struct range pick_mapped(void);
-void note(const char *fmt, ...);
+void log_event(const char *fmt, ...);
 noreturn void fail(const char *fmt, ...);
-void lacks(const char *what);
+void report_missing(const char *what);
 void child_operations(void);
 
 static inline uint8_t *at(int page)
@@ -87,9 +89,9 @@ static inline uint8_t *at(int page)
 	return ARENA + (long)page * PAGE;
 }
 
-/* droppable_model_page.c: contents */
-void init_words(uint64_t seed);
-void child_words(void);
+/* droppable_model_page.c: contents of pages */
+void init_key(uint64_t seed);
+void init_child_versions(void);
 void make_page(uint64_t *words, int page, const struct layer *layer);
 struct layer new_layer(int page, int first, int last);
 void record_write(struct page *p, const struct layer *layer);
@@ -98,7 +100,7 @@ void forget_contents(struct page *p);
 void check_page(int page);
 void check_range(struct range r);
 
-/* And what the kernel says about them. */
+/* droppable_model_page.c: the kernel's information about them */
 bool mapping_of(int page, int *first, int *end);
 long check_smaps(void);
 void op_check_smaps(void);
@@ -127,11 +129,11 @@ void op_fork(void);
 void op_wait(void);
 void op_pin(void);
 void op_unpin(void);
-void become_child(void);
+void init_child(void);
 uint8_t *locked_buffer(void);
 void wait_child(void);
 
-/* And pressure and migration. */
+/* droppable_model_use.c: memory pressure and migration */
 void init_stress(void);
 void op_reclaim(void);
 void op_limit(void);

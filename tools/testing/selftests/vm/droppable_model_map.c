@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations on mappings, with what the kernel must say to them.
+ * Random operations on mappings, and the results that the kernel must return.
  */
 #define _GNU_SOURCE
 #include "../kselftest.h"
@@ -29,13 +29,13 @@ static unsigned int prot_attrs(int prot)
 	return (prot & PROT_READ ? A_READ : 0) | (prot & PROT_WRITE ? A_WRITE : 0);
 }
 
-/* @ret is what a call returned, @wanted 0 or the error that it must fail with, negative. */
-static void expect(const char *call, int ret, int wanted)
+/* @ret is the result of a call, @wanted 0 or the negative error that it must fail with. */
+static void expect_result(const char *call, int ret, int wanted)
 {
 	int got = ret ? -errno : 0;
 
 	if (got != wanted)
-		fail("%s: %s, but it should have been: %s", call, strerror(-got),
+		fail("%s: got '%s', expected '%s'", call, strerror(-got),
 		     strerror(-wanted));
 }
 
@@ -57,7 +57,7 @@ static void map_model(struct range r, unsigned int attr)
 	}
 }
 
-/* Each advice, its weight, the attributes with which it is refused, and its effects. */
+/* Each advice, its weight, the attributes that make it fail, and its effects. */
 static const struct advice {
 	int advice;
 	const char *name;
@@ -105,12 +105,12 @@ void op_mmap(void)
 	}
 	if (populate)
 		flags |= MAP_POPULATE;
-	note("mmap %d+%d flags %#x prot %d", r.first, r.nr, flags, prot);
+	log_event("mmap %d+%d flags %#x prot %d", r.first, r.nr, flags, prot);
 	if (mmap(at(r.first), (long)r.nr * PAGE, prot, flags | MAP_FIXED | MAP_ANONYMOUS, -1, 0) !=
 	    at(r.first))
 		fail("mmap: %s", strerror(errno));
 	map_model(r, attr);
-	/* Differs from a droppable one in nothing but that: must not be merged. */
+	/* Equal to a droppable mapping in all but VM_DROPPABLE: must not merge with one. */
 	if (kind == 3) {
 		advise(r, MADV_WIPEONFORK);
 		advise(r, MADV_DONTDUMP);
@@ -122,7 +122,7 @@ void op_mmap(void)
 			write_words(i, 0, WORDS - 1);
 }
 
-/* A mmap() that is refused leaves alone what it would have replaced. */
+/* An mmap() that fails leaves the old mapping as it is. */
 void op_refused_mmap(void)
 {
 	static const int bad[] = { MAP_LOCKED, MAP_HUGETLB, MAP_GROWSDOWN };
@@ -130,10 +130,10 @@ void op_refused_mmap(void)
 	int flags = MAP_DROPPABLE | bad[rnd(3)];
 	void *p;
 
-	note("mmap %d+%d flags %#x", r.first, r.nr, flags);
+	log_event("mmap %d+%d flags %#x", r.first, r.nr, flags);
 	p = mmap(at(r.first), (long)r.nr * PAGE, PROT_READ, flags | MAP_FIXED | MAP_ANONYMOUS,
 		 -1, 0);
-	expect("mmap", p == MAP_FAILED ? -1 : 0, -EINVAL);
+	expect_result("mmap", p == MAP_FAILED ? -1 : 0, -EINVAL);
 	check_range(r);
 }
 
@@ -141,8 +141,8 @@ void op_munmap(void)
 {
 	struct range r = rnd(2) ? pick_mapped() : pick_any();
 
-	note("munmap %d+%d", r.first, r.nr);
-	expect("munmap", munmap(at(r.first), (long)r.nr * PAGE), 0);
+	log_event("munmap %d+%d", r.first, r.nr);
+	expect_result("munmap", munmap(at(r.first), (long)r.nr * PAGE), 0);
 	unmap_model(r.first, r.nr);
 }
 
@@ -151,7 +151,7 @@ void op_mprotect(void)
 	struct range r = pick_mapped();
 	int prot = protections[rnd(6)], wanted = 0;
 
-	/* At times beyond what is mapped. */
+	/* Sometimes with unmapped pages in the range. */
 	if (!rnd(8))
 		r = pick_any();
 	for (int i = r.first; i < r.first + r.nr && !wanted; i++) {
@@ -160,8 +160,8 @@ void op_mprotect(void)
 		else
 			pages[i].attr = (pages[i].attr & ~(A_READ | A_WRITE)) | prot_attrs(prot);
 	}
-	note("mprotect %d+%d %d", r.first, r.nr, prot);
-	expect("mprotect", mprotect(at(r.first), (long)r.nr * PAGE, prot), wanted);
+	log_event("mprotect %d+%d %d", r.first, r.nr, prot);
+	expect_result("mprotect", mprotect(at(r.first), (long)r.nr * PAGE, prot), wanted);
 }
 
 static bool is_refused(const struct page *p, const struct advice *a)
@@ -184,7 +184,7 @@ static void take_advice(struct page *p, const struct advice *a)
 		p->attr = (p->attr & ~a->clears) | a->sets;
 }
 
-/* Unmapped pages are passed over; the first mapping that refuses ends it. */
+/* madvise() skips unmapped pages, and stops at the first mapping that refuses. */
 static int advise_model(struct range r, const struct advice *a)
 {
 	int error = 0;
@@ -212,29 +212,29 @@ static void advise(struct range r, int advice)
 	while (a->advice != advice)
 		a++;
 	wanted = advise_model(r, a);
-	note("madvise %d+%d %s", r.first, r.nr, a->name);
+	log_event("madvise %d+%d %s", r.first, r.nr, a->name);
 	ret = madvise(at(r.first), (long)r.nr * PAGE, advice);
 	if (advice == MADV_COLLAPSE) {
-		/* Depends on where memory is, and on who else holds the pages. */
+		/* Fails if memory is fragmented or another task holds a page. */
 		if (ret && errno != EAGAIN && errno != EBUSY && errno != ENOMEM &&
 		    errno != EINVAL)
 			fail("MADV_COLLAPSE: %s", strerror(errno));
 		return;
 	}
-	expect(a->name, ret, wanted);
+	expect_result(a->name, ret, wanted);
 }
 
 void op_madvise(void)
 {
 	struct range r = rnd(8) ? pick_mapped() : pick_any();
 	const struct advice *a = advices;
-	unsigned int which, total = 0;
+	unsigned int pick, total = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(advices); i++)
 		total += advices[i].weight;
-	which = rnd(total);
-	while (which >= a->weight)
-		which -= a++->weight;
+	pick = rnd(total);
+	while (pick >= a->weight)
+		pick -= a++->weight;
 	advise(r, a->advice);
 }
 
@@ -249,7 +249,7 @@ static int lock_model(struct range r, unsigned int attr)
 	return 0;
 }
 
-/* Having locked all, mlock() faults in what it can, and complains if it cannot. */
+/* mlock() locks all mappings first, then faults the pages in, and fails if it cannot. */
 static int populate_model(struct range r)
 {
 	for (int i = r.first; i < r.first + r.nr; i++)
@@ -262,19 +262,19 @@ void op_mlock(void)
 {
 	struct range r = rnd(8) ? pick_mapped() : pick_any();
 	size_t len = (long)r.nr * PAGE;
-	int how = rnd(4), wanted;
+	int kind = rnd(4), wanted;
 
-	if (how >= 2) {
+	if (kind >= 2) {
 		wanted = lock_model(r, 0);
-		note("munlock %d+%d", r.first, r.nr);
-		expect("munlock", munlock(at(r.first), len), wanted);
+		log_event("munlock %d+%d", r.first, r.nr);
+		expect_result("munlock", munlock(at(r.first), len), wanted);
 		return;
 	}
-	wanted = lock_model(r, how ? A_LOCKED : LOCK_ATTRS);
+	wanted = lock_model(r, kind ? A_LOCKED : LOCK_ATTRS);
 	if (!wanted)
 		wanted = populate_model(r);
-	note("mlock%s %d+%d", how ? "" : "2 on fault", r.first, r.nr);
-	expect("mlock", how ? mlock(at(r.first), len) :
+	log_event("mlock%s %d+%d", kind ? "" : "2 on fault", r.first, r.nr);
+	expect_result("mlock", kind ? mlock(at(r.first), len) :
 	       mlock2(at(r.first), len, MLOCK_ONFAULT), wanted);
 }
 
@@ -287,32 +287,32 @@ static void lock_all_model(unsigned int attr)
 
 void op_mlockall(void)
 {
-	int how = rnd(8), onfault = rnd(2) ? MCL_ONFAULT : 0;
+	int kind = rnd(8), onfault = rnd(2) ? MCL_ONFAULT : 0;
 	unsigned int attr = onfault ? LOCK_ATTRS : A_LOCKED;
-	int flags = how == 0 ? MCL_CURRENT : how == 1 ? MCL_FUTURE : MCL_CURRENT | MCL_FUTURE;
+	int flags = kind == 0 ? MCL_CURRENT : kind == 1 ? MCL_FUTURE : MCL_CURRENT | MCL_FUTURE;
 
-	if (how >= 3) {
-		note("munlockall");
-		expect("munlockall", munlockall(), 0);
+	if (kind >= 3) {
+		log_event("munlockall");
+		expect_result("munlockall", munlockall(), 0);
 		lock_all_model(0);
 		lock_future = 0;
 		return;
 	}
-	note("mlockall %#x", flags | onfault);
-	expect("mlockall", mlockall(flags | onfault), 0);
+	log_event("mlockall %#x", flags | onfault);
+	expect_result("mlockall", mlockall(flags | onfault), 0);
 	lock_future = flags & MCL_FUTURE ? attr : 0;
 	if (flags & MCL_CURRENT)
 		lock_all_model(attr);
 }
 
-/* Is this one mapping for the kernel? It must not be one that differs in itself. */
+/* Is the range a single mapping in the kernel? All pages of a mapping must be alike. */
 static bool one_mapping(struct range r, int *first, int *end)
 {
 	if (!mapping_of(r.first, first, end))
 		return false;
 	for (int i = r.first; i < *end && i < PAGES; i++)
 		if (pages[i].attr != pages[r.first].attr || !pages[i].mapped)
-			fail("page %d is in one mapping with %d, but differs", i, r.first);
+			fail("pages %d and %d are in one mapping, but differ", i, r.first);
 	return *end >= r.first + r.nr;
 }
 
@@ -335,7 +335,7 @@ static void *remap(struct range old, int nr, int flags, void *to)
 	return mremap(at(old.first), (long)old.nr * PAGE, (long)nr * PAGE, flags, to);
 }
 
-/* In place, or to where the kernel likes and from there back into the arena. */
+/* In place, or to an address that the kernel chooses and from there back into the arena. */
 void op_mremap_resize(void)
 {
 	struct range old = pick_mapped();
@@ -349,22 +349,23 @@ void op_mremap_resize(void)
 	one = one_mapping(old, &first, &end);
 	if (!one && newer_kernel)
 		return;
-	note("mremap %d+%d to %d pages flags %d, then to %d", old.first, old.nr, nr, flags, to);
+	log_event("mremap %d+%d to %d pages flags %d, then to %d", old.first, old.nr, nr, flags,
+		  to);
 	in_place = end == old.first + old.nr;
 	for (int i = old.first + old.nr; i < old.first + nr; i++)
 		in_place &= !pages[i].mapped;
 	p = remap(old, nr, flags, NULL);
 	if (!grow) {
-		expect("mremap", p == at(old.first) ? 0 : -1, 0);
+		expect_result("mremap", p == at(old.first) ? 0 : -1, 0);
 		unmap_model(old.first + nr, old.nr - nr);
 		return;
 	}
 	if (!one || (!in_place && !flags)) {
-		expect("mremap", p == MAP_FAILED ? -1 : 0, one ? -ENOMEM : -EFAULT);
+		expect_result("mremap", p == MAP_FAILED ? -1 : 0, one ? -ENOMEM : -EFAULT);
 		return;
 	}
 	if (in_place ? p != at(old.first) : p == at(old.first))
-		fail("mremap from %p came to %p, %s", at(old.first), p, strerror(errno));
+		fail("mremap from %p returned %p: %s", at(old.first), p, strerror(errno));
 	if (in_place) {
 		map_model((struct range){ old.first + old.nr, change }, pages[old.first].attr);
 		return;
@@ -387,32 +388,32 @@ void op_mremap_move(void)
 		flags |= MREMAP_DONTUNMAP;
 	else if (!rnd(3))
 		nr = 1 + rnd(2 * old.nr);
-	/* Where huge pages can be moved whole. */
+	/* With this alignment the kernel can move huge pages whole. */
 	if (rnd(2))
 		to = (to & ~(HUGE_PAGES - 1)) | (old.first & (HUGE_PAGES - 1));
 	if (!pages[old.first].mapped || to + nr > PAGES)
 		return;
 	one = one_mapping((struct range){ old.first, nr < old.nr ? nr : old.nr }, &first, &end);
-	/* Some newer kernels unlock all of a mapping of which part is moved so. */
+	/* With MREMAP_DONTUNMAP of a part, some newer kernels unlock the whole mapping. */
 	if (newer_kernel && (!one || ((flags & MREMAP_DONTUNMAP) &&
 				      (pages[old.first].attr & A_LOCKED) &&
 				      (first != old.first || end != old.first + old.nr))))
 		return;
-	note("mremap %d+%d to %d+%d flags %d", old.first, old.nr, to, nr, flags);
+	log_event("mremap %d+%d to %d+%d flags %d", old.first, old.nr, to, nr, flags);
 	p = remap(old, nr, flags, at(to));
 	if (old.first + old.nr > to && to + nr > old.first) {
-		expect("mremap", p == MAP_FAILED ? -1 : 0, -EINVAL);
+		expect_result("mremap", p == MAP_FAILED ? -1 : 0, -EINVAL);
 		return;
 	}
 	if (!one) {
-		expect("mremap", p == MAP_FAILED ? -1 : 0, -EFAULT);
-		/* Too late for what was in the way, and for what was cut off. */
+		expect_result("mremap", p == MAP_FAILED ? -1 : 0, -EFAULT);
+		/* The target range and the cut-off end are unmapped already. */
 		unmap_model(to, nr);
 		if (nr < old.nr)
 			unmap_model(old.first + nr, old.nr - nr);
 		return;
 	}
 	if (p != at(to))
-		fail("mremap to %p came to %p, %s", at(to), p, strerror(errno));
+		fail("mremap to %p returned %p: %s", at(to), p, strerror(errno));
 	move_model(old, to, nr, flags & MREMAP_DONTUNMAP);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The model's pages: what was written, and what may be read; and what smaps, kpageflags
- * and the swap device say about them, and must say.
+ * The model's pages: what was written, what a read may return, and what smaps,
+ * kpageflags and the swap devices must show.
  */
 #define _GNU_SOURCE
 #include "../kselftest.h"
@@ -21,7 +21,7 @@ struct counts counts;
 static uint64_t key;
 static uint32_t last_version;
 
-/* splitmix64's. */
+/* The mixing function of splitmix64. */
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -29,18 +29,18 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-void init_words(uint64_t seed)
+void init_key(uint64_t seed)
 {
 	key = mix(seed + 0x9e3779b97f4a7c15);
 }
 
-/* A child's versions are its own: its pages must not turn up in the parent. */
-void child_words(void)
+/* A child uses other versions, to detect its pages in the parent. */
+void init_child_versions(void)
 {
 	last_version |= 0x800000;
 }
 
-/* Made, not stored: nothing of the program itself may look like it on the swap. */
+/* Computed, not stored: no page of the program itself may hold it on swap. */
 static uint64_t tag(bool droppable)
 {
 	return mix(key + droppable) >> TAG_SHIFT | 1;
@@ -84,7 +84,7 @@ void record_write(struct page *p, const struct layer *l)
 	counts.writes++;
 }
 
-/* In ascending order: a drop in between leaves zeros before what comes after. */
+/* In ascending order: a drop in between leaves zeros, then written words. */
 void write_words(int page, int first, int last)
 {
 	struct page *p = &pages[page];
@@ -102,7 +102,7 @@ void write_words(int page, int first, int last)
 		__atomic_store_n(&words[k], make_word(t, &l, k), __ATOMIC_RELEASE);
 }
 
-/* Zeros, in a page that is nothing special yet. */
+/* The page holds zeros, and has no history. */
 void forget_contents(struct page *p)
 {
 	p->nr = 0;
@@ -124,22 +124,24 @@ static const struct layer *last_writer(const struct page *p, int k, int *time)
 	return NULL;
 }
 
-static void describe(int page)
+static void log_page(int page)
 {
 	const struct page *p = &pages[page];
 
-	note("page %d: attr %#x pin %d freed %#x dropped %d seen %d", page, p->attr, p->pin,
-	     p->freed, p->dropped, p->seen);
+	log_event("page %d: attr %#x pin %d freed %#x dropped %d seen %d", page, p->attr, p->pin,
+		  p->freed, p->dropped, p->seen);
 	for (int i = 0; i < p->nr; i++)
-		note("  layer %d: version %#x of page %d, words %d to %d", i, p->layer[i].version,
-		     p->layer[i].id, p->layer[i].first, p->layer[i].last);
+		log_event("  layer %d: version %#x of page %d, words %d to %d", i,
+			  p->layer[i].version, p->layer[i].id, p->layer[i].first,
+			  p->layer[i].last);
 }
 
 /*
- * Which words hold what was written? Anything but that and zero is a failure. Counts
- * those that do not, though they were written; returns where those that do end.
+ * Compare a page with the model: each word must be what was written last, or zero. Sets
+ * @written for each word that is not zero, and @missing to how many written words are.
+ * Returns the end of the words that are not zero.
  */
-static int see(int page, const uint64_t *words, bool *written, int *missing)
+static int compare_page(int page, const uint64_t *words, bool *written, int *missing)
 {
 	const struct page *p = &pages[page];
 	uint64_t t = tag(p->attr & A_DROPPABLE);
@@ -156,11 +158,11 @@ static int see(int page, const uint64_t *words, bool *written, int *missing)
 			continue;
 		}
 		if (!l || word != make_word(t, l, k)) {
-			describe(page);
-			fail("page %d word %d is %#llx, of %s, version %#llx; wanted %#llx or 0",
+			log_page(page);
+			fail("page %d word %d is %#llx (%s, version %#llx); expected %#llx or 0",
 			     page, k, (unsigned long long)word,
 			     is_droppable_word(word) ? "droppable" :
-			     word >> TAG_SHIFT == tag(false) ? "ordinary" : "nobody",
+			     word >> TAG_SHIFT == tag(false) ? "ordinary" : "never written",
 			     (unsigned long long)(word >> 16 & 0xffffff),
 			     (unsigned long long)(l ? make_word(t, l, k) : 0));
 		}
@@ -169,8 +171,9 @@ static int see(int page, const uint64_t *words, bool *written, int *missing)
 	return end;
 }
 
-/* The times of a drop that leave the first @end words as they are: @from to @to. */
-static void drop_times(const struct page *p, const bool *written, int end, int *from, int *to)
+/* A drop at any time from @from to @to leaves the first @end words as they are. */
+static void possible_drop_times(const struct page *p, const bool *written, int end, int *from,
+				int *to)
 {
 	int time;
 
@@ -186,8 +189,8 @@ static void drop_times(const struct page *p, const bool *written, int end, int *
 	}
 }
 
-/* One of them that is possible, or -1. */
-static int possible_time(const struct page *p, int from, int to)
+/* A time from @from to @to at which the page may have been dropped, or -1. */
+static int find_drop_time(const struct page *p, int from, int to)
 {
 	if (p->dropped >= from && p->dropped <= to)
 		return p->dropped;
@@ -205,19 +208,19 @@ static bool may_drop_now(const struct page *p)
 	return p->attr & A_DROPPABLE ? !p->pin : p->freed & (1 << p->nr);
 }
 
-static void became_zeros(struct page *p)
+static void record_full_drop(struct page *p)
 {
 	bool ever_freed = p->ever_freed;
 
 	if (p->attr & A_DROPPABLE)
 		counts.drops++;
 	else
-		counts.frees_dropped++;
+		counts.lazy_frees++;
 	forget_contents(p);
 	p->ever_freed = ever_freed;
 }
 
-static void became_seen(struct page *p, int time)
+static void record_contents(struct page *p, int time)
 {
 	if (time != p->dropped)
 		counts.partial_drops++;
@@ -236,7 +239,7 @@ static const uint64_t *words_of(int page)
 	copy = locked_buffer();
 	fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	if (pread(fd, copy, PAGE, (long)at(page)) != PAGE)
-		fail("page %d cannot be read by /proc/self/mem", page);
+		fail("reading page %d through /proc/self/mem: %s", page, strerror(errno));
 	close(fd);
 	return (uint64_t *)copy;
 }
@@ -249,36 +252,36 @@ void check_page(int page)
 
 	if (!p->mapped)
 		return;
-	end = see(page, words_of(page), written, &missing);
+	end = compare_page(page, words_of(page), written, &missing);
 	if (!end && (!p->nr || may_drop_now(p))) {
 		if (p->nr)
-			became_zeros(p);
+			record_full_drop(p);
 		return;
 	}
 	if (!missing && !p->dropped) {
-		became_seen(p, 0);
+		record_contents(p, 0);
 		return;
 	}
-	drop_times(p, written, WORDS, &from, &to);
-	time = possible_time(p, from, to);
+	possible_drop_times(p, written, WORDS, &from, &to);
+	time = find_drop_time(p, from, to);
 	if (time >= p->nr * WORDS && p->nr) {
-		became_zeros(p);
+		record_full_drop(p);
 		return;
 	}
 	if (time >= 0) {
-		became_seen(p, time);
+		record_contents(p, time);
 		return;
 	}
-	/* Dropped while it was read? Then there is nothing left of it. */
-	drop_times(p, written, end, &from, &to);
-	if (possible_time(p, from, to) >= 0 && may_drop_now(p) &&
-	    !see(page, words_of(page), written, &missing)) {
-		became_zeros(p);
+	/* Dropped during the read? Then all of it is zeros now. */
+	possible_drop_times(p, written, end, &from, &to);
+	if (find_drop_time(p, from, to) >= 0 && may_drop_now(p) &&
+	    !compare_page(page, words_of(page), written, &missing)) {
+		record_full_drop(p);
 		return;
 	}
-	describe(page);
-	note("  written words end before %d, drop between %d and %d", end, from, to);
-	fail("page %d holds a mixture of zeros and contents that no drop leaves", page);
+	log_page(page);
+	log_event("  written words end before %d, drop between %d and %d", end, from, to);
+	fail("page %d holds a mixture of zeros and contents that no drop can leave", page);
 }
 
 void check_range(struct range r)
@@ -287,7 +290,7 @@ void check_range(struct range r)
 		check_page(i);
 }
 
-/* The kernel's mapping around @page, as far as it is in the arena. */
+/* The kernel's mapping that contains @page, as page numbers of the arena. */
 bool mapping_of(int page, int *first, int *end)
 {
 	unsigned long from, to;
@@ -308,7 +311,7 @@ static unsigned int parse_flags(const char *line)
 	for (int i = 0; i < (int)ARRAY_SIZE(attr_names); i++) {
 		const char *at = strstr(line, attr_names[i]);
 
-		/* Two letters each, between blanks: never part of another. */
+		/* Each name has two letters between blanks, so none is part of another. */
 		if (at && at[-1] == ' ' && at[2] == ' ')
 			attr |= 1 << i;
 	}
@@ -322,16 +325,16 @@ static void compare_mapping(unsigned long from, unsigned long to, unsigned int a
 	if (to <= start || from >= end)
 		return;
 	if (from < start || to > end)
-		fail("a mapping reaches out of the arena: %#lx to %#lx", from, to);
+		fail("a mapping extends beyond the arena: %#lx to %#lx", from, to);
 	for (int i = (from - start) / PAGE; i < (int)((to - start) / PAGE); i++)
 		if (!pages[i].mapped || (pages[i].attr & A_IN_SMAPS) != attr)
-			fail("page %d: smaps says %#x, but it should be %#x, %smapped", i, attr,
+			fail("page %d: smaps shows flags %#x, expected %#x, %smapped", i, attr,
 			     pages[i].attr & A_IN_SMAPS, pages[i].mapped ? "" : "not ");
 }
 
 /*
- * Each mapping as it should be, nothing droppable swapped, and as many as there are.
- * Returns how much of it is droppable, in kB.
+ * Check that smaps shows exactly the mappings of the model, and no droppable memory on
+ * swap. Returns how much droppable memory is resident, in kB.
  */
 long check_smaps(void)
 {
@@ -340,7 +343,7 @@ long check_smaps(void)
 	long rss = 0, swap = 0, droppable = 0, total = 0, mapped = 0;
 	char line[512];
 
-	note("check smaps");
+	log_event("check smaps");
 	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &a, &b) == 2) {
 			from = a;
@@ -364,7 +367,7 @@ long check_smaps(void)
 	for (int i = 0; i < PAGES; i++)
 		mapped += pages[i].mapped;
 	if (mapped != total)
-		fail("%ld pages are mapped, but there should be %ld", total, mapped);
+		fail("%ld pages are mapped, expected %ld", total, mapped);
 	return droppable;
 }
 
@@ -373,8 +376,8 @@ void op_check_smaps(void)
 	check_smaps();
 }
 
-/* The page may go while it is looked at. If not, it is what it is, and stays so. */
-static bool looks_wrong(int page)
+/* A page may be dropped during the check, so its frame is read again afterwards. */
+static bool has_wrong_flags(int page)
 {
 	const struct page *p = &pages[page];
 	uint64_t frame = page_frame(at(page)), flags = frame ? frame_flags(frame) : 0;
@@ -382,7 +385,7 @@ static bool looks_wrong(int page)
 	if (!(flags & KPF_ANON) || page_frame(at(page)) != frame)
 		return false;
 	if (p->attr & A_DROPPABLE)
-		return !are_droppable(flags);
+		return !flags_are_droppable(flags);
 	return !p->ever_freed && !(flags & KPF_SWAPBACKED);
 }
 
@@ -390,10 +393,11 @@ void op_check_flags(void)
 {
 	int start = rnd(PAGES);
 
-	note("check flags from %d", start);
+	log_event("check flags from %d", start);
 	for (int i = start; i < PAGES && i < start + FLAG_PAGES; i++)
-		if (pages[i].mapped && looks_wrong(i) && looks_wrong(i) && looks_wrong(i))
-			fail("page %d, %s, has flags %#llx", i,
+		if (pages[i].mapped && has_wrong_flags(i) && has_wrong_flags(i) &&
+		    has_wrong_flags(i))
+			fail("page %d (%s) has wrong flags %#llx", i,
 			     pages[i].attr & A_DROPPABLE ? "droppable" : "ordinary",
 			     (unsigned long long)frame_flags(page_frame(at(i))));
 }
@@ -411,19 +415,19 @@ static bool check_swapped_page(const void *page)
 		found++;
 	}
 	if (found > 1)
-		fail("a page of the swap holds %d words of a droppable page, version %#llx", found,
+		fail("a page on swap holds %d words of a droppable page, version %#llx", found,
 		     (unsigned long long)(some >> 16 & 0xffffff));
 	return true;
 }
 
 void op_check_swap(void)
 {
-	note("check swap");
+	log_event("check swap");
 	counts.swapped += read_swap(check_swapped_page);
 }
 
 void op_check_all(void)
 {
-	note("check all");
+	log_event("check all");
 	check_range((struct range){ 0, PAGES });
 }

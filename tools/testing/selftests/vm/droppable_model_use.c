@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations on the pages: by this process, its children, and pipes; and what
- * makes the kernel reclaim and move them.
+ * Random operations on the pages by this process, its children and pipes; and operations
+ * that make the kernel reclaim and move pages.
  */
 #define _GNU_SOURCE
 #include <sys/syscall.h>
@@ -13,7 +13,7 @@
 #define PINS		4
 #define PIN_PAGES	8
 #define BUFFER_PAGES	16
-#define NOTHING_WRITTEN	100	/* status of the child that writes */
+#define NOTHING_WRITTEN	100	/* exit status of the writing child */
 #define CGROUP		"droppable_model"
 #define KSM_RUN		"/sys/kernel/mm/ksm/run"
 #define HUGE		"/sys/kernel/mm/transparent_hugepage/enabled"
@@ -39,7 +39,7 @@ static pid_t fork_or_fail(void)
 }
 
 /*
- * For contents of droppable pages on their way: it must not be swapped either.
+ * A buffer for contents of droppable pages: the kernel must not swap it either.
  * Locked each time, because the operations and fork() unlock it.
  */
 uint8_t *locked_buffer(void)
@@ -66,8 +66,8 @@ static struct range pick_few(int max)
 	return r;
 }
 
-/* How many pages from the start on may be used this way? */
-static int usable(struct range r, unsigned int attr)
+/* How many pages at the start of the range have @attr? */
+static int count_usable(struct range r, unsigned int attr)
 {
 	int nr = 0;
 
@@ -80,7 +80,7 @@ void op_read(void)
 {
 	struct range r = pick_mapped();
 
-	note("read %d+%d", r.first, r.nr);
+	log_event("read %d+%d", r.first, r.nr);
 	check_range(r);
 }
 
@@ -88,7 +88,7 @@ void op_write(void)
 {
 	struct range r = pick_mapped();
 
-	note("write %d+%d", r.first, r.nr);
+	log_event("write %d+%d", r.first, r.nr);
 	for (int i = r.first; i < r.first + r.nr; i++)
 		if (pages[i].attr & A_WRITE)
 			write_words(i, 0, WORDS - 1);
@@ -99,26 +99,26 @@ void op_write_words(void)
 	struct range r = pick_few(32);
 	int first = rnd(WORDS - 8), last = first + 7 + rnd(WORDS - first - 7);
 
-	note("write words %d to %d of %d+%d", first, last, r.first, r.nr);
+	log_event("write words %d to %d of %d+%d", first, last, r.first, r.nr);
 	for (int i = r.first; i < r.first + r.nr; i++)
 		if (pages[i].attr & A_WRITE)
 			write_words(i, first, last);
 }
 
-/* As a debugger writes: whatever the protection. */
+/* Write like a debugger, despite the protection. */
 void op_poke(void)
 {
 	struct range r = pick_few(4);
 	uint64_t *buffer = (uint64_t *)locked_buffer();
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 
-	note("poke %d+%d", r.first, r.nr);
+	log_event("poke %d+%d", r.first, r.nr);
 	for (int i = r.first; i < r.first + r.nr; i++) {
 		struct layer l = new_layer(i, 0, WORDS - 1);
 
 		make_page(buffer, i, &l);
 		if (pwrite(fd, buffer, PAGE, (long)at(i)) != (pages[i].mapped ? PAGE : -1))
-			fail("write of page %d by /proc/self/mem: %s", i, strerror(errno));
+			fail("writing page %d through /proc/self/mem: %s", i, strerror(errno));
 		if (pages[i].mapped)
 			record_write(&pages[i], &l);
 	}
@@ -143,10 +143,10 @@ void op_child_writes(void)
 {
 	struct range r = pick_few(BUFFER_PAGES);
 	struct layer layers[BUFFER_PAGES];
-	int nr = usable(r, A_WRITE), status;
+	int nr = count_usable(r, A_WRITE), status;
 	pid_t parent = getpid(), child;
 
-	note("child writes %d+%d", r.first, r.nr);
+	log_event("child writes %d+%d", r.first, r.nr);
 	for (int i = 0; i < r.nr; i++)
 		layers[i] = new_layer(r.first + i, 0, WORDS - 1);
 	child = fork_or_fail();
@@ -155,7 +155,8 @@ void op_child_writes(void)
 	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
 		fail("the writing child ended with status %#x", status);
 	if (WEXITSTATUS(status) != (nr ? nr : NOTHING_WRITTEN))
-		fail("process_vm_writev: status %d, not %d pages", WEXITSTATUS(status), nr);
+		fail("process_vm_writev: got status %d, expected %d pages", WEXITSTATUS(status),
+		     nr);
 	for (int i = 0; i < nr; i++)
 		record_write(&pages[r.first + i], &layers[i]);
 }
@@ -167,7 +168,7 @@ static void close_pin(struct pin *pin)
 	pin->nr = 0;
 }
 
-static void inherit_model(void)
+static void inherit_after_fork(void)
 {
 	lock_future = 0;
 	for (int i = 0; i < PAGES; i++) {
@@ -185,15 +186,15 @@ static void inherit_model(void)
 	}
 }
 
-void become_child(void)
+void init_child(void)
 {
 	in_child = true;
 	sibling = 0;
 	for (int i = 0; i < PINS; i++)
 		if (pins[i].nr)
 			close_pin(&pins[i]);
-	inherit_model();
-	child_words();
+	inherit_after_fork();
+	init_child_versions();
 }
 
 void wait_child(void)
@@ -209,18 +210,18 @@ void wait_child(void)
 
 void op_wait(void)
 {
-	note("wait");
+	log_event("wait");
 	wait_child();
 }
 
-/* The child checks all, and goes on in its own way, beside this or before it. */
+/* The child checks all pages, then runs random operations; the parent waits or runs on. */
 void op_fork(void)
 {
 	bool wait = rnd(2);
 
 	wait_child();
-	note("fork%s", wait ? " and wait" : "");
-	/* What is shared the other one may free: then it is not swap backed here either. */
+	log_event("fork%s", wait ? " and wait" : "");
+	/* MADV_FREE in one process makes a shared page not swap backed in the other too. */
 	for (int i = 0; i < PAGES; i++)
 		pages[i].ever_freed = true;
 	sibling = fork_or_fail();
@@ -236,49 +237,49 @@ void op_fork(void)
 void op_pin(void)
 {
 	struct range r = pick_few(PIN_PAGES);
-	int which = rnd(PINS), nr = usable(r, A_READ);
-	struct pin *pin = &pins[which];
+	int index = rnd(PINS), nr = count_usable(r, A_READ);
+	struct pin *pin = &pins[index];
 	struct iovec iov = { at(r.first), (long)r.nr * PAGE };
 	ssize_t done;
 
 	if (pin->nr)
 		return;
-	note("pin %d+%d", r.first, r.nr);
+	log_event("pin %d+%d", r.first, r.nr);
 	if (pipe2(pin->fd, O_CLOEXEC))
 		fail("pipe: %s", strerror(errno));
 	done = vmsplice(pin->fd[1], &iov, 1, SPLICE_F_NONBLOCK);
 	if (done != (nr ? (long)nr * PAGE : -1))
-		fail("vmsplice: %zd instead of %d pages, %s", done, nr, strerror(errno));
+		fail("vmsplice: got %zd, expected %d pages: %s", done, nr, strerror(errno));
 	pin->nr = nr;
 	for (int i = 0; i < nr; i++) {
 		struct page *p = &pages[r.first + i];
 
 		/*
-		 * Contents that are here now were here when the pipe took the page. If
-		 * not, what it took may be the zero page, or one that is no more.
+		 * If the page holds contents now, the pipe references this page. If not,
+		 * it may reference the zero page, or a page that was dropped since.
 		 */
 		check_page(r.first + i);
 		if (!(p->attr & A_DROPPABLE) || !p->nr || p->pin)
 			continue;
-		p->pin = which + 1;
+		p->pin = index + 1;
 		counts.pinned++;
 	}
 	if (!nr)
 		close_pin(pin);
 }
 
-/* Their contents must have stayed all the time. */
-static void let_go(int which)
+/* Pinned pages must have kept their contents. */
+static void release_pin(int index)
 {
-	struct pin *pin = &pins[which];
+	struct pin *pin = &pins[index];
 
 	if (!pin->nr)
 		return;
-	note("unpin %d", which);
+	log_event("unpin %d", index);
 	for (int i = 0; i < PAGES; i++) {
 		struct page *p = &pages[i];
 
-		if (p->pin != which + 1)
+		if (p->pin != index + 1)
 			continue;
 		check_page(i);
 		p->pin = 0;
@@ -289,13 +290,13 @@ static void let_go(int which)
 
 void op_unpin(void)
 {
-	let_go(rnd(PINS));
+	release_pin(rnd(PINS));
 }
 
 static void unpin_all(void)
 {
 	for (int i = 0; i < PINS; i++)
-		let_go(i);
+		release_pin(i);
 }
 
 static void end_stress(void)
@@ -315,17 +316,17 @@ void init_stress(void)
 	has_nodes = !access("/sys/devices/system/node/node1", F_OK);
 	is_small = file_number("/proc/meminfo", "MemTotal:", NULL) < 2 * MB;
 	if (!has_cgroup)
-		lacks("memory cgroup");
+		report_missing("a memory cgroup");
 	else
 		write_to_file(KSM_RUN, "1");
-	/* The kernel leaves them off on a machine with little memory. */
+	/* The kernel disables them on machines with little memory. */
 	had_no_huge = file_number(HUGE, "always madvise [never]", NULL) >= 0;
 	if (had_no_huge && (!has_cgroup || !write_to_file(HUGE, "madvise")))
-		lacks("huge pages");
+		report_missing("huge pages");
 	if (!has_nodes)
-		lacks("second node");
+		report_missing("a second memory node");
 	if (!has_cgroup || !is_small)
-		lacks("global pressure: this machine is not a small one of our own");
+		report_missing("global pressure: needs a cgroup and less than 2 GB of memory");
 	atexit(end_stress);
 }
 
@@ -335,14 +336,14 @@ void op_reclaim(void)
 
 	if (!has_cgroup)
 		return;
-	note("reclaim %zu", bytes);
+	log_event("reclaim %zu", bytes);
 	reclaim_cgroup(CGROUP, bytes);
-	/* What was swapped is there now, and gone when it is used again. */
+	/* Check at once for swapped pages: later accesses bring them back. */
 	if (!(bytes & MB))
 		op_check_smaps();
 }
 
-/* Below what is in use by half of what is droppable: nobody may be killed. */
+/* Lower the limit by half of the droppable memory: the OOM killer must not run. */
 void op_limit(void)
 {
 	uint32_t start = rnd(PAGES);
@@ -351,13 +352,13 @@ void op_limit(void)
 	if (!has_cgroup || in_child)
 		return;
 	wait_child();
-	/* One page that is held keeps all of its huge page. */
+	/* A pinned page keeps its whole huge page. */
 	unpin_all();
 	droppable = check_smaps() << 10;
 	if (droppable < 2 * MB)
 		return;
 	limit = cgroup_number(CGROUP, "memory.current", "") - droppable / 2;
-	note("limit to %ld, of which %ld droppable; write from %u", limit, droppable, start);
+	log_event("limit to %ld (%ld droppable before); write from %u", limit, droppable, start);
 	limit_cgroup(CGROUP, limit);
 	for (int i = start; i < PAGES && i < (int)start + 256; i++)
 		if ((pages[i].attr & A_DROPPABLE) && (pages[i].attr & A_WRITE))
@@ -370,8 +371,8 @@ static long scanned(void)
 	return vm_counter("pgscan_kswapd") + vm_counter("pgscan_direct");
 }
 
-/* Not in our cgroup, where reclaim of all memory is not to stay. */
-static void press(void)
+/* From the root cgroup: reclaim must be global, not limited to the cgroup of the test. */
+static void press_memory(void)
 {
 	long start = scanned(), most = file_number("/proc/meminfo", "MemTotal:", NULL) << 10;
 
@@ -394,16 +395,16 @@ void op_global_pressure(void)
 
 	if (!has_cgroup || !is_small || in_child)
 		return;
-	note("global pressure");
+	log_event("global pressure");
 	child = fork_or_fail();
 	if (!child) {
 		munmap(ARENA, (long)PAGES * PAGE);
-		press();
+		press_memory();
 		_exit(0);
 	}
-	/* Without swap it may be killed, when it has all that there is. */
+	/* Without swap, the OOM killer may kill it when it has all memory. */
 	if (waitpid(child, &status, 0) != child || (WIFEXITED(status) && WEXITSTATUS(status)))
-		fail("the pressing child ended with status %#x", status);
+		fail("the child that allocates memory ended with status %#x", status);
 }
 
 void op_move_pages(void)
@@ -420,7 +421,7 @@ void op_move_pages(void)
 		p[i] = at(r.first + i);
 		nodes[i] = node;
 	}
-	note("move_pages %d+%d to node %d", r.first, r.nr, node);
+	log_event("move_pages %d+%d to node %d", r.first, r.nr, node);
 	if (syscall(SYS_move_pages, 0, (long)r.nr, p, nodes, status, 0) < 0)
 		fail("move_pages: %s", strerror(errno));
 	for (int i = 0; i < r.nr; i++)
@@ -436,14 +437,14 @@ void op_migrate_pages(void)
 
 	if (!has_nodes)
 		return;
-	note("migrate_pages from node %d", from);
+	log_event("migrate_pages from node %d", from);
 	if (syscall(SYS_migrate_pages, 0, 8UL, &old, &new) < 0)
 		fail("migrate_pages: %s", strerror(errno));
 }
 
 void op_compact(void)
 {
-	note("compact");
+	log_event("compact");
 	if (!write_to_file("/proc/sys/vm/compact_memory", "1"))
-		lacks("compaction");
+		report_missing("compaction");
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: whatever moves, splits, collapses or would merge pages, they stay
- * droppable, hold what was written or zeros, are dropped by the next reclaim, and
- * are never found on the swap. Others who read and write them: droppable_access.c;
- * devices with memory of their own: droppable_device.c.
+ * MAP_DROPPABLE: the kernel migrates, splits and collapses pages, and KSM tries to merge
+ * them. The pages stay droppable, hold what was written or zeros, are dropped by the next
+ * reclaim, and are never on swap. droppable_access.c tests access by other tasks and
+ * devices, droppable_device.c tests device memory.
  */
 #define _GNU_SOURCE
 #include <linux/mempolicy.h>
@@ -37,12 +37,12 @@ struct uffdio_move {
 #define SPLIT_FILE	"/sys/kernel/debug/split_huge_pages"
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 
-static __attribute__((constructor)) void stay_on_one_cpu(void)
+static __attribute__((constructor)) void pin_program(void)
 {
 	pin_to_cpu(0);
 }
 
-/* Few pages get lost to others on an idle machine, but some may. */
+/* Some pages may be dropped for other tasks, few on an idle machine. */
 static long most_of(size_t len)
 {
 	return len / page * 3 / 4;
@@ -61,7 +61,7 @@ static uint8_t *map_filled(bool huge, size_t len)
 	return p;
 }
 
-/* Of base pages, even where huge ones may be made. */
+/* Base pages, in a range that can be collapsed into huge pages. */
 static uint8_t *map_collapsible(size_t len)
 {
 	uint8_t *p = map_huge(MAP_DROPPABLE, len);
@@ -71,7 +71,7 @@ static uint8_t *map_collapsible(size_t len)
 	return p;
 }
 
-/* Moving between nodes. */
+/* Migration between nodes. */
 
 static int node_of(const uint8_t *p)
 {
@@ -91,7 +91,7 @@ static long count_on_node(const uint8_t *p, size_t len, int node)
 
 static bool by_move_pages(uint8_t *p, size_t len, int node)
 {
-	/* A huge page is moved once, and busy when it is asked for again. */
+	/* One call moves a whole huge page; a second one would find it busy. */
 	size_t step = is_huge(p) ? HUGE_SIZE : page;
 	int status;
 
@@ -141,7 +141,7 @@ FIXTURE_VARIANT_ADD(move, huge_pages) { .huge = true };
 FIXTURE_SETUP(move)
 {
 	if (access("/sys/devices/system/node/node1", F_OK))
-		SKIP(return, "this machine has one memory node only");
+		SKIP(return, "this machine has only one memory node");
 	self->len = variant->huge ? HUGE_SIZE : PAGES * page;
 	self->p = map_filled(variant->huge, self->len);
 	ASSERT_EQ(variant->huge, is_huge(self->p));
@@ -153,8 +153,8 @@ FIXTURE_TEARDOWN(move)
 	munmap(self->p, self->len);
 }
 
-static void there_and_back(struct __test_metadata *_metadata, uint8_t *p, size_t len,
-			   bool (*move_to)(uint8_t *p, size_t len, int node))
+static void migrate_there_and_back(struct __test_metadata *_metadata, uint8_t *p, size_t len,
+				   bool (*move_to)(uint8_t *p, size_t len, int node))
 {
 	bool huge = is_huge(p);
 	int home = node_of(p);
@@ -168,35 +168,34 @@ static void there_and_back(struct __test_metadata *_metadata, uint8_t *p, size_t
 	ASSERT_TRUE(move_to(p, len, home));
 	EXPECT_LE(most_of(len), count_on_node(p, len, home));
 	EXPECT_EQ(huge, is_huge(p));
-	/* drain_lists() would move what is confined to one node. */
+	/* In a cgroup limited to one node, drain_lists() would migrate the pages. */
 	leave_cgroup(CGROUP);
-	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	EXPECT_STREQ("", check_droppable(p, len, most_of(len)));
 }
 
 TEST_F(move, move_pages_keeps_them_droppable)
 {
-	there_and_back(_metadata, self->p, self->len, by_move_pages);
+	migrate_there_and_back(_metadata, self->p, self->len, by_move_pages);
 }
 
 TEST_F(move, migrate_pages_keeps_them_droppable)
 {
-	there_and_back(_metadata, self->p, self->len, by_migrate_pages);
+	migrate_there_and_back(_metadata, self->p, self->len, by_migrate_pages);
 }
 
 TEST_F(move, mbind_keeps_them_droppable)
 {
-	there_and_back(_metadata, self->p, self->len, by_mbind);
+	migrate_there_and_back(_metadata, self->p, self->len, by_mbind);
 }
 
 TEST_F(move, cpuset_keeps_them_droppable)
 {
-	there_and_back(_metadata, self->p, self->len, by_cpuset);
+	migrate_there_and_back(_metadata, self->p, self->len, by_cpuset);
 }
 
 /*
- * Faults that only ask who uses a page. Such pages must be new: a page that was
- * moved before counts as dirty, and balancing leaves dirty pages that are not swap
- * backed where they are.
+ * For NUMA hinting faults. The pages must be new: a page that was migrated before is
+ * dirty, and NUMA balancing does not move dirty pages that are not swap backed.
  */
 static void fill_on_node(uint8_t *p, size_t len, int node)
 {
@@ -218,7 +217,7 @@ TEST_F(move, numa_balancing_keeps_them_droppable)
 	ASSERT_LE(most_of(self->len), count_on_node(self->p, self->len, !here));
 
 	EXPECT_TRUE(change_setting(BALANCING, 1));
-	for (long end = 0; !count_on_node(self->p, self->len, here) && patience(&end);)
+	for (long end = 0; !count_on_node(self->p, self->len, here) && may_retry(&end);)
 		for (int i = 0; i < 20000; i++)
 			for (size_t at = 0; at < self->len; at += page)
 				__atomic_load_n(self->p + at, __ATOMIC_RELAXED);
@@ -227,14 +226,15 @@ TEST_F(move, numa_balancing_keeps_them_droppable)
 	EXPECT_LT(faults, vm_counter("numa_hint_faults"));
 	EXPECT_LT(moved, vm_counter("numa_pages_migrated"));
 	EXPECT_LT(0, count_on_node(self->p, self->len, here));
-	EXPECT_STREQ("", trouble_with(self->p, self->len, most_of(self->len)));
+	EXPECT_STREQ("", check_droppable(self->p, self->len, most_of(self->len)));
 }
 
-/* Within a node. */
+/* Migration within a node. */
 
 /*
- * Compaction moves pages from one end of a zone into holes at the other. So that
- * there are holes, and some of ours at each end, they are made among many others.
+ * Compaction moves pages from one end of a zone into holes at the other end. Allocate the
+ * droppable pages between many others, then free those: this leaves holes, and droppable
+ * pages at both ends.
  */
 static void scatter_pages(uint8_t *p, size_t len)
 {
@@ -262,7 +262,7 @@ TEST(compaction_keeps_them_droppable)
 	for (size_t at = 0; at < len; at += page)
 		frames[at / page] = page_frame(p + at);
 
-	for (long end = 0; changed <= PAGES / 4 && patience(&end);) {
+	for (long end = 0; changed <= PAGES / 4 && may_retry(&end);) {
 		ASSERT_TRUE(write_to_file("/proc/sys/vm/compact_memory", "1"));
 		changed = 0;
 		for (size_t at = 0; at < len; at += page)
@@ -270,7 +270,7 @@ TEST(compaction_keeps_them_droppable)
 	}
 	EXPECT_LT(moved, vm_counter("pgmigrate_success"));
 	EXPECT_LT(PAGES / 4, changed);
-	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	EXPECT_STREQ("", check_droppable(p, len, most_of(len)));
 }
 
 static void soft_offline(struct __test_metadata *_metadata, bool huge)
@@ -284,10 +284,10 @@ static void soft_offline(struct __test_metadata *_metadata, bool huge)
 	drain_lists();
 	ASSERT_EQ(0, madvise(one, page, MADV_SOFT_OFFLINE));
 	EXPECT_NE(frame, page_frame(one));
-	/* Moved, not dropped. */
+	/* The page is migrated, not dropped. */
 	EXPECT_TRUE(is_droppable_page(one));
 	EXPECT_EQ(0, count_dropped(one, page));
-	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	EXPECT_STREQ("", check_droppable(p, len, most_of(len)));
 	munmap(p, len);
 }
 
@@ -317,19 +317,19 @@ FIXTURE_TEARDOWN(huge)
 
 TEST_F(huge, reclaim_drops_it)
 {
-	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, HUGE_SIZE / page));
+	EXPECT_STREQ("", check_droppable(self->p, HUGE_SIZE, HUGE_SIZE / page));
 }
 
 TEST_F(huge, partial_munmap_leaves_a_droppable_rest)
 {
 	ASSERT_EQ(0, munmap(self->p + HUGE_SIZE / 2, HUGE_SIZE / 2));
-	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE / 2, most_of(HUGE_SIZE / 2)));
+	EXPECT_STREQ("", check_droppable(self->p, HUGE_SIZE / 2, most_of(HUGE_SIZE / 2)));
 }
 
 TEST_F(huge, mprotect_of_a_part_keeps_all_droppable)
 {
 	ASSERT_EQ(0, mprotect(self->p + 7 * page, page, PROT_READ));
-	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
+	EXPECT_STREQ("", check_droppable(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
 }
 
 TEST_F(huge, dontneed_of_a_part_leaves_a_droppable_rest)
@@ -337,7 +337,7 @@ TEST_F(huge, dontneed_of_a_part_leaves_a_droppable_rest)
 	ASSERT_EQ(0, madvise(self->p + 7 * page, page, MADV_DONTNEED));
 	EXPECT_EQ(HUGE_SIZE / page - 1, count_droppable(self->p, HUGE_SIZE));
 	EXPECT_EQ(1, count_dropped(self->p, HUGE_SIZE));
-	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
+	EXPECT_STREQ("", check_droppable(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
 }
 
 /* Reclaim of a part has to split the page, not only its mapping. */
@@ -350,32 +350,32 @@ TEST_F(huge, reclaim_of_a_part_drops_the_part)
 	EXPECT_EQ((HUGE_SIZE - part) / page, count_droppable(self->p, HUGE_SIZE));
 	EXPECT_FALSE(is_huge(self->p + part));
 	EXPECT_EQ(part / page, count_dropped(self->p, HUGE_SIZE));
-	EXPECT_STREQ("", trouble_with(self->p + part, HUGE_SIZE - part,
-				      most_of(HUGE_SIZE - part)));
+	EXPECT_STREQ("", check_droppable(self->p + part, HUGE_SIZE - part,
+					 most_of(HUGE_SIZE - part)));
 }
 
 TEST_F(huge, split_pages_are_droppable)
 {
-	char what[128];
+	char request[128];
 
-	snprintf(what, sizeof(what), "%d,%p,%p", getpid(), self->p, self->p + HUGE_SIZE);
-	for (long end = 0; is_huge(self->p) && patience(&end);) {
+	snprintf(request, sizeof(request), "%d,%p,%p", getpid(), self->p, self->p + HUGE_SIZE);
+	for (long end = 0; is_huge(self->p) && may_retry(&end);) {
 		drain_lists();
-		ASSERT_TRUE(write_to_file(SPLIT_FILE, what));
+		ASSERT_TRUE(write_to_file(SPLIT_FILE, request));
 	}
 	for (size_t at = 0; at < HUGE_SIZE; at += page)
 		ASSERT_FALSE(is_huge(self->p + at));
-	EXPECT_STREQ("", trouble_with(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
+	EXPECT_STREQ("", check_droppable(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
 }
 
-/* And making one. */
+/* Collapsing pages into a huge page. */
 
-/* The advice may have to be given again, it says so. */
+/* Retries while madvise() fails with EAGAIN or EBUSY. */
 static int collapse(uint8_t *p)
 {
 	int ret = -1;
 
-	for (long end = 0; ret && patience(&end);) {
+	for (long end = 0; ret && may_retry(&end);) {
 		ret = madvise(p, HUGE_SIZE, MADV_COLLAPSE);
 		if (ret && errno != EAGAIN && errno != EBUSY)
 			break;
@@ -391,10 +391,10 @@ TEST(madv_collapse_makes_a_droppable_page)
 	ASSERT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
 	ASSERT_EQ(0, collapse(p));
 	EXPECT_TRUE(is_huge(p));
-	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
+	EXPECT_STREQ("", check_droppable(p, HUGE_SIZE, HUGE_SIZE / page));
 }
 
-/* Holes become part of the page too. */
+/* Holes become zeros in the huge page. */
 TEST(collapse_of_a_half_makes_a_droppable_page)
 {
 	uint8_t *p = map_collapsible(HUGE_SIZE);
@@ -404,7 +404,7 @@ TEST(collapse_of_a_half_makes_a_droppable_page)
 	ASSERT_EQ(0, collapse(p));
 	EXPECT_TRUE(is_huge(p));
 	EXPECT_EQ(HUGE_SIZE / 2 / page, count_dropped(p, HUGE_SIZE));
-	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / 2 / page));
+	EXPECT_STREQ("", check_droppable(p, HUGE_SIZE, HUGE_SIZE / 2 / page));
 }
 
 TEST(khugepaged_makes_a_droppable_page)
@@ -415,23 +415,23 @@ TEST(khugepaged_makes_a_droppable_page)
 	ASSERT_FALSE(is_huge(p));
 	EXPECT_TRUE(change_setting(KHUGEPAGED "scan_sleep_millisecs", 10));
 	EXPECT_EQ(0, madvise(p, HUGE_SIZE, MADV_HUGEPAGE));
-	for (long end = 0; !is_huge(p) && patience(&end);)
+	for (long end = 0; !is_huge(p) && may_retry(&end);)
 		;
 	restore_settings();
 
 	EXPECT_TRUE(is_huge(p));
-	EXPECT_STREQ("", trouble_with(p, HUGE_SIZE, HUGE_SIZE / page));
+	EXPECT_STREQ("", check_droppable(p, HUGE_SIZE, HUGE_SIZE / page));
 }
 
 /* Merging. */
 
-/* ksmd merges a page that looks in one round as it did in the one before. */
-static bool let_ksmd_work(void)
+/* ksmd merges a page whose contents do not change between two scans. */
+static bool wait_for_ksmd(void)
 {
-	long rounds = file_number(KSM "full_scans", "", NULL);
+	long scans = file_number(KSM "full_scans", "", NULL);
 
-	for (long end = 0; patience(&end);)
-		if (file_number(KSM "full_scans", "", NULL) >= rounds + 4)
+	for (long end = 0; may_retry(&end);)
+		if (file_number(KSM "full_scans", "", NULL) >= scans + 4)
 			return true;
 	return false;
 }
@@ -450,7 +450,7 @@ TEST(ksm_leaves_droppable_pages_alone)
 	EXPECT_TRUE(change_setting(KSM "pages_to_scan", 10000));
 	EXPECT_TRUE(change_setting(KSM "sleep_millisecs", 10));
 	EXPECT_TRUE(change_setting(KSM "run", 1));
-	EXPECT_TRUE(let_ksmd_work());
+	EXPECT_TRUE(wait_for_ksmd());
 	restore_settings();
 
 	for (size_t at = 0; at < len; at += page)
@@ -458,12 +458,12 @@ TEST(ksm_leaves_droppable_pages_alone)
 	EXPECT_EQ(PAGES, merged);
 	EXPECT_EQ(0, count_dropped(p, len));
 	EXPECT_EQ(PAGES, count_droppable(p, len));
-	/* It may be swapped, and looks the same. */
+	/* Ordinary memory: its copies of the pattern may reach the swap. */
 	munmap(control, len);
-	EXPECT_STREQ("", trouble_with(p, len, PAGES));
+	EXPECT_STREQ("", check_droppable(p, len, PAGES));
 }
 
-/* To ordinary memory at @to, which is registered; as the kernel can since Linux 6.8. */
+/* UFFDIO_MOVE (Linux 6.8) to ordinary memory at @to, which this registers. */
 static int uffd_move(int fd, void *to, void *from, size_t len)
 {
 	struct uffdio_register reg = {
@@ -479,10 +479,10 @@ static int uffd_move(int fd, void *to, void *from, size_t len)
 }
 
 /*
- * What they are moved from needs not be registered, and they would be swapped there.
- * Linux itself allows it, 6.18 still.
+ * The source range needs no registration. In ordinary memory, the pages could be swapped.
+ * Unpatched Linux up to 6.18 allows the move.
  */
-TEST(userfaultfd_moves_none_to_ordinary_memory)
+TEST(userfaultfd_cannot_move_pages_to_ordinary_memory)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
@@ -497,7 +497,7 @@ TEST(userfaultfd_moves_none_to_ordinary_memory)
 	EXPECT_EQ(EINVAL, uffd_move(fd, to + len, p, len));
 	close(fd);
 	EXPECT_EQ(0, to[len]);
-	EXPECT_STREQ("", trouble_with(p, len, most_of(len)));
+	EXPECT_STREQ("", check_droppable(p, len, most_of(len)));
 }
 
 TEST_HARNESS_MAIN

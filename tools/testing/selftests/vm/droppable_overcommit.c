@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE reserves no memory, also where the administrator has forbidden to
- * promise more than there is: MAP_NORESERVE is not honoured then, and each private
- * page that is writable, or becomes so, counts. Apart from droppable.c, because it
- * is a setting of the whole machine.
+ * MAP_DROPPABLE reserves no memory, even with vm.overcommit_memory=2. The kernel then
+ * ignores MAP_NORESERVE, and charges each private page that is or becomes writable.
+ * These tests are not in droppable.c because they change a setting of the machine.
  */
 #define _GNU_SOURCE
 #include "../kselftest_harness.h"

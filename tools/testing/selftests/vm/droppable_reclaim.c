@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP_DROPPABLE: every way of reclaim drops a page, dirty or not, with swap or
- * without, and none leaves anything of it on the swap.
+ * MAP_DROPPABLE: every kind of reclaim drops a page, dirty or clean, with or without swap,
+ * and never writes it to swap.
  *
- * Each test runs under the LRU and with the swap that it finds: whoever runs it
- * chooses. Needs root, for memory pressure and to look at the pages. ONLY in the
- * environment names the only test to run.
+ * The tests use the LRU and the swap that are active. Need root, for memory pressure and
+ * to read the state of pages. ONLY in the environment names the only test to run.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -24,8 +23,8 @@
 #define LEN		(4UL << 20)
 #define PAGES		((long)(LEN / page))
 /*
- * A page now and then is in somebody's hands, most often in a per-CPU list: what is
- * asked for, and how many of so many pages may be left for that to be true.
+ * Reclaim cannot drop a page that is in use for a moment, most often in a per-CPU list.
+ * So tests reclaim until few pages are left, and expect that nearly all are dropped.
  */
 #define NEARLY(pages)	((long)(pages) * 15 / 16)
 #define FEW(pages)	((long)(pages) / 32)
@@ -35,7 +34,7 @@ static bool all_droppable(const uint8_t *p, size_t len)
 	return count_droppable(p, len) >= 0;
 }
 
-/* Where a page has gone is looked at before it is touched, which brings it back. */
+/* Checks the swap before it reads the pages, which would bring them back from there. */
 static void expect_dropped(struct __test_metadata *_metadata, const uint8_t *p, size_t len,
 			   long at_least)
 {
@@ -45,23 +44,23 @@ static void expect_dropped(struct __test_metadata *_metadata, const uint8_t *p, 
 	EXPECT_LE(at_least, count_dropped(p, len));
 }
 
-static uint8_t *start_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_t))
+static uint8_t *setup_test(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_t))
 {
 	uint8_t *p;
 
-	SKIP_OTHERS();
-	/* So that its pages are in this CPU's lists, which reclaim empties. */
+	SKIP_IF_NOT_SELECTED();
+	/* New pages are then in this CPU's lists, which MADV_PAGEOUT drains. */
 	pin_to_cpu(0);
 	/*
-	 * Nor are others than those that a test is about to be swapped, time and again
-	 * if reclaim has to be asked again: droppable ones are not locked by this.
+	 * Or repeated reclaim would swap the program's other pages again and again. This
+	 * does not lock droppable pages.
 	 */
 	EXPECT_EQ(0, mlockall(MCL_CURRENT));
 	ENTER_CGROUP(CGROUP);
 	p = map(MAP_DROPPABLE, LEN);
 	fill_pages(p, LEN);
-	/* Nothing presses any more, but kswapd may not be done with the test before. */
-	for (long end = 0; resident(p) < NEARLY(PAGES) && patience(&end);)
+	/* kswapd may still be reclaiming because of the previous test. */
+	for (long end = 0; resident(p) < NEARLY(PAGES) && may_retry(&end);)
 		fill_pages(p, LEN);
 	EXPECT_LE(NEARLY(PAGES), resident(p));
 	drain_lists();
@@ -75,7 +74,7 @@ FIXTURE(reclaim) {
 
 FIXTURE_SETUP(reclaim)
 {
-	self->p = start_test(_metadata, map_pages);
+	self->p = setup_test(_metadata, map_pages);
 	self->swapped = vm_counter("pswpout");
 }
 
@@ -85,8 +84,8 @@ FIXTURE_TEARDOWN(reclaim)
 	leave_cgroup(CGROUP);
 }
 
-/* Other pages of this process are few. */
-static bool hardly_swapped(long before)
+/* This process has few other pages. */
+static bool swapped_few(long before)
 {
 	return vm_counter("pswpout") - before < PAGES / 16;
 }
@@ -94,7 +93,7 @@ static bool hardly_swapped(long before)
 static void expect_nearly_dropped(struct __test_metadata *_metadata,
 				  struct _test_data_reclaim *self)
 {
-	EXPECT_TRUE(hardly_swapped(self->swapped));
+	EXPECT_TRUE(swapped_few(self->swapped));
 	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
@@ -110,18 +109,18 @@ TEST_F(reclaim, lower_cgroup_limit_drops)
 
 	ASSERT_TRUE(limit_cgroup(CGROUP, now - LEN * 3 / 4));
 	EXPECT_EQ(0, cgroup_number(CGROUP, "memory.events", "oom "));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
+	EXPECT_TRUE(swapped_few(self->swapped));
 	expect_dropped(_metadata, self->p, LEN, PAGES / 2);
 }
 
 TEST_F(reclaim, ordinary_memory_at_the_cgroup_limit_drops)
 {
 	long now = cgroup_number(CGROUP, "memory.current", "");
-	/* Where there is swap, the other memory may go there first. */
+	/* With swap, the kernel may swap the ordinary memory first. */
 	size_t most = swap_is_on() ? 8 * LEN : 2 * LEN;
 	uint8_t *other = map_pages(MAP_PRIVATE, most);
 
-	/* Without swap all of it has to go, or somebody is killed. */
+	/* Without swap, the kernel must drop all droppable pages to avoid an OOM kill. */
 	ASSERT_TRUE(limit_cgroup(CGROUP, now + LEN + LEN / 4));
 	for (size_t at = 0; at < most; at += LEN / 4) {
 		if (at >= 2 * LEN && resident(self->p) < PAGES / 2)
@@ -151,7 +150,7 @@ TEST_F(reclaim, process_madvise_by_another_drops)
 	pid_t pid;
 
 	ASSERT_LE(0, pidfd);
-	for (long end = 0; resident(self->p) > FEW(PAGES) && patience(&end);) {
+	for (long end = 0; resident(self->p) > FEW(PAGES) && may_retry(&end);) {
 		drain_lists();
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -187,7 +186,7 @@ TEST_F(reclaim, pages_freed_and_written_again_are_dropped)
 	expect_reclaimed(_metadata, self);
 }
 
-/* Who only reads gets the page of zeros that all share: nothing to reclaim there. */
+/* Reads of a dropped page map the shared zero page, which reclaim ignores. */
 TEST_F(reclaim, pages_read_after_a_drop_stay_zeros)
 {
 	long kept;
@@ -201,7 +200,7 @@ TEST_F(reclaim, pages_read_after_a_drop_stay_zeros)
 	EXPECT_EQ(0, found_on_swap());
 	EXPECT_LE(PAGES - kept, count_dropped(self->p, LEN));
 
-	/* And it can be written, and dropped again. */
+	/* The pages can be written and dropped again. */
 	fill_pages(self->p, LEN);
 	EXPECT_LE(NEARLY(PAGES), resident(self->p));
 	ASSERT_TRUE(pageout_until(self->p, LEN, FEW(PAGES)));
@@ -220,7 +219,7 @@ TEST_F(reclaim, inaccessible_pages_are_dropped)
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_NONE));
 	ASSERT_EQ(0, madvise(self->p, LEN / 2, MADV_PAGEOUT));
 	reclaim_until(CGROUP, self->p, FEW(PAGES));
-	EXPECT_TRUE(hardly_swapped(self->swapped));
+	EXPECT_TRUE(swapped_few(self->swapped));
 	EXPECT_EQ(0, found_on_swap());
 	EXPECT_TRUE(all_droppable(self->p, LEN));
 	ASSERT_EQ(0, mprotect(self->p, LEN, PROT_READ));
@@ -251,7 +250,7 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 	EXPECT_EQ(frame, page_frame(self->p));
 	EXPECT_EQ(0, count_dropped(self->p, len));
 	EXPECT_LE(NEARLY(PAGES - HELD), count_dropped(self->p + len, LEN - len));
-	/* It is the same page still: what is written is seen at both ends. */
+	/* It is still the same page: the pipe's reader sees what is written to it. */
 	fill_pages(got, len);
 	self->p[page - 1] = 'x';
 	got[page - 1] = 'x';
@@ -266,8 +265,8 @@ TEST_F(reclaim, held_page_stays_droppable_and_is_dropped_later)
 }
 
 /*
- * That the tests above can fail: the same reclaim takes ordinary memory too where
- * there is swap to take it to, and loses nothing of it.
+ * Control for the tests above: the same reclaim swaps ordinary memory if there is swap,
+ * and keeps its contents.
  */
 TEST_F(reclaim, ordinary_memory_is_kept)
 {
@@ -287,11 +286,11 @@ TEST_F(reclaim, ordinary_memory_is_kept)
 	EXPECT_LE(NEARLY(PAGES), count_dropped(self->p, LEN));
 
 	munmap(other, LEN);
-	EXPECT_TRUE(renew_swap());
+	EXPECT_TRUE(reset_swap());
 	EXPECT_EQ(0, count_on_swap());
 }
 
-/* Huge pages, mapped as such or by page table entries of their small pages. */
+/* Huge pages, mapped by a PMD or by PTEs. */
 
 FIXTURE(huge) {
 	uint8_t *p;
@@ -314,16 +313,16 @@ static bool all_huge(const uint8_t *p, size_t len)
 
 FIXTURE_SETUP(huge)
 {
-	self->p = start_test(_metadata, map_huge);
-	/* Free memory may be in small pieces, for a while. */
+	self->p = setup_test(_metadata, map_huge);
+	/* Free memory may be fragmented for a while. */
 	for (int i = 0; i < 5 && smaps_kb(self->p, "AnonHugePages:") != LEN / 1024; i++) {
 		madvise(self->p, LEN, MADV_DONTNEED);
 		write_to_file("/proc/sys/vm/compact_memory", "1");
 		fill_pages(self->p, LEN);
 	}
 	if (smaps_kb(self->p, "AnonHugePages:") != LEN / 1024)
-		SKIP_ALL("no huge pages to be had");
-	/* Or khugepaged may make one of what has just been split. */
+		SKIP_ALL("the kernel has no free huge pages");
+	/* Or khugepaged may collapse pages that were just split. */
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
 	for (size_t i = 0; variant->by_ptes && i < LEN; i += HUGE_SIZE) {
 		ASSERT_EQ(0, mprotect(self->p + i, page, PROT_READ));
@@ -359,7 +358,7 @@ TEST_F(huge, clean_pages_are_dropped)
 	expect_dropped(_metadata, self->p, LEN, NEARLY(PAGES));
 }
 
-/* This splits the huge page; the parts that stay are what it was. */
+/* This splits the huge page; the rest stays present and droppable. */
 TEST_F(huge, pageout_of_a_half_drops_that_half)
 {
 	size_t half = HUGE_SIZE / 2;
@@ -380,14 +379,14 @@ TEST_F(huge, pageout_of_a_half_drops_that_half)
 
 TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 {
-	/* In the middle: those before it must not be lost on the way either. */
+	/* In the middle: the drop fails after it has unmapped the pages before. */
 	uint8_t *held = self->p + HUGE_SIZE / 2;
 	int fds[2];
 
 	ASSERT_TRUE(hold_pages(fds, held, page));
 	for (int i = 0; i < 3; i++) {
 		reclaim_cgroup(CGROUP, LEN);
-		/* It may be whole still. */
+		/* The huge page of the held page may still be whole. */
 		ASSERT_TRUE(pageout_until(self->p, LEN, HUGE_SIZE / page));
 		EXPECT_EQ(0, found_on_swap());
 		EXPECT_TRUE(is_droppable_page(held));
@@ -404,31 +403,31 @@ TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 	EXPECT_EQ((long)(HUGE_SIZE / page), count_dropped(self->p, HUGE_SIZE));
 }
 
-/* The whole machine short of memory. */
+/* Memory pressure on the whole machine. */
 
 #define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
 #define NODE_RECLAIM	"/proc/sys/vm/zone_reclaim_mode"
 #define MIN_UNMAPPED	"/proc/sys/vm/min_unmapped_ratio"
-#define HOG_STEP	HUGE_SIZE
+#define ALLOC_STEP	HUGE_SIZE
 
-/* One takes all that it can get, one what there is, one waits for kswapd. */
-enum hog { GREEDY, PLAIN, POLITE };
+/* Real-time priority leaves kswapd hardly any CPU time; throttled waits for kswapd. */
+enum alloc_rate { ALLOC_REALTIME, ALLOC_NORMAL, ALLOC_THROTTLED };
 
 FIXTURE(pressure) {
 	uint8_t *p;
 	long direct, kswapd, stalls, swapped;
 };
 
-/* How often somebody had to reclaim for itself, because kswapd was not fast enough. */
+/* How often an allocation entered direct reclaim, because kswapd was too slow. */
 static long stalls(void)
 {
-	/* For whichever zone an allocation may take from. */
+	/* In all zones that the allocations may use. */
 	return vm_counter("allocstall_dma32") + vm_counter("allocstall_normal") +
 	       vm_counter("allocstall_movable");
 }
 
-/* Where kswapd may run: on CPU 0 alone, or on all. */
-static void place_kswapd(bool alone)
+/* Restrict kswapd to CPU 0, or let it run on all CPUs. */
+static void pin_kswapd(bool pin)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -436,7 +435,7 @@ static void place_kswapd(bool alone)
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	for (int cpu = 0; cpu < (alone ? 1 : CPU_SETSIZE); cpu++)
+	for (int cpu = 0; cpu < (pin ? 1 : CPU_SETSIZE); cpu++)
 		CPU_SET(cpu, &set);
 	while (proc && (entry = readdir(proc))) {
 		snprintf(file, sizeof(file), "/proc/%s/comm", entry->d_name);
@@ -449,7 +448,7 @@ static void place_kswapd(bool alone)
 
 FIXTURE_SETUP(pressure)
 {
-	self->p = start_test(_metadata, map_pages);
+	self->p = setup_test(_metadata, map_pages);
 	self->direct = vm_counter("pgsteal_direct");
 	self->kswapd = vm_counter("pgsteal_kswapd");
 	self->stalls = stalls();
@@ -459,7 +458,7 @@ FIXTURE_SETUP(pressure)
 FIXTURE_TEARDOWN(pressure)
 {
 	restore_settings();
-	place_kswapd(false);
+	pin_kswapd(false);
 	munmap(self->p, LEN);
 	leave_cgroup(CGROUP);
 }
@@ -469,8 +468,8 @@ static bool most_is_dropped(pid_t pid, const uint8_t *p)
 	return smaps_kb_of(pid, p, "Rss:") * 1024 < (long)LEN / 8;
 }
 
-/* Halfway from where kswapd is woken to where it has not been fast enough. */
-static bool kswapd_has_to_work(void)
+/* Halfway between the watermark that wakes kswapd and the one for direct reclaim. */
+static bool free_memory_is_low(void)
 {
 	long min = file_number(MIN_FREE, "", NULL);
 
@@ -478,61 +477,63 @@ static bool kswapd_has_to_work(void)
 }
 
 /*
- * Takes ordinary memory until most of @p of the test has been dropped, or it is killed,
- * on the CPU that the test has its memory from. Looks at that itself: nobody knows
- * how far it gets before somebody else does. Others shall not be killed for it.
+ * Allocates ordinary memory, on the CPU of the test, until most of @p of the test is
+ * dropped or the OOM killer kills this process. It checks @p itself, because the test may
+ * get no CPU time to stop it. It makes itself the OOM killer's first choice.
  */
-static void hog(pid_t test, const uint8_t *p, enum hog kind)
+static void allocate_until_dropped(pid_t test, const uint8_t *p, enum alloc_rate rate)
 {
-	struct sched_param first = { .sched_priority = 1 };
+	struct sched_param realtime = { .sched_priority = 1 };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	write_to_file("/proc/self/oom_score_adj", "1000");
 	leave_cgroup(CGROUP);
-	if (kind == GREEDY)
-		sched_setscheduler(0, SCHED_FIFO, &first);
+	if (rate == ALLOC_REALTIME)
+		sched_setscheduler(0, SCHED_FIFO, &realtime);
 	while (!most_is_dropped(test, p)) {
-		/* Whoever wants a page wakes kswapd, so it has to go on, but slowly. */
-		bool slow = kind == POLITE && kswapd_has_to_work();
-		size_t step = slow ? HOG_STEP / 32 : HOG_STEP;
-		/* Huge pages while there are any: that is faster, and less polite. */
-		uint8_t *more = kind == POLITE ? map_pages(MAP_PRIVATE, step) :
+		/* Each allocation wakes kswapd, so go on allocating, but slowly. */
+		bool slow = rate == ALLOC_THROTTLED && free_memory_is_low();
+		size_t step = slow ? ALLOC_STEP / 32 : ALLOC_STEP;
+		/* Huge pages are faster, but may enter direct reclaim. */
+		uint8_t *more = rate == ALLOC_THROTTLED ? map_pages(MAP_PRIVATE, step) :
 						 map_huge(MAP_PRIVATE, step);
 
 		for (size_t i = 0; i < step; i += page)
 			more[i] = 1;
-		if (kind == POLITE)
+		if (rate == ALLOC_THROTTLED)
 			usleep(50000);
 	}
 	_exit(0);
 }
 
 /*
- * False if the kernel killed the hog before it dropped most of what it could. That it
- * has dropped all, and has to kill somebody then, may be one step of a greedy hog.
+ * Allocates memory in a child until most of @p is dropped. Returns false if the kernel
+ * killed the child before. With ALLOC_REALTIME, one step may take the last memory after
+ * the kernel has dropped all of @p: then an OOM kill is no failure.
  */
-static bool press(const uint8_t *p, enum hog kind)
+static bool apply_pressure(const uint8_t *p, enum alloc_rate rate)
 {
 	pid_t test = getpid(), pid = fork();
 	int status;
 
 	if (!pid)
-		hog(test, p, kind);
+		allocate_until_dropped(test, p, rate);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return false;
-	return !status || (kind == GREEDY && WIFSIGNALED(status) && most_is_dropped(test, p));
+	return !status ||
+	       (rate == ALLOC_REALTIME && WIFSIGNALED(status) && most_is_dropped(test, p));
 }
 
 TEST_F(pressure, direct_reclaim_drops)
 {
-	/* The hog leaves it hardly any time. */
-	place_kswapd(true);
-	EXPECT_TRUE(press(self->p, GREEDY));
-	/* Now and then kswapd is the one that drops the pages all the same. */
+	/* On the allocating task's CPU, kswapd gets hardly any time. */
+	pin_kswapd(true);
+	EXPECT_TRUE(apply_pressure(self->p, ALLOC_REALTIME));
+	/* Sometimes kswapd drops the pages all the same: try again. */
 	for (long end = 0; vm_counter("pgsteal_direct") - self->direct <= PAGES / 16 &&
-	     patience(&end);) {
+	     may_retry(&end);) {
 		fill_pages(self->p, LEN);
-		ASSERT_TRUE(press(self->p, GREEDY));
+		ASSERT_TRUE(apply_pressure(self->p, ALLOC_REALTIME));
 	}
 	EXPECT_LT(0, stalls() - self->stalls);
 	EXPECT_LT(PAGES / 16, vm_counter("pgsteal_direct") - self->direct);
@@ -544,21 +545,21 @@ TEST_F(pressure, kswapd_drops)
 	long free_kb = file_number("/proc/meminfo", "MemFree:", NULL);
 
 	/*
-	 * It starts a quarter above what others must leave free, which is long
-	 * before they are short of memory themselves.
+	 * kswapd starts at a quarter above min_free_kbytes, long before the allocating
+	 * task is short of memory.
 	 */
 	ASSERT_TRUE(change_setting(MIN_FREE, free_kb * 3 / 4));
-	EXPECT_TRUE(press(self->p, POLITE));
-	/* On a busy machine it comes late, and the hog reclaims for itself. */
+	EXPECT_TRUE(apply_pressure(self->p, ALLOC_THROTTLED));
+	/* On a busy machine kswapd may start too late: direct reclaim drops the pages. */
 	for (long end = 0; vm_counter("pgsteal_direct") - self->direct > PAGES / 2 &&
-	     patience(&end);) {
+	     may_retry(&end);) {
 		self->direct = vm_counter("pgsteal_direct");
 		fill_pages(self->p, LEN);
-		ASSERT_TRUE(press(self->p, POLITE));
+		ASSERT_TRUE(apply_pressure(self->p, ALLOC_THROTTLED));
 	}
 	/*
-	 * What direct reclaim did not take, kswapd did: its own counter may lag behind,
-	 * and counts pages of the hog too where there is swap.
+	 * kswapd dropped the pages that direct reclaim did not. kswapd's own counter may
+	 * lag behind, and with swap it includes the child's pages.
 	 */
 	EXPECT_GE(PAGES / 2, vm_counter("pgsteal_direct") - self->direct);
 	EXPECT_LT(PAGES / 16, vm_counter("pgsteal_kswapd") - self->kswapd);
@@ -566,18 +567,19 @@ TEST_F(pressure, kswapd_drops)
 }
 
 /*
- * The multi-gen LRU of Linux 6.12 no longer does: it takes ordinary pages off the list
- * that it may not write either, gets nothing for them, and leaves it to others to swap.
+ * Does node reclaim, which may not write pages, check that before it takes a page off
+ * the list? The multi-gen LRU of Linux 6.12 does not: it isolates ordinary pages, cannot
+ * free them, and leaves it to other reclaim to swap them.
  */
-static bool node_reclaim_looks_first(void)
+static bool node_reclaim_checks_before_isolating(void)
 {
 	return file_number("/sys/kernel/mm/lru_gen/enabled", "0x", NULL) <= 0 ||
-	       !kernel_since(6, 12);
+	       !kernel_is_at_least(6, 12);
 }
 
 /*
- * For a page of this node while another has some left. It may not write, so it is
- * the one that looks before it takes a page off the list whether it would have to.
+ * Node reclaim frees a page of this node although another node has free pages. It may not
+ * write pages to swap, so it must recognize that a droppable page needs no write.
  */
 TEST_F(pressure, node_reclaim_drops)
 {
@@ -588,28 +590,28 @@ TEST_F(pressure, node_reclaim_drops)
 	ASSERT_TRUE(change_setting(MIN_UNMAPPED, 0));
 	/* RECLAIM_ZONE and RECLAIM_UNMAP, but not RECLAIM_WRITE. */
 	ASSERT_TRUE(change_setting(NODE_RECLAIM, 1 | 4));
-	EXPECT_TRUE(press(self->p, PLAIN));
+	EXPECT_TRUE(apply_pressure(self->p, ALLOC_NORMAL));
 	EXPECT_LT(PAGES / 2, vm_counter("pgsteal_direct") - self->direct);
-	if (node_reclaim_looks_first()) {
+	if (node_reclaim_checks_before_isolating()) {
 		EXPECT_EQ(0, stalls() - self->stalls);
-		EXPECT_TRUE(hardly_swapped(self->swapped));
+		EXPECT_TRUE(swapped_few(self->swapped));
 	} else {
-		TH_LOG("ordinary pages may be swapped by this Linux: %ld were",
+		TH_LOG("this kernel may swap ordinary pages here: it swapped %ld",
 		       vm_counter("pswpout") - self->swapped);
 	}
 	expect_dropped(_metadata, self->p, LEN, PAGES * 3 / 4);
 }
 
 /*
- * A drop is told by zeros, so whoever has seen zeros must not see the old contents
- * again, on no CPU. Each page holds the number of the round. In a round all are
- * written, then dropped in one go, and all the while looked at: most of all while
- * the dropper is halfway, as page tables say that a page is gone, and a TLB may not
- * know it yet.
+ * Zeros tell a program that a page was dropped. So a thread that has seen zeros must never
+ * see the old contents again, on any CPU. Each page holds the number of the round. In a
+ * round, all pages are written, then dropped in one call, and read meanwhile: above all
+ * while the dropper is halfway, when a page table entry is cleared but a TLB may still
+ * hold the old translation.
  */
 #define RACE_PAGES	512
 #define RACE_MS		2000
-/* Where a round takes long, until so many drops have been seen. */
+/* If rounds take long, the race goes on until it has seen this many drops. */
 #define RACE_SEEN	RACE_PAGES
 #define RACE_MAX_MS	60000
 
@@ -652,32 +654,32 @@ static void *dropper(void *unused)
 }
 
 /*
- * Note which pages are gone. They go one after the other, but for those that were
- * used meanwhile, so this reads only few of those that are still to go: race.front
- * is as far as it has come.
+ * Record which pages are dropped. The kernel drops them in order, except pages that are
+ * accessed meanwhile. So this reads on from race.front, the first page not read yet, and
+ * stops after @max_present pages that are not dropped.
  */
-static void look(int patience)
+static void record_drops(int max_present)
 {
 	unsigned long round = atomic_load(&race.written);
 	int i;
 
-	while ((i = atomic_load(&race.front)) < RACE_PAGES && patience) {
+	while ((i = atomic_load(&race.front)) < RACE_PAGES && max_present) {
 		bool zeros = !read_page(i);
 
-		/* Else these may be the zeros of the round before. */
+		/* Or the zeros may belong to the previous round. */
 		if (atomic_load(&race.written) != round)
 			break;
 		if (zeros)
 			atomic_store(&race.dropped[i], round);
 		else
-			patience--;
-		/* Unless the next round has begun. */
+			max_present--;
+		/* Fails if the next round has begun. */
 		atomic_compare_exchange_strong(&race.front, &i, i + 1);
 	}
 }
 
-/* Compare with what was noted before; or look at all. */
-static void compare(unsigned long round, bool all)
+/* A page recorded as dropped must read as zeros; with @all, check the others as well. */
+static void check_pages(unsigned long round, bool all)
 {
 	for (int i = 0; i < RACE_PAGES; i++) {
 		bool dropped = atomic_load(&race.dropped[i]) == round;
@@ -688,20 +690,20 @@ static void compare(unsigned long round, bool all)
 	}
 }
 
-/* On the dropper's CPU, so that each time it wakes up it interrupts a drop. */
+/* Runs on the dropper's CPU, so that each wakeup interrupts a drop. */
 static void *watcher(void *unused)
 {
 	(void)unused;
 	pin_to_cpu(1);
 	while (!atomic_load(&race.stop)) {
 		if (atomic_load(&race.done) != atomic_load(&race.to_drop))
-			look(2);
+			record_drops(2);
 		usleep(200);
 	}
 	return NULL;
 }
 
-/* The address space stays in use on this CPU: nothing else flushes the TLB. */
+/* Keeps the address space active on CPU 0, so that only the drop flushes its TLB. */
 static void *idler(void *unused)
 {
 	(void)unused;
@@ -711,20 +713,20 @@ static void *idler(void *unused)
 	return NULL;
 }
 
-static void stay(unsigned long round)
+static void check_without_migration(unsigned long round)
 {
-	compare(round, false);
+	check_pages(round, false);
 }
 
-static void move(unsigned long round)
+static void check_after_migration(unsigned long round)
 {
 	pin_to_cpu(1);
-	look(2);
+	record_drops(2);
 	pin_to_cpu(0);
-	compare(round, false);
+	check_pages(round, false);
 }
 
-static bool race_is_over(long begin)
+static bool race_is_done(long begin)
 {
 	return now_ms() - begin >= (race.seen < RACE_SEEN ? RACE_MAX_MS : RACE_MS);
 }
@@ -736,24 +738,24 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 	pthread_t threads[2];
 	unsigned long round;
 
-	SKIP_OTHERS();
-	/* Small pages, all in one page table: reclaimed in one go. */
+	SKIP_IF_NOT_SELECTED();
+	/* Base pages in one page table: reclaim drops them in one batch. */
 	race.p = map_huge(MAP_DROPPABLE, RACE_PAGES * page);
 	ASSERT_EQ(0, madvise(race.p, RACE_PAGES * page, MADV_NOHUGEPAGE));
 	ASSERT_EQ(0, pthread_create(&threads[0], NULL, dropper, NULL));
 	ASSERT_EQ(0, pthread_create(&threads[1], NULL, other, NULL));
 
 	pin_to_cpu(0);
-	for (round = 1; !race_is_over(begin); round++) {
-		/* A stale translation only shows of a page that took no zero page's place. */
+	for (round = 1; !race_is_done(begin); round++) {
+		/* A stale TLB entry shows only for a page that did not replace the zero page. */
 		madvise(race.p, RACE_PAGES * page, MADV_DONTNEED);
 		write_round(round);
-		compare(round, true);
+		check_pages(round, true);
 		atomic_store(&race.front, 0);
 		atomic_store(&race.to_drop, round);
 		while (atomic_load(&race.done) != round)
 			check(round);
-		compare(round, true);
+		check_pages(round, true);
 		for (int i = 0; i < RACE_PAGES; i++)
 			race.seen += atomic_load(&race.dropped[i]) == round;
 	}
@@ -769,12 +771,12 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 
 TEST(drop_seen_on_one_cpu_is_not_undone_on_another)
 {
-	run_race(_metadata, watcher, stay);
+	run_race(_metadata, watcher, check_without_migration);
 }
 
 TEST(drop_seen_is_not_undone_by_moving_to_another_cpu)
 {
-	run_race(_metadata, idler, move);
+	run_race(_metadata, idler, check_after_migration);
 }
 
 TEST_HARNESS_MAIN

@@ -16,9 +16,9 @@
 
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_PAGES	THP "enabled"
-#define HUGE_EFFORT	THP "defrag"
+#define HUGE_DEFRAG	THP "defrag"
 
-#define PATIENCE_MS	90000
+#define TIMEOUT_MS	90000
 #define MAX_CHANGED	8
 #define MAX_DEVICES	8
 #define SWAP_READ	1048576
@@ -34,8 +34,8 @@ size_t page;
 static pid_t program;
 static long swapped_before;
 
-/* The settings of transparent huge pages that were in force. */
-static char huge_pages[16], huge_effort[16];
+/* The settings of transparent huge pages when the program started. */
+static char huge_pages[16], huge_defrag[16];
 
 static void save_word(const char *file, char word[16])
 {
@@ -47,13 +47,13 @@ static void save_word(const char *file, char word[16])
 		fclose(f);
 }
 
-static __attribute__((constructor)) void begin_program(void)
+static __attribute__((constructor)) void save_settings_at_start(void)
 {
 	page = getpagesize();
 	program = getpid();
 	swapped_before = file_number("/proc/vmstat", "pswpout ", NULL);
 	save_word(HUGE_PAGES, huge_pages);
-	save_word(HUGE_EFFORT, huge_effort);
+	save_word(HUGE_DEFRAG, huge_defrag);
 }
 
 static void allow_huge_pages(void)
@@ -62,18 +62,18 @@ static void allow_huge_pages(void)
 
 	if (!done) {
 		write_to_file(HUGE_PAGES, "madvise");
-		write_to_file(HUGE_EFFORT, "madvise");
+		write_to_file(HUGE_DEFRAG, "madvise");
 	}
 	done = true;
 }
 
-/* Tests run in children, which may end by exit() too. */
-static __attribute__((destructor)) void end_program(void)
+/* Only in the program itself: the harness runs tests in children, which may call exit(). */
+static __attribute__((destructor)) void restore_settings_at_exit(void)
 {
 	if (getpid() != program)
 		return;
 	write_to_file(HUGE_PAGES, huge_pages);
-	write_to_file(HUGE_EFFORT, huge_effort);
+	write_to_file(HUGE_DEFRAG, huge_defrag);
 }
 
 long now_ms(void)
@@ -84,14 +84,14 @@ long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-bool patience(long *end)
+bool may_retry(long *end)
 {
 	long now = now_ms();
 
 	if (*end)
 		usleep(10000);
 	else
-		*end = now + PATIENCE_MS;
+		*end = now + TIMEOUT_MS;
 	return now < *end;
 }
 
@@ -101,13 +101,13 @@ static uint8_t pattern_byte(size_t i)
 }
 
 /*
- * A page of the pattern, to copy and compare. It does not start where a page of this
- * program does, which would look the same on the swap.
+ * A page of the pattern, to copy and compare. It is not page aligned: if the kernel swaps
+ * this program's own pages, none of them starts with the pattern.
  */
 const uint8_t *pattern_page(void)
 {
-	static uint64_t room[(MAX_PAGE + 8) / 8];
-	uint8_t *p = (uint8_t *)room + 1;
+	static uint64_t buffer[(MAX_PAGE + 8) / 8];
+	uint8_t *p = (uint8_t *)buffer + 1;
 
 	for (size_t i = 0; i < page && !p[i]; i++)
 		p[i] = pattern_byte(i % PATTERN_SIZE);
@@ -174,9 +174,9 @@ bool swap_is_on(void)
 	return file_number("/proc/meminfo", "SwapTotal:", NULL) > 0;
 }
 
-static long read_device(const char *device, bool (*is_one)(const void *page))
+static long read_device(const char *device, bool (*matches)(const void *page))
 {
-	/* Not through the page cache, which does not see what is swapped. */
+	/* O_DIRECT: the page cache would return stale data. */
 	int fd = open(device, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	uint8_t *buffer = map_pages(MAP_PRIVATE, SWAP_READ);
 	long found = 0;
@@ -187,9 +187,9 @@ static long read_device(const char *device, bool (*is_one)(const void *page))
 		long here = 0;
 
 		for (ssize_t at = 0; at < got; at += page)
-			here += is_one(buffer + at);
+			here += matches(buffer + at);
 		found += here;
-		/* What was found is not to be swapped from here. */
+		/* Or the kernel may swap this copy. */
 		if (here)
 			madvise(buffer, SWAP_READ, MADV_DONTNEED);
 	}
@@ -212,13 +212,13 @@ static int swap_devices(char devices[MAX_DEVICES][256])
 	return n;
 }
 
-long read_swap(bool (*is_one)(const void *page))
+long read_swap(bool (*matches)(const void *page))
 {
 	char devices[MAX_DEVICES][256];
 	long found = 0;
 
 	for (int n = swap_devices(devices); n--;)
-		found += read_device(devices[n], is_one);
+		found += read_device(devices[n], matches);
 	return found;
 }
 
@@ -227,7 +227,7 @@ long count_on_swap(void)
 	return read_swap(starts_with_pattern);
 }
 
-bool kernel_since(int major, int minor)
+bool kernel_is_at_least(int major, int minor)
 {
 	int is_major, is_minor;
 	struct utsname name;
@@ -236,7 +236,7 @@ bool kernel_since(int major, int minor)
 	       (is_major > major || (is_major == major && is_minor >= minor));
 }
 
-bool renew_swap(void)
+bool reset_swap(void)
 {
 	char devices[MAX_DEVICES][256];
 	bool renewed = true;
@@ -360,25 +360,25 @@ uint64_t frame_flags(uint64_t frame)
 	return flags;
 }
 
-/* Some kernels, Linux 6.12 is one, say of every anonymous page that it is KSM's. */
+/* Some kernels, for example Linux 6.12, report every anonymous page as KSM's. */
 static uint64_t ksm_flag(void)
 {
-	static bool asked;
+	static bool known;
 	static uint64_t flag = KPF_KSM;
 
-	if (!asked) {
+	if (!known) {
 		uint8_t *p = map_pages(MAP_PRIVATE, page);
 
 		*p = 1;
 		if (page_flags(p) & KPF_KSM)
 			flag = 0;
 		munmap(p, page);
-		asked = true;
+		known = true;
 	}
 	return flag;
 }
 
-bool are_droppable(uint64_t flags)
+bool flags_are_droppable(uint64_t flags)
 {
 	return (flags & KPF_ANON) && !(flags & (KPF_SWAPBACKED | KPF_SWAPCACHE | ksm_flag()));
 }
@@ -387,10 +387,10 @@ bool is_droppable_page(const void *p)
 {
 	uint64_t frame = page_frame(p);
 
-	return frame && are_droppable(frame_flags(frame));
+	return frame && flags_are_droppable(frame_flags(frame));
 }
 
-/* As with is_droppable_page(), but it asks once about a huge page. */
+/* Like is_droppable_page() for each page, but reads the flags of a huge page once. */
 long count_droppable(const uint8_t *p, size_t len)
 {
 	size_t huge = HUGE_SIZE / page;
@@ -404,16 +404,16 @@ long count_droppable(const uint8_t *p, size_t len)
 		if (!(flags & KPF_THP) || frame / huge != first / huge)
 			flags = frame_flags(frame);
 		first = frame;
-		if (are_droppable(flags))
+		if (flags_are_droppable(flags))
 			found++;
-		/* To look allocates memory, which may have dropped the page meanwhile. */
+		/* The check itself allocates memory, so reclaim may drop the page meanwhile. */
 		else if ((flags & KPF_ANON) && page_frame(p + at) == frame)
 			return -1;
 	}
 	return found;
 }
 
-/* Somebody else may be looking at a page for a moment, hence the patience. */
+/* Retries, because another task may hold a reference to a page for a moment. */
 bool pageout_until(uint8_t *p, size_t len, long pages)
 {
 	long end = 0;
@@ -424,30 +424,30 @@ bool pageout_until(uint8_t *p, size_t len, long pages)
 		if (madvise(p, len, MADV_PAGEOUT))
 			return false;
 		left = count_droppable(p, len);
-	} while (left > pages && patience(&end));
+	} while (left > pages && may_retry(&end));
 	return left >= 0 && left <= pages;
 }
 
-const char *trouble_with(uint8_t *p, size_t len, long present)
+const char *check_droppable(uint8_t *p, size_t len, long present)
 {
-	long pages = len / page, dropped;
+	long pages = len / page, droppable, dropped;
 
-	dropped = count_droppable(p, len);
-	if (dropped < 0)
-		return "a page is not droppable any more";
-	if (dropped < present)
-		return "too many pages are gone";
+	droppable = count_droppable(p, len);
+	if (droppable < 0)
+		return "an anonymous page is not droppable";
+	if (droppable < present)
+		return "fewer pages are present than expected";
 	dropped = count_dropped(p, len);
 	if (dropped < 0)
-		return "a page has contents that nobody wrote";
+		return "a page holds neither the pattern nor zeros";
 	if (pages - dropped < present)
-		return "too many pages have lost their contents";
+		return "fewer pages hold the pattern than expected";
 	if (!pageout_until(p, len, 0))
-		return "MADV_PAGEOUT does not drop the pages";
+		return "MADV_PAGEOUT does not drop all pages";
 	if (found_on_swap())
-		return "a page is on the swap";
+		return "a page with the pattern is on swap";
 	if (count_dropped(p, len) != pages)
-		return "a page has got its contents back";
+		return "a dropped page does not read as zeros";
 	return "";
 }
 
@@ -576,7 +576,7 @@ long resident(const uint8_t *p)
 
 void reclaim_until(const char *name, const uint8_t *p, long pages)
 {
-	for (long end = 0; resident(p) > pages && patience(&end);) {
+	for (long end = 0; resident(p) > pages && may_retry(&end);) {
 		drain_lists();
 		reclaim_cgroup(name, resident(p) * page);
 	}

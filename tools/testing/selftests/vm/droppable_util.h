@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For the tests of droppable and lazily freed memory: pages that can be told from
- * all others wherever they turn up, and what the kernel says about them.
+ * Helpers for the tests of droppable and lazily freed memory: pages with a pattern that
+ * no other page of the machine has, and the kernel's information about pages.
  *
- * What fails for a reason that no test is about (no memory, no /proc) ends the
- * program with a message; what depends on the kernel or on rights is told by the
- * return value.
+ * Failures that no test is about (no memory, no /proc) end the program with a message.
+ * Failures that depend on the kernel or on privileges are return values.
  *
- * It also includes the headers of libc that nearly all of them need.
+ * Includes the libc headers that nearly all of these tests need.
  */
 #ifndef _DROPPABLE_UTIL_H
 #define _DROPPABLE_UTIL_H
@@ -55,126 +54,127 @@
 
 #define HUGE_SIZE		(2UL << 20)
 
-/* For a test that hangs. One in an emulated guest on a busy machine does not. */
+/* Ends a test that hangs; long enough for an emulated guest on a busy machine. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	240
 
 /*
- * For what the kernel does at some time, and not at once: a page may be in the hands
- * of somebody who waits for a processor, as may all of the guest. Ask again and again:
- * "for (long end = 0; !done() && patience(&end);) ask();". Sleeps a little, but
- * for the first time; false when that has been going on for long enough.
+ * Retry what the kernel may not do at once, for example because another task holds a
+ * reference to a page: "for (long end = 0; !done() && may_retry(&end);) try_it();".
+ * Sleeps a little, except the first time; returns false after a timeout.
  */
-bool patience(long *end);
+bool may_retry(long *end);
 long now_ms(void);
 
-extern size_t page;		/* its size */
+extern size_t page;		/* the page size */
 
 /*
- * Memory. map_pages() with MAP_DROPPABLE or MAP_PRIVATE; map_huge() aligned to a
- * huge page, with MADV_HUGEPAGE. That asks for huge pages: the kernel switches them off
- * on a machine with little memory, and so they are on from here until the program ends.
+ * Map anonymous memory; @type is MAP_DROPPABLE or MAP_PRIVATE. map_huge() aligns it to a
+ * huge page and applies MADV_HUGEPAGE. It also enables huge pages until the program ends,
+ * because the kernel disables them on machines with little memory.
  *
- * Where a test looks at what is left of a huge page, map_huge() is followed by
- * MADV_NOHUGEPAGE once the page is there: khugepaged makes another one of what is left.
+ * A test that splits the huge page applies MADV_NOHUGEPAGE first, or khugepaged may
+ * collapse the rest into a new one.
  */
 uint8_t *map_pages(int type, size_t len);
 uint8_t *map_huge(int type, size_t len);
 
-/* Write a pattern into each page that no other page of the machine starts with. */
+/* Fill each page with the pattern, with which no other page of the machine starts. */
 void fill_pages(uint8_t *p, size_t len);
 const uint8_t *pattern_page(void);
 
 bool is_zero(const void *p, size_t len);
 
 /*
- * How many of the pages hold zeros; -1 if one holds something that is neither
- * zeros nor what fill_pages() wrote.
+ * Returns how many pages hold zeros, or -1 if one holds neither zeros nor the pattern.
+ * Reads the pages.
  */
 long count_dropped(const uint8_t *p, size_t len);
 
 /*
- * read_swap() reads the swap devices in use, and returns for how many pages @is_one is
- * true. count_on_swap() counts the pages that start with the pattern. So does
- * found_on_swap(), but it reads, which takes its time, only if anything has been swapped
- * since the program began or since no such page was found.
+ * read_swap() reads all active swap devices and returns for how many pages @matches is
+ * true. count_on_swap() counts the pages that start with the pattern. found_on_swap()
+ * does the same, but skips the slow read if the kernel has swapped nothing since the
+ * program started or since a read found no such page.
  */
-long read_swap(bool (*is_one)(const void *page));
+long read_swap(bool (*matches)(const void *page));
 long count_on_swap(void);
 long found_on_swap(void);
 bool swap_is_on(void);
-/* Is this Linux @major.@minor, or later? */
-bool kernel_since(int major, int minor);
+/* Is the running kernel Linux @major.@minor or later? */
+bool kernel_is_at_least(int major, int minor);
 /*
- * Take all swap devices off and on again: each CPU has a list of freed places, which keep
- * what they held until they leave it.
+ * Turn all swap devices off and on. This empties the per-CPU caches of freed swap slots,
+ * which keep their old contents.
  */
-bool renew_swap(void);
+bool reset_swap(void);
 
 /*
- * The first line of a file that starts with @key; of smaps or maps, the one about @p. And
- * the number after @key in it, or -1: there is none.
+ * file_line() finds the first line of @file that starts with @key; with @p, in the entry
+ * of smaps or maps that contains @p. file_number() returns the number after @key, or -1 if
+ * there is no such line.
  */
 bool file_line(const char *file, const char *key, const void *p, char *line, int size);
 long file_number(const char *file, const char *key, const void *p);
-long vm_counter(const char *key);				/* of /proc/vmstat */
+long vm_counter(const char *key);		/* from /proc/vmstat */
 long smaps_kb(const void *p, const char *key);		/* "LazyFree:", in kB */
 long smaps_kb_of(pid_t pid, const void *p, const char *key);
-bool smaps_flag(const void *p, const char *flag);	/* " dp", of VmFlags: */
+bool smaps_flag(const void *p, const char *flag);	/* " dp", in VmFlags: */
 
-/* Of /proc/self/pagemap and /proc/kpageflags. */
+/* Read from /proc/self/pagemap or /proc/kpageflags. */
 void read_words(const char *file, uint64_t first, uint64_t *words, size_t nr);
 
-/* Of the page that is mapped at @p; 0 if there is none. Needs root. */
+/* Frame number and flags of the page at @p; 0 if none is mapped. Need root. */
 uint64_t page_frame(const void *p);
 uint64_t page_flags(const void *p);
 
-/* Of a frame, and of the huge page that it is in: those are in its first. */
+/* Flags of a frame; those of a huge page are in its first frame. */
 uint64_t frame_flags(uint64_t frame);
 
-/* Do flags of a whole page say that it is anonymous and not swap backed? */
-bool are_droppable(uint64_t flags);
+/* Do these flags describe an anonymous page that is not swap backed? */
+bool flags_are_droppable(uint64_t flags);
 
-/* Is such a page mapped at @p? */
+/* Is the page at @p present and droppable? */
 bool is_droppable_page(const void *p);
 
 /*
- * How many droppable pages are mapped; -1 if an anonymous page is not droppable. Does not
- * touch them.
+ * Returns how many droppable pages are present, or -1 if an anonymous page is not
+ * droppable. Does not access the pages.
  */
 long count_droppable(const uint8_t *p, size_t len);
 
 /*
- * New pages wait in lists of their CPU for a while, where reclaim does not see
- * them; MADV_PAGEOUT empties those of the CPU that it is called on.
+ * Reclaim does not see new pages while they are in a per-CPU list. MADV_PAGEOUT drains
+ * the lists of the CPU that it runs on.
  */
 bool pin_to_cpu(int cpu);
 
 /*
- * The lists of other CPUs too, where kernel threads have put pages: this empties
- * all of them, because it has to, and then finds that there is nothing to move.
+ * Drain the per-CPU lists of all CPUs, where kernel threads may have put pages: by a
+ * migrate_pages() that moves nothing, because source and target node are the same.
  */
 void drain_lists(void);
 
-/* MADV_PAGEOUT, at least once, until at most @pages are left; false if more are. */
+/* Repeat MADV_PAGEOUT until at most @pages are left; false on timeout. */
 bool pageout_until(uint8_t *p, size_t len, long pages);
 
 /*
- * What is wrong with droppable pages that fill_pages() wrote, of which at least
- * @present should still be there; "" if nothing is. None is there afterwards.
+ * Check that pages written by fill_pages() are droppable, that at least @present of them
+ * are left, and that reclaim drops them. Returns an error message, or "". Afterwards no
+ * page is left.
  */
-const char *trouble_with(uint8_t *p, size_t len, long present);
+const char *check_droppable(uint8_t *p, size_t len, long present);
 
 /*
- * Make a pipe that refers to the pages, without a copy, until they are read from it or
- * both of its ends are closed.
+ * Make a pipe that holds references to the pages, without a copy, until they are read or
+ * both ends are closed.
  */
 bool hold_pages(int ends[2], void *p, size_t len);
 
 /*
- * For a fixture's setup, where SKIP(return, ...) would go on with the test. What the
- * harness of Linux 6.1 takes for skipped is not what later ones do: to it, KSFT_SKIP is
- * a failure in step 4.
+ * SKIP() for a fixture's setup, where SKIP(return, ...) would run the test. The harness
+ * of Linux 6.1 takes 255 for a skip, and KSFT_SKIP for a failure in step 4; later ones
+ * take KSFT_SKIP.
  */
 #ifdef FIXTURE_TEARDOWN_PARENT
 #define SKIP_STATUS	KSFT_SKIP
@@ -183,8 +183,8 @@ bool hold_pages(int ends[2], void *p, size_t len);
 #endif
 #define SKIP_ALL(...)	SKIP(_exit(SKIP_STATUS), __VA_ARGS__)
 
-/* First in a test, or in what sets it up: is it the only one that is asked for? */
-#define SKIP_OTHERS() do {						\
+/* First in a test or its setup: skip it if ONLY in the environment names another test. */
+#define SKIP_IF_NOT_SELECTED() do {						\
 	const char *only = getenv("ONLY");				\
 									\
 	if (only && strcmp(only, _metadata->name))			\
@@ -194,26 +194,26 @@ bool hold_pages(int ends[2], void *p, size_t len);
 /* In a fixture's setup: enter a memory cgroup without a limit, or skip the test. */
 #define ENTER_CGROUP(name) do {						\
 	if (!enter_cgroup(name, "max"))					\
-		SKIP_ALL("no memory cgroup to be had: %s", strerror(errno));	\
+		SKIP_ALL("cannot enter a memory cgroup: %s", strerror(errno));	\
 } while (0)
 
-/* A call that must fail: it returns -1, which MAP_FAILED is too, and sets errno. */
+/* Expect that @call returns -1 or MAP_FAILED, and sets errno to @error. */
 #define EXPECT_ERROR(error, call)	EXPECT_EQ(error, (long)(call) == -1 ? errno : 0)
 
-/* Write @text to a file of /proc or /sys: false and errno if that fails. */
+/* Write @text to a file of /proc or /sys; on failure returns false and sets errno. */
 bool write_to_file(const char *file, const char *text);
 bool write_number(const char *file, long number);
 
-/* The same, but restore_settings() writes the old numbers back. */
+/* Change a setting; restore_settings() restores the old numbers. */
 bool change_setting(const char *file, long number);
 bool restore_settings(void);
 
 /*
- * Memory cgroups, limited to @max ("64M", "max"). Need root, and version 2.
- * enter_cgroup() makes one and puts this process into it; leave_cgroup() goes back
- * and removes it. cgroup_number() reads one of its files ("memory.events", "oom ";
- * key "" for a file of one number); reclaim_cgroup() writes @bytes to its
- * memory.reclaim, which gets as far as it gets.
+ * Memory cgroups (version 2), limited to @max ("64M", "max"). Need root.
+ * enter_cgroup() creates one and moves this process into it; leave_cgroup() returns
+ * to the root cgroup and removes it. cgroup_number() reads one of its files
+ * ("memory.events", "oom "; key "" for a file with a single number). reclaim_cgroup()
+ * writes @bytes to memory.reclaim, which may reclaim less.
  */
 bool make_cgroup(const char *name, const char *max);
 bool move_to_cgroup(const char *name, pid_t pid);
@@ -222,9 +222,9 @@ bool set_cgroup(const char *name, const char *file, const char *value);
 bool limit_cgroup(const char *name, long max);
 long cgroup_number(const char *name, const char *file, const char *key);
 void reclaim_cgroup(const char *name, size_t bytes);
-/* Until at most @pages are left of a mapping. How often to ask is not promised. */
+/* Reclaim until at most @pages of the mapping at @p are left. */
 void reclaim_until(const char *name, const uint8_t *p, long pages);
-long resident(const uint8_t *p);				/* pages of a mapping */
+long resident(const uint8_t *p);	/* resident pages of the mapping at @p */
 void leave_cgroup(const char *name);
 
 #endif /* _DROPPABLE_UTIL_H */

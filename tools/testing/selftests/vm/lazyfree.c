@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MADV_FREE of ordinary memory: what was advised may become zeros under pressure,
- * until it is written again; and nothing else does, however a huge page is mapped.
+ * MADV_FREE of ordinary memory: under pressure, the kernel frees advised pages until they
+ * are written again, and they become zeros. It frees no other page, however a huge page
+ * is mapped.
  *
- * All of it holds on any Linux, but for the tests with "not_split" in their names:
- * those are about huge pages that Linux 6.1 splits without need.
+ * The tests pass on any Linux, except those with "not_split" in their names: Linux 6.1
+ * splits these huge pages without need.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -21,7 +22,7 @@
 #define HUGE_PAGES	(HUGE_LEN / PAGE)
 #define HALF		(HUGE_LEN / 2)
 
-/* Pages in a CPU's lists are not freed lazily, nor seen by reclaim: none there. */
+/* Neither MADV_FREE nor reclaim sees pages in per-CPU lists, so drain those. */
 static int advise(void *p, size_t len)
 {
 	int ret;
@@ -33,10 +34,10 @@ static int advise(void *p, size_t len)
 }
 
 /*
- * More than there is: until nothing is left that can be had. Nor of what was freed
- * lazily, which is always to be had: it may have been in somebody's hands.
+ * Reclaim more than the cgroup has. Repeats while lazily freed pages are left: another
+ * task may have held a reference to them.
  */
-static void pressure(void)
+static void reclaim_all(void)
 {
 	long end = 0;
 
@@ -44,33 +45,33 @@ static void pressure(void)
 		drain_lists();
 		reclaim_cgroup(CGROUP, 16 << 20);
 	} while (file_number("/proc/self/smaps_rollup", "LazyFree:", NULL) > 0 &&
-		 patience(&end));
+		 may_retry(&end));
 }
 
-/* The same, until nothing of a mapping is left in memory, if there is swap. */
-static void pressure_on(const uint8_t *p)
+/* The same; with swap, until no page of the mapping at @p is resident. */
+static void push_out(const uint8_t *p)
 {
 	long end = 0;
 
 	do
-		pressure();
-	while (swap_is_on() && smaps_kb(p, "Rss:") && patience(&end));
+		reclaim_all();
+	while (swap_is_on() && smaps_kb(p, "Rss:") && may_retry(&end));
 }
 
-/* Advice, and then pressure. */
+/* MADV_FREE, then reclaim. */
 static bool free_pages(uint8_t *p, long len)
 {
 	bool advised = !advise(p, len);
 
-	pressure();
+	reclaim_all();
 	return advised;
 }
 
 /*
- * Memory that is touched from now on counts for the cgroup. And what the test before
- * left in the lists of a CPU is marked, and counted, before this one reads the counters.
+ * Charge memory to the cgroup from now on. Draining the per-CPU lists first applies, and
+ * counts, what the previous test left there, before this test reads the counters.
  */
-static bool begin(void)
+static bool start_test(void)
 {
 	drain_lists();
 	return pin_to_cpu(0) && enter_cgroup(CGROUP, "max");
@@ -81,7 +82,7 @@ static long memcg_event(const char *key)
 	return cgroup_number(CGROUP, "memory.stat", key);
 }
 
-/* Is the page what fill_pages() made of it, but for the byte at @at? */
+/* Does the page hold the pattern, except @byte at offset @at? */
 static bool is_page_with(const uint8_t *p, long at, uint8_t byte)
 {
 	const uint8_t *wanted = pattern_page();
@@ -100,22 +101,22 @@ static bool is_freed(const uint8_t *p, long len)
 	return count_dropped(p, len) == len / PAGE;
 }
 
-/* Neither in memory nor on swap, which has to be asked before anybody looks. */
+/* Neither in memory nor on swap, which is checked before the pages are read. */
 static bool is_gone(const uint8_t *p, long len)
 {
 	return !smaps_kb(p, "Rss:") && !smaps_kb(p, "Swap:") && is_freed(p, len);
 }
 
-/* All of it is freed under pressure, and counted. */
+/* Reclaim frees all pages and counts them. */
 static void expect_freed(struct __test_metadata *_metadata, uint8_t *p, long len)
 {
-	long freed = vm_counter("pglazyfreed"), freed_here = memcg_event("pglazyfreed ");
+	long freed = vm_counter("pglazyfreed"), memcg_freed = memcg_event("pglazyfreed ");
 
 	ASSERT_EQ(0, advise(p, len));
 	EXPECT_EQ(len / 1024, smaps_kb(p, "LazyFree:"));
-	pressure();
+	reclaim_all();
 	EXPECT_EQ(len / PAGE, vm_counter("pglazyfreed") - freed);
-	EXPECT_EQ(len / PAGE, memcg_event("pglazyfreed ") - freed_here);
+	EXPECT_EQ(len / PAGE, memcg_event("pglazyfreed ") - memcg_freed);
 	EXPECT_TRUE(is_gone(p, len));
 }
 
@@ -123,7 +124,7 @@ struct part {
 	long start, end;
 };
 
-/* A child that shares the memory: what it advises, unmaps, and has to keep to the end. */
+/* A child that shares the memory: the parts that it advises, unmaps, and must keep. */
 struct child {
 	struct part advises, unmaps, keeps;
 	pid_t pid;
@@ -154,7 +155,7 @@ static bool start_child(struct child *child, uint8_t *p)
 	return child->pid > 0 && read(from[0], &byte, 1) == 1;
 }
 
-/* Did it keep its part? */
+/* Did the child keep its part? */
 static bool end_child(struct child *child)
 {
 	int status;
@@ -163,13 +164,13 @@ static bool end_child(struct child *child)
 	return waitpid(child->pid, &status, 0) == child->pid && told && !status;
 }
 
-/* Whatever the child advises, the parent keeps all; or the parent advises, if @advised. */
-static void share(struct __test_metadata *_metadata, uint8_t *p, long len, struct child *child,
-		  bool advised)
+/* The parent keeps all that the child advises. With @advised, the parent advises instead. */
+static void check_shared(struct __test_metadata *_metadata, uint8_t *p, long len,
+			 struct child *child, bool advised)
 {
 	ASSERT_TRUE(start_child(child, p));
 	ASSERT_EQ(0, advised ? advise(p, len) : 0);
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(advised || is_kept(p, len));
 	EXPECT_TRUE(end_child(child));
 	EXPECT_TRUE(advised ? count_dropped(p, len) >= 0 : is_kept(p, len));
@@ -188,7 +189,7 @@ FIXTURE(pages) {
 
 FIXTURE_SETUP(pages)
 {
-	ASSERT_TRUE(begin());
+	ASSERT_TRUE(start_test());
 	self->p = map_pages(MAP_PRIVATE, LEN);
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
 	fill_pages(self->p, LEN);
@@ -207,14 +208,14 @@ TEST_F(pages, are_freed_under_pressure)
 
 TEST_F(pages, are_counted_as_lazily_free)
 {
-	long marked = vm_counter("pglazyfree"), marked_here = memcg_event("pglazyfree ");
+	long advised = vm_counter("pglazyfree"), memcg_advised = memcg_event("pglazyfree ");
 
 	EXPECT_EQ(0, smaps_kb(self->p, "LazyFree:"));
 	ASSERT_EQ(0, advise(self->p, LEN));
 	EXPECT_EQ(LEN / 1024, smaps_kb(self->p, "LazyFree:"));
 	EXPECT_EQ(LEN / 1024, smaps_kb(self->p, "Rss:"));
-	EXPECT_EQ(PAGES, vm_counter("pglazyfree") - marked);
-	EXPECT_EQ(PAGES, memcg_event("pglazyfree ") - marked_here);
+	EXPECT_EQ(PAGES, vm_counter("pglazyfree") - advised);
+	EXPECT_EQ(PAGES, memcg_event("pglazyfree ") - memcg_advised);
 	self->p[0]++;
 	EXPECT_EQ((LEN - PAGE) / 1024, smaps_kb(self->p, "LazyFree:"));
 }
@@ -225,10 +226,10 @@ TEST_F(pages, are_kept_without_pressure)
 	EXPECT_TRUE(is_kept(self->p, LEN));
 }
 
-/* What shows that the pressure is one that swaps. */
+/* Control: reclaim_all() swaps pages that are not advised. */
 TEST_F(pages, without_advice_are_swapped_or_stay)
 {
-	pressure_on(self->p);
+	push_out(self->p);
 	EXPECT_EQ(swap_is_on() ? LEN / 1024 : 0, smaps_kb(self->p, "Swap:"));
 	EXPECT_LE(swap_is_on() ? PAGES : 0, count_on_swap());
 	EXPECT_TRUE(is_kept(self->p, LEN));
@@ -239,24 +240,24 @@ TEST_F(pages, written_again_are_kept)
 	ASSERT_EQ(0, advise(self->p, LEN));
 	for (long i = 0; i < PAGES; i += 2)
 		self->p[i * PAGE + i] = 1;
-	pressure();
+	reclaim_all();
 	for (long i = 0; i < PAGES; i += 2) {
 		EXPECT_TRUE(is_page_with(self->p + i * PAGE, i, 1));
 		EXPECT_TRUE(is_freed(self->p + (i + 1) * PAGE, PAGE));
 	}
 }
 
-/* It takes reclaim a look more; the multi-gen LRU looks at some of them in a later one. */
-TEST_F(pages, read_again_are_freed_all_the_same)
+/* Reclaim needs a second scan; the multi-gen LRU reaches some of the pages even later. */
+TEST_F(pages, read_again_are_still_freed)
 {
 	ASSERT_EQ(0, advise(self->p, LEN));
 	EXPECT_TRUE(is_kept(self->p, LEN));
-	for (int looks = 0; looks < 8 && !is_gone(self->p, LEN); looks++)
-		pressure();
+	for (int scans = 0; scans < 8 && !is_gone(self->p, LEN); scans++)
+		reclaim_all();
 	EXPECT_TRUE(is_gone(self->p, LEN));
 }
 
-TEST_F(pages, only_those_asked_for_are_freed)
+TEST_F(pages, outside_the_advised_range_are_kept)
 {
 	ASSERT_TRUE(free_pages(self->p + 3 * PAGE, 5 * PAGE));
 	EXPECT_TRUE(is_kept(self->p, 3 * PAGE));
@@ -264,29 +265,29 @@ TEST_F(pages, only_those_asked_for_are_freed)
 	EXPECT_TRUE(is_kept(self->p + 8 * PAGE, LEN - 8 * PAGE));
 }
 
-/* What is given back on swap stays there for a while: each CPU keeps up to 64 pages. */
-#define STALE	(PAGES / 2)
+/* Each CPU caches up to 64 freed swap slots, which keep their contents. */
+#define CACHED_SLOTS	(PAGES / 2)
 
-TEST_F(pages, on_swap_lose_their_place_there)
+TEST_F(pages, swapped_out_free_their_swap_slots)
 {
-	pressure_on(self->p);
+	push_out(self->p);
 	EXPECT_LE(swap_is_on() ? PAGES : 0, count_on_swap());
 	ASSERT_EQ(0, advise(self->p, LEN));
 	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
-	EXPECT_GT(STALE, count_on_swap());
-	pressure();
+	EXPECT_GT(CACHED_SLOTS, count_on_swap());
+	reclaim_all();
 	EXPECT_TRUE(is_gone(self->p, LEN));
 }
 
-/* A page that was read from swap and has its place there still. */
-TEST_F(pages, back_from_swap_lose_their_place_there)
+/* Pages that were read from swap and still have their swap slots. */
+TEST_F(pages, swapped_in_free_their_swap_slots)
 {
-	pressure_on(self->p);
+	push_out(self->p);
 	EXPECT_TRUE(is_kept(self->p, LEN));
 	ASSERT_EQ(0, advise(self->p, LEN));
 	EXPECT_EQ(LEN / 1024, smaps_kb(self->p, "LazyFree:"));
-	EXPECT_GT(STALE, count_on_swap());
-	pressure();
+	EXPECT_GT(CACHED_SLOTS, count_on_swap());
+	reclaim_all();
 	EXPECT_TRUE(is_gone(self->p, LEN));
 }
 
@@ -294,27 +295,27 @@ TEST_F(pages, advised_by_a_child_are_kept_for_the_parent)
 {
 	struct child child = { .advises = { 0, LEN } };
 
-	share(_metadata, self->p, LEN, &child, false);
+	check_shared(_metadata, self->p, LEN, &child, false);
 }
 
-/* Clean, in no swap cache, and without a place on swap any more: the only copy. */
-TEST_F(pages, back_from_swap_advised_by_a_child_are_kept_for_the_parent)
+/* The pages are clean, not in the swap cache, and have no swap slot: the only copy. */
+TEST_F(pages, swapped_in_and_advised_by_a_child_are_kept_for_the_parent)
 {
 	struct child child = { .advises = { 0, LEN } };
 
-	pressure_on(self->p);
+	push_out(self->p);
 	EXPECT_TRUE(is_kept(self->p, LEN));
-	share(_metadata, self->p, LEN, &child, false);
+	check_shared(_metadata, self->p, LEN, &child, false);
 }
 
 TEST_F(pages, advised_by_the_parent_are_kept_for_a_child)
 {
 	struct child child = { .keeps = { 0, LEN } };
 
-	share(_metadata, self->p, LEN, &child, true);
+	check_shared(_metadata, self->p, LEN, &child, true);
 }
 
-TEST_F(pages, that_cannot_be_accessed_are_freed)
+TEST_F(pages, without_access_rights_are_freed)
 {
 	ASSERT_EQ(0, mprotect(self->p, LEN / 2, PROT_READ));
 	ASSERT_EQ(0, mprotect(self->p + LEN / 2, LEN / 2, PROT_NONE));
@@ -342,8 +343,8 @@ TEST_F(pages, pinned_are_kept_until_released)
 	EXPECT_TRUE(is_freed(self->p, LEN));
 }
 
-/* By the kernel, which does not go through the process's page tables. */
-static bool write_from_outside(uint8_t *p, uint8_t byte, bool by_proc)
+/* The kernel writes through a mapping of its own, not through the process's page tables. */
+static bool write_by_kernel(uint8_t *p, uint8_t byte, bool by_proc)
 {
 	struct iovec from = { &byte, 1 }, to = { p, 1 };
 	bool written;
@@ -357,17 +358,17 @@ static bool write_from_outside(uint8_t *p, uint8_t byte, bool by_proc)
 	return written;
 }
 
-TEST_F(pages, written_from_outside_are_kept)
+TEST_F(pages, written_by_the_kernel_are_kept)
 {
 	ASSERT_EQ(0, advise(self->p, LEN));
 	for (long i = 0; i < PAGES; i += 2)
-		ASSERT_TRUE(write_from_outside(self->p + i * PAGE + i, 1, i & 2));
-	pressure();
+		ASSERT_TRUE(write_by_kernel(self->p + i * PAGE + i, 1, i & 2));
+	reclaim_all();
 	for (long i = 0; i < PAGES; i += 2)
 		EXPECT_TRUE(is_page_with(self->p + i * PAGE, i, 1));
 }
 
-TEST_F(pages, of_files_and_locked_ones_are_refused)
+TEST_F(pages, file_backed_or_locked_are_refused)
 {
 	int fd = memfd_create("lazyfree", MFD_CLOEXEC);
 	void *file;
@@ -380,13 +381,12 @@ TEST_F(pages, of_files_and_locked_ones_are_refused)
 
 	ASSERT_EQ(0, mlock(self->p, LEN));
 	EXPECT_ERROR(EINVAL, madvise(self->p, LEN, MADV_FREE));
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(is_kept(self->p, LEN));
 }
 
 /*
- * A huge page, mapped as such, or by entries for its small pages in one page
- * table or two.
+ * A huge page, mapped by a PMD, or by PTEs in one page table or two.
  */
 
 FIXTURE(huge) {
@@ -394,18 +394,18 @@ FIXTURE(huge) {
 	long splits;
 };
 
-/* first: which entry of its page table is the first one's; -1: mapped as such. */
+/* first: index of the first page's PTE in its page table; -1: mapped by a PMD. */
 FIXTURE_VARIANT(huge) {
 	long first;
 };
 
 FIXTURE_VARIANT_ADD(huge, pmd) { .first = -1 };
 FIXTURE_VARIANT_ADD(huge, ptes) { .first = 0 };
-FIXTURE_VARIANT_ADD(huge, all_but_one_here) { .first = 1 };
-FIXTURE_VARIANT_ADD(huge, two_tables) { .first = 200 };
-FIXTURE_VARIANT_ADD(huge, one_here) { .first = HUGE_PAGES - 1 };
+FIXTURE_VARIANT_ADD(huge, ptes_from_1) { .first = 1 };
+FIXTURE_VARIANT_ADD(huge, ptes_from_200) { .first = 200 };
+FIXTURE_VARIANT_ADD(huge, ptes_from_511) { .first = HUGE_PAGES - 1 };
 
-/* Do the pages at @p lie in memory as one huge page, that has not been split? */
+/* Are the pages at @p one huge page that is not split? */
 static bool is_huge(const uint8_t *p)
 {
 	static uint64_t frames[HUGE_PAGES], flags[HUGE_PAGES];
@@ -422,12 +422,12 @@ static bool is_huge(const uint8_t *p)
 	return true;
 }
 
-/* @len, where a huge page has its entries from number @first on. */
+/* Move @len bytes to where the first page has PTE number @first of its page table. */
 static uint8_t *move_to_entry(uint8_t *p, long len, long first)
 {
-	uint8_t *room = map_huge(MAP_PRIVATE, len + HUGE_LEN), *to = room + first * PAGE;
+	uint8_t *area = map_huge(MAP_PRIVATE, len + HUGE_LEN), *to = area + first * PAGE;
 
-	munmap(room, len + HUGE_LEN);
+	munmap(area, len + HUGE_LEN);
 	return mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 }
 
@@ -436,7 +436,7 @@ static uint8_t *make_huge(long len, long first)
 	uint8_t *p = map_huge(MAP_PRIVATE, len);
 
 	fill_pages(p, len);
-	/* It has what it needs; khugepaged is to leave it as it is. */
+	/* From here on, khugepaged must not collapse pages. */
 	madvise(p, len, MADV_NOHUGEPAGE);
 	if (first >= 0) {
 		for (long at = 0; at < len; at += HUGE_LEN) {
@@ -447,9 +447,9 @@ static uint8_t *make_huge(long len, long first)
 	return first > 0 ? move_to_entry(p, len, first) : p;
 }
 
-/* It replaces the one that the test may have already. */
-static void make_another(struct __test_metadata *_metadata, struct _test_data_huge *self,
-			 long first)
+/* Replaces the huge page that the test may already have. */
+static void replace_huge_page(struct __test_metadata *_metadata,
+			      struct _test_data_huge *self, long first)
 {
 	if (self->p)
 		munmap(self->p, HUGE_LEN);
@@ -459,8 +459,8 @@ static void make_another(struct __test_metadata *_metadata, struct _test_data_hu
 
 FIXTURE_SETUP(huge)
 {
-	ASSERT_TRUE(begin());
-	make_another(_metadata, self, variant->first);
+	ASSERT_TRUE(start_test());
+	replace_huge_page(_metadata, self, variant->first);
 	ASSERT_TRUE(is_huge(self->p));
 	ASSERT_EQ(variant->first < 0 ? HUGE_LEN / 1024 : 0,
 		  smaps_kb(self->p, "AnonHugePages:"));
@@ -475,14 +475,14 @@ FIXTURE_TEARDOWN(huge)
 
 TEST_F(huge, whole_is_not_split)
 {
-	long marked = vm_counter("pglazyfree");
+	long advised = vm_counter("pglazyfree");
 
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(self->splits, vm_counter("thp_split_page"));
 	EXPECT_TRUE(is_huge(self->p));
 	EXPECT_TRUE(is_droppable_page(self->p));
 	EXPECT_EQ(HUGE_LEN / 1024, smaps_kb(self->p, "LazyFree:"));
-	EXPECT_EQ(HUGE_PAGES, vm_counter("pglazyfree") - marked);
+	EXPECT_EQ(HUGE_PAGES, vm_counter("pglazyfree") - advised);
 	EXPECT_TRUE(is_kept(self->p, HUGE_LEN));
 }
 
@@ -491,7 +491,7 @@ TEST_F(huge, whole_is_freed_under_pressure)
 	expect_freed(_metadata, self->p, HUGE_LEN);
 }
 
-/* Of the others, each is kept or freed as a whole. */
+/* Every other page is kept or freed as a whole. */
 TEST_F(huge, pages_written_again_are_kept)
 {
 	static const long written[] = { 1, 255, 312, 511, 0 };
@@ -502,24 +502,24 @@ TEST_F(huge, pages_written_again_are_kept)
 		fill_pages(self->p, HUGE_LEN);
 		ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 		page[n] = 1;
-		pressure();
+		reclaim_all();
 		EXPECT_TRUE(is_page_with(page, n, 1));
 		fill_pages(page, PAGE);
 		EXPECT_LE(0, count_dropped(self->p, HUGE_LEN));
 	}
 }
 
-TEST_F(huge, written_from_outside_is_kept)
+TEST_F(huge, written_by_the_kernel_is_kept)
 {
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
-	ASSERT_TRUE(write_from_outside(self->p + 400 * PAGE, 1, false));
-	ASSERT_TRUE(write_from_outside(self->p + 77 * PAGE, 1, true));
-	pressure();
+	ASSERT_TRUE(write_by_kernel(self->p + 400 * PAGE, 1, false));
+	ASSERT_TRUE(write_by_kernel(self->p + 77 * PAGE, 1, true));
+	reclaim_all();
 	EXPECT_TRUE(is_page_with(self->p + 400 * PAGE, 0, 1));
 	EXPECT_TRUE(is_page_with(self->p + 77 * PAGE, 0, 1));
 }
 
-/* As an allocator does that gives the same memory back again and again. */
+/* An allocator may free the same memory again and again. */
 TEST_F(huge, advised_again_is_not_split)
 {
 	static const long written[] = { 0, 5, 312, 511 };
@@ -542,11 +542,11 @@ TEST_F(huge, advised_again_is_freed)
 	}
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(HUGE_LEN / 1024, smaps_kb(self->p, "LazyFree:"));
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
-TEST_F(huge, advised_again_in_part_is_free_in_part)
+TEST_F(huge, partly_advised_again_is_partly_lazyfree)
 {
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	for (long i = 0; i < HUGE_PAGES; i++)
@@ -562,8 +562,8 @@ static bool frees_only(uint8_t *p, long start, long end)
 	       is_freed(p + start, end - start) && is_kept(p + end, HUGE_LEN - end);
 }
 
-/* Each end: first, second, where the page table ends or in the middle, last, none. */
-TEST_F(huge, in_part_only_that_is_freed)
+/* Ranges from and to: first, second, page table boundary (or middle), last page, end. */
+TEST_F(huge, partial_advice_frees_only_that_part)
 {
 	long next_table = variant->first > 0 ? HUGE_PAGES - variant->first : 300;
 	const long edges[] = { 0, 1, next_table, HUGE_PAGES - 1, HUGE_PAGES };
@@ -574,7 +574,7 @@ TEST_F(huge, in_part_only_that_is_freed)
 			if (edges[s] >= edges[e] || (!s && e == nr - 1) ||
 			    edges[e] == edges[e - 1] || (s && edges[s] == edges[s - 1]))
 				continue;
-			make_another(_metadata, self, variant->first);
+			replace_huge_page(_metadata, self, variant->first);
 			EXPECT_TRUE(frees_only(self->p, edges[s] * PAGE, edges[e] * PAGE)) {
 				TH_LOG("pages %ld to %ld", edges[s], edges[e]);
 			}
@@ -582,8 +582,8 @@ TEST_F(huge, in_part_only_that_is_freed)
 	}
 }
 
-/* The rest of the huge page is what the range ends in, not what it begins with. */
-TEST_F(huge, neighbours_are_told_apart)
+/* The range starts in one huge page and ends in the next. */
+TEST_F(huge, adjacent_huge_pages_free_only_the_range)
 {
 	uint8_t *p = make_huge(2 * HUGE_LEN, variant->first);
 
@@ -594,79 +594,79 @@ TEST_F(huge, neighbours_are_told_apart)
 	EXPECT_TRUE(is_kept(p + HALF + HUGE_LEN, HALF));
 }
 
-TEST_F(huge, neighbours_are_not_split)
+TEST_F(huge, adjacent_huge_pages_are_not_split)
 {
 	uint8_t *p = make_huge(3 * HUGE_LEN, variant->first);
 
 	ASSERT_NE(MAP_FAILED, p);
-	/* A part of the first, which has to be split, and both others. */
+	/* A part of the first huge page, which must be split, and all of the other two. */
 	ASSERT_EQ(0, advise(p + HALF, 2 * HUGE_LEN + HALF));
 	EXPECT_EQ(1, vm_counter("thp_split_page") - self->splits);
 	EXPECT_TRUE(is_huge(p + HUGE_LEN));
 	EXPECT_TRUE(is_huge(p + 2 * HUGE_LEN));
 	EXPECT_EQ((2 * HUGE_LEN + HALF) / 1024, smaps_kb(p, "LazyFree:"));
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(is_kept(p, HALF));
 	EXPECT_TRUE(is_freed(p + HALF, 2 * HUGE_LEN + HALF));
 }
 
-/* One of its pages is away, and another one in its place. */
-#define STRANGER	312
+/* Another page replaces one of its pages. */
+#define FOREIGN	312
 
-TEST_F(huge, a_stranger_in_it_is_freed_by_itself)
+TEST_F(huge, a_foreign_page_in_it_is_freed_separately)
 {
-	uint8_t *stranger = self->p + STRANGER * PAGE;
+	uint8_t *foreign = self->p + FOREIGN * PAGE;
 
-	ASSERT_EQ(0, madvise(stranger, PAGE, MADV_DONTNEED));
-	fill_pages(stranger, PAGE);
+	ASSERT_EQ(0, madvise(foreign, PAGE, MADV_DONTNEED));
+	fill_pages(foreign, PAGE);
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(HUGE_LEN / 1024, smaps_kb(self->p, "LazyFree:"));
-	stranger[1] = 1;
-	pressure();
-	EXPECT_TRUE(is_page_with(stranger, 1, 1));
-	EXPECT_TRUE(is_freed(self->p, STRANGER * PAGE));
-	EXPECT_TRUE(is_freed(stranger + PAGE, HUGE_LEN - (STRANGER + 1) * PAGE));
+	foreign[1] = 1;
+	reclaim_all();
+	EXPECT_TRUE(is_page_with(foreign, 1, 1));
+	EXPECT_TRUE(is_freed(self->p, FOREIGN * PAGE));
+	EXPECT_TRUE(is_freed(foreign + PAGE, HUGE_LEN - (FOREIGN + 1) * PAGE));
 }
 
 TEST_F(huge, without_one_page_is_freed)
 {
-	ASSERT_EQ(0, madvise(self->p + STRANGER * PAGE, PAGE, MADV_DONTNEED));
+	ASSERT_EQ(0, madvise(self->p + FOREIGN * PAGE, PAGE, MADV_DONTNEED));
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ((HUGE_LEN - PAGE) / 1024, smaps_kb(self->p, "LazyFree:"));
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
 TEST_F(huge, with_the_zero_page_in_it_is_freed)
 {
-	uint8_t *hole = self->p + STRANGER * PAGE;
+	uint8_t *hole = self->p + FOREIGN * PAGE;
 
 	ASSERT_EQ(0, madvise(hole, PAGE, MADV_DONTNEED));
 	EXPECT_TRUE(is_freed(hole, PAGE));
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ((HUGE_LEN - PAGE) / 1024, smaps_kb(self->p, "LazyFree:"));
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(is_freed(self->p, HUGE_LEN));
 }
 
 TEST_F(huge, with_a_page_on_swap_in_it_is_freed)
 {
-	uint8_t *hole = self->p + STRANGER * PAGE;
+	uint8_t *hole = self->p + FOREIGN * PAGE;
 
 	ASSERT_EQ(0, madvise(hole, PAGE, MADV_DONTNEED));
 	fill_pages(hole, PAGE);
-	for (long end = 0; swap_is_on() && !smaps_kb(self->p, "Swap:") && patience(&end);) {
+	for (long end = 0; swap_is_on() && !smaps_kb(self->p, "Swap:") && may_retry(&end);) {
 		drain_lists();
 		ASSERT_EQ(0, madvise(hole, PAGE, MADV_PAGEOUT));
 	}
 	EXPECT_EQ(swap_is_on() ? PAGE / 1024 : 0, smaps_kb(self->p, "Swap:"));
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(0, smaps_kb(self->p, "Swap:"));
-	pressure();
+	reclaim_all();
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
-/* Each of its pages in turn: those at the ends, those where a page table ends. */
+/* For the pages at both ends of the huge page and on both sides of a page table boundary. */
 TEST_F(huge, a_page_moved_out_of_it_is_kept)
 {
 	long next_table = variant->first > 0 ? HUGE_PAGES - variant->first : 300;
@@ -675,14 +675,14 @@ TEST_F(huge, a_page_moved_out_of_it_is_kept)
 	for (long n = 0; n < (long)ARRAY_SIZE(moved); n++) {
 		uint8_t *hole, *out = map_pages(MAP_PRIVATE, PAGE);
 
-		make_another(_metadata, self, variant->first);
+		replace_huge_page(_metadata, self, variant->first);
 		hole = self->p + moved[n] * PAGE;
 		ASSERT_EQ(out, mremap(hole, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, out));
-		/* A mapping without a hole again, or the range would end there. */
+		/* Map the hole, or the range would end there. */
 		ASSERT_EQ(hole, mmap(hole, PAGE, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 		madvise(hole, PAGE, MADV_NOHUGEPAGE);
-		/* Or with a stranger there: all of its pages are mapped, but not all here. */
+		/* Every other time with a foreign page there: then no PTE is empty. */
 		if (n % 2)
 			fill_pages(hole, PAGE);
 		ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
@@ -692,10 +692,10 @@ TEST_F(huge, a_page_moved_out_of_it_is_kept)
 	}
 }
 
-TEST_F(huge, a_page_moved_into_it_is_freed_by_itself)
+TEST_F(huge, a_page_moved_into_it_is_freed_separately)
 {
 	uint8_t *other = make_huge(HUGE_LEN, variant->first);
-	uint8_t *hole = self->p + STRANGER * PAGE, *from = other + 7 * PAGE;
+	uint8_t *hole = self->p + FOREIGN * PAGE, *from = other + 7 * PAGE;
 
 	ASSERT_NE(MAP_FAILED, other);
 	ASSERT_EQ(hole, mremap(from, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, hole));
@@ -718,18 +718,18 @@ TEST_F(huge, half_of_it_moved_away_is_kept)
 	EXPECT_TRUE(is_freed(away, HALF));
 }
 
-TEST_F(huge, with_halves_of_different_rights_is_freed)
+TEST_F(huge, with_halves_of_different_protection_is_freed)
 {
 	ASSERT_EQ(0, mprotect(self->p + HALF, HALF, PROT_READ));
 	ASSERT_EQ(0, advise(self->p, HUGE_LEN));
 	EXPECT_EQ(HALF / 1024, smaps_kb(self->p, "LazyFree:"));
 	EXPECT_EQ(HALF / 1024, smaps_kb(self->p + HALF, "LazyFree:"));
-	pressure();
+	reclaim_all();
 	EXPECT_EQ(0, smaps_kb(self->p + HALF, "Swap:"));
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
-TEST_F(huge, half_of_other_rights_is_kept)
+TEST_F(huge, half_of_other_protection_is_kept)
 {
 	ASSERT_EQ(0, mprotect(self->p, HALF, PROT_READ));
 	ASSERT_TRUE(free_pages(self->p, HALF));
@@ -737,7 +737,7 @@ TEST_F(huge, half_of_other_rights_is_kept)
 	EXPECT_TRUE(is_kept(self->p + HALF, HALF));
 }
 
-TEST_F(huge, that_cannot_be_accessed_is_freed)
+TEST_F(huge, without_access_rights_is_freed)
 {
 	ASSERT_EQ(0, mprotect(self->p, HUGE_LEN, PROT_NONE));
 	ASSERT_TRUE(free_pages(self->p, HUGE_LEN));
@@ -747,7 +747,7 @@ TEST_F(huge, that_cannot_be_accessed_is_freed)
 
 TEST_F(huge, pinned_page_is_kept)
 {
-	uint8_t *pinned = self->p + STRANGER * PAGE;
+	uint8_t *pinned = self->p + FOREIGN * PAGE;
 	static uint8_t read_back[PAGE];
 	int ends[2];
 
@@ -763,38 +763,38 @@ TEST_F(huge, advised_by_a_child_is_kept_for_the_parent)
 {
 	struct child child = { .advises = { 0, HUGE_LEN } };
 
-	share(_metadata, self->p, HUGE_LEN, &child, false);
+	check_shared(_metadata, self->p, HUGE_LEN, &child, false);
 }
 
 TEST_F(huge, advised_in_part_by_a_child_is_kept_for_the_parent)
 {
 	struct child child = { .advises = { 0, HALF }, .keeps = { HALF, HUGE_LEN } };
 
-	share(_metadata, self->p, HUGE_LEN, &child, false);
+	check_shared(_metadata, self->p, HUGE_LEN, &child, false);
 }
 
 TEST_F(huge, advised_by_the_parent_is_kept_for_a_child)
 {
 	struct child child = { .keeps = { 0, HUGE_LEN } };
 
-	share(_metadata, self->p, HUGE_LEN, &child, true);
+	check_shared(_metadata, self->p, HUGE_LEN, &child, true);
 }
 
 TEST_F(huge, high_half_is_kept_for_a_child)
 {
 	struct child child = { .unmaps = { 0, HALF }, .keeps = { HALF, HUGE_LEN } };
 
-	share(_metadata, self->p, HUGE_LEN, &child, true);
+	check_shared(_metadata, self->p, HUGE_LEN, &child, true);
 }
 
 TEST_F(huge, low_half_is_kept_for_a_child)
 {
 	struct child child = { .unmaps = { HALF, HUGE_LEN }, .keeps = { 0, HALF } };
 
-	share(_metadata, self->p, HUGE_LEN, &child, true);
+	check_shared(_metadata, self->p, HUGE_LEN, &child, true);
 }
 
-TEST_F(huge, after_the_child_has_gone_is_not_split)
+TEST_F(huge, after_child_exit_is_not_split)
 {
 	struct child child = { .keeps = { 0, HUGE_LEN } };
 
@@ -809,7 +809,7 @@ TEST_F(huge, after_the_child_has_gone_is_not_split)
 	EXPECT_EQ(HUGE_LEN / 1024, smaps_kb(self->p, "LazyFree:"));
 }
 
-TEST_F(huge, after_the_child_has_gone_is_freed)
+TEST_F(huge, after_child_exit_is_freed)
 {
 	struct child child = { .keeps = { 0, HUGE_LEN } };
 
@@ -820,13 +820,13 @@ TEST_F(huge, after_the_child_has_gone_is_freed)
 }
 
 /*
- * One thread writes, one advises, one reclaims. What is written while no advice is
- * under way, and none comes before it is looked at again, must be there still.
+ * One thread writes, one advises, one reclaims. A write must be kept if no advice runs
+ * during the write or before the next read.
  *
- * What is written during a call may be lost, and then it is not always zeros that take
- * its place: reclaim may have written the page to swap meanwhile, because of a TLB that
- * the call has not flushed yet it sees no more of a write than what was there before.
- * But never what was there before something that was written outside of all calls.
+ * A write during the advice may be dropped, and the page does not always become zeros:
+ * the advice may not have flushed a TLB yet, so reclaim misses the write and swaps the
+ * page with older contents. But the contents are never older than a write outside of all
+ * calls.
  */
 
 #define RACE_MS		900
@@ -835,17 +835,17 @@ TEST_F(huge, after_the_child_has_gone_is_freed)
 
 static struct race {
 	uint8_t		*p;
-	/* Of calls of madvise(). */
+	/* Numbers of madvise() calls. */
 	atomic_ulong	begun, ended;
 	atomic_bool	stop;
 	/*
-	 * What the writer saw: pages that no advice could have touched; lost ones; and
-	 * contents that nobody wrote, or that are older than may be.
+	 * Found by the writer: writes outside of all calls; those of them that were
+	 * dropped; and pages with contents that were never written or are too old.
 	 */
-	long		safe, lost, wrong;
+	long		safe, dropped, wrong;
 } race;
 
-/* The writer has its own: see below. */
+/* For the other threads; the writer is pinned: see below. */
 static void run_on_any_cpu(void)
 {
 	cpu_set_t all;
@@ -854,7 +854,7 @@ static void run_on_any_cpu(void)
 	sched_setaffinity(0, sizeof(all), &all);
 }
 
-static void *advise_all_the_time(void *unused)
+static void *race_adviser(void *unused)
 {
 	run_on_any_cpu();
 	while (!race.stop) {
@@ -866,7 +866,7 @@ static void *advise_all_the_time(void *unused)
 	return unused;
 }
 
-static void *reclaim_all_the_time(void *unused)
+static void *race_reclaimer(void *unused)
 {
 	run_on_any_cpu();
 	while (!race.stop)
@@ -874,66 +874,66 @@ static void *reclaim_all_the_time(void *unused)
 	return unused;
 }
 
-/* Atomic, so that they stay in order with the counts of calls. */
-static void write_and_look(atomic_ulong *written, unsigned long count)
+/* Atomic, so that the writes are ordered with the call counters. */
+static void write_and_check(atomic_ulong *written, unsigned long count)
 {
-	/* When it was written, and the last of what was written outside of all calls. */
-	static unsigned long when[HUGE_PAGES], sure[HUGE_PAGES];
+	/* The call count at the write; and the last value written outside of all calls. */
+	static unsigned long calls[HUGE_PAGES], safe_value[HUGE_PAGES];
 
 	for (long i = 0; i < HUGE_PAGES; i++) {
 		unsigned long ended = race.ended;
 
-		/* -1: a call is under way, and may free what is written now. */
-		when[i] = race.begun == ended ? ended : -1UL;
+		/* -1: a call is running, and may free what is written now. */
+		calls[i] = race.begun == ended ? ended : -1UL;
 		written[i * PAGE / sizeof(*written) + i % 512] = count + i;
-		if (race.begun == when[i])
-			sure[i] = count + i;
+		if (race.begun == calls[i])
+			safe_value[i] = count + i;
 	}
 	for (long i = 0; i < HUGE_PAGES; i++) {
 		unsigned long value = written[i * PAGE / sizeof(*written) + i % 512];
-		bool safe = race.begun == when[i];
+		bool safe = race.begun == calls[i];
 
 		race.safe += safe;
-		race.lost += safe && value != count + (unsigned long)i;
-		race.wrong += value && (value < sure[i] || value > count + i ||
+		race.dropped += safe && value != count + (unsigned long)i;
+		race.wrong += value && (value < safe_value[i] || value > count + i ||
 					(count + i - value) % HUGE_PAGES);
 	}
 }
 
-static void write_all_the_time(unsigned int ms)
+static void race_writer(unsigned int ms)
 {
 	static unsigned long count = 1;
 	long end = now_ms() + ms;
 
 	do {
-		write_and_look((atomic_ulong *)race.p, count);
+		write_and_check((atomic_ulong *)race.p, count);
 		count += HUGE_PAGES;
 	} while (now_ms() < end);
 }
 
-/* Again and again with a new huge page: reclaim splits it sooner or later. */
-TEST_F(huge, written_after_the_call_is_kept)
+/* Each round uses a new huge page, because reclaim splits it sooner or later. */
+TEST_F(huge, written_after_the_advice_is_kept)
 {
 	long before = vm_counter("pglazyfreed"), freed = 0;
 
 	/*
-	 * The writer stays where it is all the time: reclaim flushes the TLBs of other
-	 * CPUs a while after it has dropped an ordinary page, and one that moves there
-	 * meanwhile may see what was in it before.
+	 * The writer must not change CPUs: reclaim flushes the TLBs of other CPUs a while
+	 * after it has dropped an ordinary page, so on another CPU the writer may still
+	 * see the old contents.
 	 */
 	ASSERT_TRUE(pin_to_cpu(0));
-	/* It would prove nothing if the threads did not meet. */
+	/* Go on until the threads have raced, or the test would prove nothing. */
 	for (unsigned int ms = 0; ms < RACE_MAX_MS; ms += ROUND_MS) {
 		pthread_t adviser, reclaimer;
 
-		make_another(_metadata, self, variant->first);
+		replace_huge_page(_metadata, self, variant->first);
 		race.p = self->p;
 		race.stop = false;
-		/* All of it once, so that it is sure what is old. */
-		write_all_the_time(0);
-		ASSERT_EQ(0, pthread_create(&adviser, NULL, advise_all_the_time, NULL));
-		ASSERT_EQ(0, pthread_create(&reclaimer, NULL, reclaim_all_the_time, NULL));
-		write_all_the_time(ROUND_MS);
+		/* Write every page once outside of all calls. */
+		race_writer(0);
+		ASSERT_EQ(0, pthread_create(&adviser, NULL, race_adviser, NULL));
+		ASSERT_EQ(0, pthread_create(&reclaimer, NULL, race_reclaimer, NULL));
+		race_writer(ROUND_MS);
 		race.stop = true;
 		pthread_join(adviser, NULL);
 		pthread_join(reclaimer, NULL);
@@ -941,7 +941,7 @@ TEST_F(huge, written_after_the_call_is_kept)
 		if (ms >= RACE_MS && freed && race.safe > HUGE_PAGES)
 			break;
 	}
-	EXPECT_EQ(0, race.lost);
+	EXPECT_EQ(0, race.dropped);
 	EXPECT_EQ(0, race.wrong);
 	EXPECT_LT(HUGE_PAGES, race.safe);
 	EXPECT_LT(0, freed);

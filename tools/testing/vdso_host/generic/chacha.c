@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * A ChaCha20 core in plain C, a block an iteration. The contract is at the top of
- * arch/x86/entry/vdso/vgetrandom-asm.S; what C cannot promise of it, at the top of
- * include/vdso/getrandom-generic.h.
+ * A ChaCha20 core in plain C that makes one block in an iteration. See the top of
+ * arch/x86/entry/vdso/vgetrandom-asm.S for the contract of a core, and the top of
+ * include/vdso/getrandom-generic.h for the parts of it that C cannot guarantee.
  */
 #include <linux/compiler.h>
 #include <asm/rwonce.h>
@@ -41,8 +41,8 @@ static __always_inline void double_round(u32 *x)
 			      &x[12 + (i + 3) % 4]);
 }
 
-/* As far as C goes. */
-static __always_inline void forget(u32 *words, int n)
+/* Erase secrets on the stack, as far as C can. */
+static __always_inline void erase(u32 *words, int n)
 {
 	int i;
 
@@ -75,6 +75,6 @@ void vgetrandom_chacha20_plain(struct vgetrandom_state *state, u8 *dst, size_t n
 		}
 		start[12]++;
 	} while (!is_last);
-	forget(start, BLOCK_WORDS);
-	forget(x, BLOCK_WORDS);
+	erase(start, BLOCK_WORDS);
+	erase(x, BLOCK_WORDS);
 }

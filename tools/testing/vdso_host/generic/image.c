@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * The generator with generic forms only, as a vDSO exports it.
+ * The generator with the generic forms, exported as a vDSO does.
  */
 #include "../../../../lib/vdso/getrandom.c"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * What of lib/vdso/getrandom.c is better in assembly than in C, on x86-64: for the vDSO and
- * for libvgetrandom. What each function promises is written at its generic form, in
- * include/vdso/getrandom-generic.h.
+ * x86-64 assembly for lib/vdso/getrandom.c, in the vDSO and in libvgetrandom. Each
+ * function's contract is at its C version, in include/vdso/getrandom-generic.h.
  */
 #ifndef __ASM_VDSO_GETRANDOM_ASM_H
 #define __ASM_VDSO_GETRANDOM_ASM_H
@@ -10,7 +9,7 @@
 #include <asm/asm.h>
 #include <asm/vdso/getrandom-take.h>
 
-/* Without the frame pointer that __builtin_frame_address() would set up. */
+/* __builtin_frame_address() would set up a frame pointer. */
 static __always_inline unsigned long __arch_vgetrandom_token(void)
 {
 	unsigned long call;
@@ -22,7 +21,7 @@ static __always_inline unsigned long __arch_vgetrandom_token(void)
 
 #define __arch_vgetrandom_token __arch_vgetrandom_token
 
-/* Compilers do not make one instruction of READ_ONCE(*word) == value. */
+/* Compilers do not compile READ_ONCE(*word) == value to one instruction. */
 static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
 {
 	bool holds;
@@ -36,7 +35,7 @@ static __always_inline bool __arch_vgetrandom_holds(const void *word, u64 value)
 
 #define __arch_vgetrandom_holds __arch_vgetrandom_holds
 
-/* Other CPUs do not matter: so no LOCK. */
+/* No LOCK prefix, because other CPUs do not matter. */
 static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 to)
 {
 	bool replaced;
@@ -51,7 +50,7 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
 
 #define __arch_vgetrandom_replace __arch_vgetrandom_replace
 
-/* Fewer stores than of words. */
+/* Four stores instead of eight. */
 static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
 {
 	asm volatile("pxor %%xmm0, %%xmm0\n\t"

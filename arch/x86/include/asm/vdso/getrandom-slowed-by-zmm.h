@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * Intel processors of family 6, by their models, whose clock goes down when zmm registers
- * are used: for all that runs on the core, and for a while after. The kernel and the
- * library take the list from here: each defines VGETRANDOM_SLOWED_BY_ZMM() and includes
- * this.
+ * Models of Intel's processor family 6 that lower their clock while zmm registers are
+ * used: for all code on that processor core, and for a while afterwards. The kernel and the
+ * library define VGETRANDOM_SLOWED_BY_ZMM() and include this file.
  *
- * The first is the one for which arch/x86/crypto/poly1305_glue.c avoids zmm registers,
- * too. The next generations suffer less, but a program did not ask for it when it asked
- * for four random bytes.
+ * arch/x86/crypto/poly1305_glue.c also avoids zmm registers on the first model. Later
+ * generations suffer less, but a request for four random bytes must not slow down other
+ * code.
  */
 
 VGETRANDOM_SLOWED_BY_ZMM(0x55)	/* Skylake-X, Cascade Lake, Cooper Lake */

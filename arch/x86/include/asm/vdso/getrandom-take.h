@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * Moves bytes out of a batch: __arch_vgetrandom_take() for x86-64.
+ * __arch_vgetrandom_take() for x86-64: move bytes out of the batch.
  */
 #ifndef __ASM_VDSO_GETRANDOM_TAKE_H
 #define __ASM_VDSO_GETRANDOM_TAKE_H
@@ -9,9 +9,9 @@
 #include <vdso/getrandom-cores.h>
 
 /*
- * To @dst, out of @src for good, and out of the registers too. In assembly because C has
- * no way to say the last, or to keep the compiler from parking them on the stack. @load
- * fills a register: with less, its upper part would be something to wait for.
+ * Copy a word to @dst, zero it at @src, and zero the register. This is assembly because C
+ * can neither clear a register nor keep the compiler from spilling it to the stack. @load
+ * writes the full register: a partial write would have to wait for the register's old value.
  */
 #define __arch_vgetrandom_take_word(load, wide, suffix, modifier, dst, src)		\
 ({										\
@@ -26,7 +26,7 @@
 		     : "memory", "cc");						\
 })
 
-/* Two words that make up @len bytes, one from each end; they may overlap. */
+/* @len bytes as two words, one at each end; the words may overlap. */
 #define __arch_vgetrandom_take_ends(load, wide, suffix, modifier, size, dst, src, len)	\
 ({										\
 	unsigned long __head, __tail;						\
@@ -53,7 +53,7 @@ static __always_inline void __arch_vgetrandom_take_16(u8 *dst, u8 *src)
 		     : : [from] "r" (src), [to] "r" (dst) : "memory");
 }
 
-/* 17 to 32 bytes: 16 from each end. */
+/* 17 to 32 bytes: 16 at each end. */
 static __always_inline void __arch_vgetrandom_take_32(u8 *dst, u8 *src, size_t len)
 {
 	asm volatile("movdqu (%[from]), %%xmm0\n\t"
@@ -68,8 +68,8 @@ static __always_inline void __arch_vgetrandom_take_32(u8 *dst, u8 *src, size_t l
 }
 
 /*
- * More than 32 bytes, in steps of 32. The last step overlaps the one before it, so
- * its bytes are fetched while they are still there.
+ * More than 32 bytes, in steps of 32. The last step can overlap the one before it, so
+ * its bytes are loaded first, before they are zeroed.
  */
 static __always_inline void __arch_vgetrandom_take_long(u8 *dst, u8 *src, size_t len)
 {
@@ -99,7 +99,7 @@ static __always_inline void __arch_vgetrandom_take_long(u8 *dst, u8 *src, size_t
 		     : : "memory", "cc");
 }
 
-/* More than 64 bytes, in the same way in steps of 64. */
+/* More than 64 bytes: the same in steps of 64. */
 static __always_inline void __arch_vgetrandom_take_avx(u8 *dst, u8 *src, size_t len)
 {
 	asm volatile("vmovdqu -64(%[from],%[n]), %%ymm2\n\t"
@@ -130,15 +130,15 @@ static __always_inline void __arch_vgetrandom_take_avx(u8 *dst, u8 *src, size_t 
 		     : : "memory", "cc");
 }
 
-/* Those from AVX2 on are for AVX. An unknown number means the first core. */
+/* All cores from AVX2 on need AVX. An unknown number means the first core. */
 static __always_inline bool __arch_vgetrandom_has_avx(unsigned int core)
 {
 	return core >= VGETRANDOM_AVX2 && core < VGETRANDOM_NR_CORES;
 }
 
 /*
- * The sizes that are asked for most take the fewest steps. No register and no stack
- * slot holds any of the bytes afterwards.
+ * The most frequent sizes come first. Afterwards no register and no stack slot holds any
+ * of the bytes.
  */
 static __always_inline void __arch_vgetrandom_take(u8 *dst, u8 *src, size_t len,
 						   const struct vdso_rng_data *rng)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * What lib/vdso/getrandom.c asks of x86-64 in the vDSO.
+ * What lib/vdso/getrandom.c needs from x86-64 in the vDSO.
  */
 #ifndef __ASM_VDSO_GETRANDOM_H
 #define __ASM_VDSO_GETRANDOM_H
@@ -8,15 +8,15 @@
 #include <asm/page_types.h>
 #include <asm/unistd.h>
 #include <asm/vdso/getrandom-asm.h>
-#include <vdso/datapage.h>	/* and the two pages of it, from <asm/vvar.h> */
+#include <vdso/datapage.h>	/* includes <asm/vvar.h>: VVAR(), TIMENS() */
 
 /**
- * getrandom_syscall - getrandom(2) itself
- * @buffer:	where the bytes go
- * @len:	how many
+ * getrandom_syscall - make the system call getrandom(2)
+ * @buffer:	receives the bytes
+ * @len:	number of bytes
  * @flags:	GRND_*
  *
- * Return: what the system call returns.
+ * Return: the result of the system call.
  */
 static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsigned int flags)
 {
@@ -30,9 +30,9 @@ static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsig
 }
 
 /**
- * __arch_get_vdso_rng_data - where the kernel's RNG publishes its state, mostly
+ * __arch_get_vdso_rng_data - address of the kernel's data, outside of time namespaces
  *
- * Return: the kernel's own data; in a time namespace, data that nobody ever writes.
+ * Return: the kernel's data; in a time namespace, data that is always zeros.
  */
 static __always_inline const struct vdso_rng_data *__arch_get_vdso_rng_data(void)
 {
@@ -40,16 +40,16 @@ static __always_inline const struct vdso_rng_data *__arch_get_vdso_rng_data(void
 }
 
 /**
- * __arch_find_vdso_rng_data - where the kernel's RNG publishes its state
+ * __arch_find_vdso_rng_data - address of the kernel's data
  *
- * In a time namespace the page that is usually the kernel's belongs to the
- * namespace, and the kernel's page takes the place of the namespace's. A process can
- * change namespaces between two calls, so ask in each; a handler that joins one in
- * the middle of a call makes the data go away, and the next attempt asks again. (One
- * that leaves a namespace there takes the page away, from this function as from
+ * In a time namespace, two pages have changed places: the namespace's page is mapped
+ * where the kernel's page usually is, and the kernel's page at the other address. A
+ * process can change namespaces between two calls, so look in each call. If a handler
+ * joins a namespace in the middle of a call, the call finds zeros, and its next attempt
+ * looks again. (If a handler leaves one there, the page is gone: for this function as for
  * clock_gettime().)
  *
- * Return: the kernel's own data, inside and outside of time namespaces.
+ * Return: the kernel's data, inside and outside of time namespaces.
  */
 static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(void)
 {
@@ -61,7 +61,7 @@ static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(voi
 
 #include <vdso/getrandom-generic.h>
 
-/* In arch/x86/entry/vdso/vgetrandom.c: the exported function. */
+/* The exported function, in arch/x86/entry/vdso/vgetrandom.c. */
 ssize_t __vdso_getrandom(void *buffer, size_t len, unsigned int flags,
 			 void *opaque_state, size_t opaque_len);
 

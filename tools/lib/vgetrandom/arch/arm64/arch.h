@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library asks of an architecture, for arm64; ../x86/arch.h documents it.
+ * What the library needs from an architecture, for arm64; ../x86/arch.h documents it.
  */
 #ifndef _VGETRANDOM_ARCH_H
 #define _VGETRANDOM_ARCH_H
@@ -21,7 +21,7 @@ static inline struct arch_processor arch_processor(void)
 	return (struct arch_processor) { };
 }
 
-static inline bool arch_slowed_by(const char *core, const struct arch_processor *processor)
+static inline bool arch_core_slows_cpu(const char *core, const struct arch_processor *processor)
 {
 	(void)core;
 	(void)processor;

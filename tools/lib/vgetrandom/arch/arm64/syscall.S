@@ -34,7 +34,7 @@ syscall:
 	.size	syscall, . - syscall
 
 #ifdef __ARM_FEATURE_BTI_DEFAULT
-	/* As the compiler marks objects that have landing pads. */
+	/* The note by which the compiler marks objects that have landing pads. */
 	.section .note.gnu.property, "a"
 	.balign	8
 	.word	4, 16, 5		/* NT_GNU_PROPERTY_TYPE_0 */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library asks of an architecture; this is x86-64.
+ * What the library needs from an architecture; this is x86-64, and the documentation for all.
  */
 #ifndef _VGETRANDOM_ARCH_H
 #define _VGETRANDOM_ARCH_H
@@ -17,25 +17,25 @@
 #include <cpuid.h>
 #endif
 
-/* The size of a page; where the kernel has a choice, the smallest. */
+/* The size of a page; the smallest one if the architecture has several. */
 #define ARCH_PAGE		4096UL
 
-/* An address of a process has no more bits. */
+/* The number of bits of a user-space address. */
 #define ARCH_ADDRESS_BITS	47
 
-/* The function in the vDSO. */
+/* The name and version of the function in the vDSO. */
 #define ARCH_VDSO_SYMBOL	"__vdso_getrandom"
 #define ARCH_VDSO_VERSION	"LINUX_2.6"
 
-/* Debian's directory for libraries, up to the name of the C library. */
+/* Debian's directory for libraries, without the name of the C library at its end. */
 #define ARCH_MULTIARCH		"x86_64-linux-"
 
 /*
- * For each core, from how many bytes on it pays to expand a key: one drawn from a vDSO
- * generator that makes a block at a time, and one from the system call. "crossover" in
- * bench/ finds them. An expansion takes an iteration of the core, whatever the size; the
- * other ways take longer with each block. SSE2's iteration is so long that the first size
- * with two of them, 513, would be a loss.
+ * For each core, the request size in bytes from which expanding a key is faster: than a vDSO
+ * generator that makes one block at a time, and than the system call. "crossover" in bench/
+ * measures them. An expansion costs a whole iteration of the core, whatever the size; the other
+ * ways cost more with each block. SSE2's iteration is so slow that 513 bytes, the first size that
+ * needs two of them, would be slower expanded.
  */
 #define PAYS_sse2	.instead_of_vdso = 640, .instead_of_syscall = 256
 #define PAYS_avx2	.instead_of_vdso = 160, .instead_of_syscall = 128
@@ -43,9 +43,9 @@
 #define PAYS_avx512	.instead_of_vdso = 192, .instead_of_syscall = 128
 
 /**
- * struct arch_processor - what cores ask of the processor, and of this process
- * @signature: its family and model, eax of leaf 1 of cpuid
- * @XMM2: has it what FEATURE of the table of cores says?
+ * struct arch_processor - the processor, as this process may use it
+ * @signature: family and model: eax of cpuid leaf 1
+ * @XMM2: whether it has this feature; FEATURE of the table of cores names these members
  * @AVX2: likewise
  * @AVX512VL: likewise
  */
@@ -57,10 +57,11 @@ struct arch_processor {
 };
 
 /**
- * arch_processor - look at the processor
+ * arch_processor - detect the processor
  *
- * In a virtual machine each cpuid takes as long as many system calls, and glibc has made them
- * already. It leaves out what the kernel does not save, and what GLIBC_TUNABLES takes away.
+ * In a virtual machine, each cpuid takes as long as many system calls. glibc has executed them
+ * already, so its results are used. glibc leaves out features whose registers the kernel does not
+ * save, and features that GLIBC_TUNABLES disables.
  */
 static inline struct arch_processor arch_processor(void)
 {
@@ -74,7 +75,7 @@ static inline struct arch_processor arch_processor(void)
 	unsigned int ebx, ecx, edx, leaf, saved;
 
 	__cpuid(1, processor.signature, ebx, ecx, edx);
-	/* Who has this has leaf 0xd, and so leaf 7. */
+	/* A processor with OSXSAVE has leaf 0xd, and so leaf 7. */
 	if (!(ecx & bit_OSXSAVE))
 		return processor;
 	asm volatile("xgetbv" : "=a" (saved), "=d" (edx) : "c" (0));
@@ -88,13 +89,13 @@ static inline struct arch_processor arch_processor(void)
 }
 
 /**
- * arch_slowed_by - does a core slow the processor down for whatever else runs there?
- * @core: its name
+ * arch_core_slows_cpu - does a core lower the clock rate, and slow down all other code?
+ * @core: name of the core
  * @processor: from arch_processor()
  *
- * That it is Intel's need not be asked: no other of family 6 runs the core.
+ * The vendor need not be checked: only Intel's processors of family 6 run the core.
  */
-static inline bool arch_slowed_by(const char *core, const struct arch_processor *processor)
+static inline bool arch_core_slows_cpu(const char *core, const struct arch_processor *processor)
 {
 	static const unsigned char models[] = {
 #define VGETRANDOM_SLOWED_BY_ZMM(model)	model,
@@ -113,16 +114,14 @@ static inline bool arch_slowed_by(const char *core, const struct arch_processor 
 }
 
 /**
- * arch_syscall - enter the kernel
- * @nr: the system call's number
- * @a: its arguments
- * @b: likewise
- * @c: likewise
- * @d: likewise
- * @e: likewise
- * @f: likewise
- *
- * For raw_syscall(), see raw.h.
+ * arch_syscall - make a system call; for raw_syscall()
+ * @nr: its number
+ * @a: its first argument
+ * @b: its second argument
+ * @c: its third argument
+ * @d: its fourth argument
+ * @e: its fifth argument
+ * @f: its sixth argument
  */
 static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -139,13 +138,13 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 }
 
 /**
- * arch_tell_valgrind - a request to the tool of valgrind that the process runs in
- * @request: its number, as in the headers of that tool
+ * arch_tell_valgrind - make a request to valgrind's tool, if the process runs under valgrind
+ * @request: number of the request, from the headers of the tool
  * @tag: its argument
  *
- * By an order of instructions that valgrind knows, and that does nothing elsewhere. Word by word:
- * a thread of musl that is cancelled asynchronously exits on a stack that is not aligned for a
- * vector.
+ * valgrind recognises this sequence of instructions, which has no effect otherwise. @words is
+ * written word by word: with musl, a thread that is cancelled asynchronously exits on a stack that
+ * is not aligned for vector instructions.
  */
 static inline void arch_tell_valgrind(unsigned long request, const volatile void *tag)
 {
@@ -163,12 +162,12 @@ static inline void arch_tell_valgrind(unsigned long request, const volatile void
 }
 
 /**
- * arch_copy_secret - copy secret bytes
- * @dst: where they go
- * @src: where they are
- * @len: how many
+ * arch_copy_secret - copy secret bytes, and leave none in a register
+ * @dst: the destination
+ * @src: the source
+ * @len: number of bytes
  *
- * In assembly, so that it is known which register they go through: none has them then.
+ * In assembly, so that the register that the bytes pass through is known, and can be cleared.
  */
 static inline void arch_copy_secret(void *dst, const void *src, size_t len)
 {

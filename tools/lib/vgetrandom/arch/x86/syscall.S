@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * long syscall(long number, ...), in place of libc's.
+ * long syscall(long number, ...); replaces libc's.
  *
- * Without a frame: a child of vfork(2) returns from here on its parent's stack, and one of
- * clone(2) on another stack.
+ * It has no stack frame: a child of vfork(2) returns from here on its parent's stack, and a child
+ * of clone(2) on another stack.
  */
 #include <sys/syscall.h>
 #ifdef __CET__

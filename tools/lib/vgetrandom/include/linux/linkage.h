@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the vDSO's ChaCha20 cores, which are written for the kernel, need of its
- * <linux/linkage.h> to be assembled for this library. They stay within it: hidden.
+ * The part of the kernel's <linux/linkage.h> that the vDSO's ChaCha20 cores need when they
+ * are assembled for this library. Their symbols are hidden: the library does not export them.
  */
 #ifndef _VGETRANDOM_LINUX_LINKAGE_H
 #define _VGETRANDOM_LINUX_LINKAGE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's types, for sources of its that are built for user space: the library's
- * generator and cores. C libraries may come without the kernel's headers, as musl does.
+ * The kernel's types, for kernel sources that are built for user space: the library's
+ * generator and cores. A C library, such as musl, may come without the kernel's headers.
  */
 #ifndef _VGETRANDOM_LINUX_TYPES_H
 #define _VGETRANDOM_LINUX_TYPES_H

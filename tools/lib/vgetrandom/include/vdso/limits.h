@@ -2,7 +2,7 @@
 #ifndef _VGETRANDOM_VDSO_LIMITS_H
 #define _VGETRANDOM_VDSO_LIMITS_H
 
-/* Not <limits.h>: a C library's may define PAGE_SIZE, too. */
+/* Not <limits.h>: that of a C library may also define PAGE_SIZE. */
 #undef INT_MAX
 #define INT_MAX	__INT_MAX__
 

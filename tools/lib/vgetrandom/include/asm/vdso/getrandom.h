@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What lib/vdso/getrandom.c asks of an architecture, in the library.
+ * What lib/vdso/getrandom.c needs from an architecture, in the library.
  */
 #ifndef _VGETRANDOM_ASM_VDSO_GETRANDOM_H
 #define _VGETRANDOM_ASM_VDSO_GETRANDOM_H
@@ -15,7 +15,7 @@
 
 #define PAGE_SIZE	ARCH_PAGE
 
-/* The caller's buffer is a void *, a key is not: only a request that is served counts as one. */
+/* Count a system call that serves a request, where buffer is a void *, but not one for a key. */
 #define getrandom_syscall(buffer, len, flags)						\
 	(_Generic((buffer), void *: (void)thread.syscalls++, default: (void)0),		\
 	 raw_syscall(SYS_getrandom, buffer, len, flags))

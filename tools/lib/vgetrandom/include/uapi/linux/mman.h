@@ -4,7 +4,7 @@
 
 #include <sys/mman.h>
 
-/* C libraries may be older than these. */
+/* The C library's headers may be older than these. */
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE	0x08
 #endif

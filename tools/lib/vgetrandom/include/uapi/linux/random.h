@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux 6.11's. C libraries may be older than these, and than <sys/random.h>.
+ * As in Linux 6.11. The C library's headers may be older, and lack <sys/random.h>.
  */
 #ifndef _VGETRANDOM_UAPI_LINUX_RANDOM_H
 #define _VGETRANDOM_UAPI_LINUX_RANDOM_H
@@ -11,7 +11,7 @@
 #define GRND_RANDOM	0x0002
 #define GRND_INSECURE	0x0004
 
-/* What a vDSO answers when it is asked what its states need. */
+/* The answer of a vDSO to the query. */
 struct vgetrandom_opaque_params {
 	__u32	size_of_opaque_state;
 	__u32	mmap_prot;

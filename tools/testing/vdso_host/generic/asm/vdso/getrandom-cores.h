@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
-/* The table of a machine whose only core is generic/chacha.c. */
+/* The table of cores of an architecture whose only core is generic/chacha.c. */
 
 VGETRANDOM_CORE(PLAIN, plain, "C", 1, NONE, MACHINE_BASELINE)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * An architecture that has what it must have, and no more: for lib/vdso/getrandom.c and the
- * generic forms, in an image that vdso_host.c maps as it does the kernel's.
+ * A minimal architecture for lib/vdso/getrandom.c: it defines only what every architecture
+ * must, and uses the generic forms of the rest. vdso_host.c maps its image like the kernel's.
  */
 #ifndef _ASM_VDSO_GETRANDOM_H
 #define _ASM_VDSO_GETRANDOM_H
@@ -14,7 +14,7 @@
 
 #define PAGE_SIZE	4096UL
 
-/* The pages below the image, where image.lds says. In a time namespace they change places. */
+/* On the data pages below the image: see image.lds. A time namespace swaps the pages. */
 struct clock_data {
 	u32	seq;
 	int	clock_mode;

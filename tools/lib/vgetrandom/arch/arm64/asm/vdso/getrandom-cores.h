@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No ChaCha20 core has been written for arm64: the library expands nothing there. What a
- * line would be is in arch/x86/include/asm/vdso/getrandom-cores.h.
+ * The table of ChaCha20 cores for arm64: there is none, so the library expands no keys.
+ * arch/x86/include/asm/vdso/getrandom-cores.h documents the lines of such a table.
  */
 #undef VGETRANDOM_CORE
