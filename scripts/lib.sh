@@ -151,8 +151,8 @@ repo_files()
 		! -name '*.o' -print) | LC_ALL=C sort
 }
 
-# differences_dir VERSION: "linux-6.12" for 6.12.y, where what differs from Linux 6.1 is;
-# nothing for 6.1.y; fails for what we are not made for.
+# differences_dir VERSION: prints the directory of the differences from Linux 6.1: "linux-6.12" for
+# 6.12.y, nothing for 6.1.y. Fails for an unsupported version.
 differences_dir()
 {
 	local series

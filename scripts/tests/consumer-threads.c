@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The consumer of Documentation/vdso/getrandom.rst with more threads than it has states,
- * and with a signal handler that draws wherever it comes: nobody gets what another got.
+ * The consumer of Documentation/vdso/getrandom.rst with more threads than states, and with
+ * a signal handler that requests bytes at any point: no two requests return the same bytes.
  *
- * scripts/tests/consumer puts consumer.c beside this.
+ * scripts/tests/consumer writes consumer.c.
  */
 #define _GNU_SOURCE
 #define main consumer_main

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154
 #
-# For tests that save a guest and restore it with another identity; after tap.sh. They set
-# dir, where all files go, and LIMIT, the seconds that anything here may take.
+# For tests that save a guest and restore it with another identity. Source it after tap.sh, and set
+# dir, the directory for all files, and LIMIT, the time limit of each function in seconds.
 
 # Identities of virtual machines: the last digit tells them apart.
 ID=324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb0
 
-# start NAME ID ARG...: a guest with that identity, in the background, with a monitor. ARG is
-# for scripts/vm.
+# start NAME ID ARG...: starts a guest with that identity and a monitor in the background. ARG is for
+# scripts/vm.
 start()
 {
 	local name=$1 id=$2
@@ -25,7 +25,7 @@ start()
 	exec {monitor}<>"$dir/$name.in" {answers}<>"$dir/$name.out"
 }
 
-# end: waits for the guest, and returns what it has.
+# end: waits for the guest, and returns its status.
 end()
 {
 	local rc=0
@@ -36,7 +36,7 @@ end()
 	return $rc
 }
 
-# await WHAT COMMAND...: until COMMAND succeeds, as long as there is a guest.
+# await WHAT COMMAND...: waits until COMMAND succeeds; fails if the guest ends first.
 await()
 {
 	local what=$1 begin=$SECONDS

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# TAP for the tests of the scripts, and all of lib.sh.
+# TAP output for the tests of the scripts. Includes lib.sh.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -9,14 +9,14 @@
 tap_n=0
 tap_bad=0
 
-# check WHAT COMMAND...: one test; what COMMAND prints is shown if it fails.
+# check WHAT COMMAND...: runs one test, and prints COMMAND's output if it fails.
 check()
 {
 	local what=$1 out rc=0
 
 	shift
 	tap_n=$((tap_n + 1))
-	# A subshell with errexit of its own: "|| rc=$?" would switch it off.
+	# "|| rc=$?" would switch errexit off in the subshell.
 	set +e
 	out=$(set -e; "$@" 2>&1)
 	rc=$?
@@ -31,14 +31,14 @@ check()
 	printf '# status %d\n' "$rc"
 }
 
-# skip WHAT WHY: a test that cannot be made here.
+# skip WHAT WHY: reports a test that cannot run here.
 skip()
 {
 	tap_n=$((tap_n + 1))
 	printf 'ok %d %s # SKIP %s\n' "$tap_n" "$1" "$2"
 }
 
-# tap_end: the plan, which counts what ran. Fails if any test did.
+# tap_end: prints the plan. Fails if any test has failed.
 tap_end()
 {
 	printf '1..%d\n' "$tap_n"
