@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vgetrandom.ko keeps what module/vgetrandom.c promises, on a kernel that is not ours.
+ * vgetrandom.ko keeps the promises of module/vgetrandom.c, on a stock kernel.
  *
  *	guest_module MODE... FILE
  *
  * loads FILE for each MODE, and unloads it again:
  *
- *	early	before the RNG is ready; then everything that needs no disarmed probe
- *	refused	a FILE.refused, whose probe the kernel refuses; only the tick is left
+ *	early	before the RNG is ready; then all tests that need no disarmed probe
+ *	refused	FILE.refused, whose probe the kernel refuses: only the tick publishes
  *	ftrace	probes are disarmed by kernel.ftrace_enabled
  *	kprobes	probes are disarmed by debugfs's kprobes/enabled
- *	vmfork	the same; says "ready", and waits until it is restored with another ID
+ *	vmfork	the same; prints "ready", and waits until it is restored with another ID
  *
- * Needs a boot without a trusted seed, as scripts/vm does it.
+ * Needs a boot without a trusted seed, as scripts/vm does.
  */
 #define _GNU_SOURCE
 #include <linux/magic.h>
@@ -115,7 +115,7 @@ static long next_tick(long up)
 	return up / 2 < 5 ? 5 : up / 2 > 60 ? 60 : up / 2;
 }
 
-/* And a while for a busy machine, in which there is no second tick. */
+/* And some time more for a busy machine; no second tick falls into it. */
 static long a_tick(void)
 {
 	return next_tick(uptime()) + 3;
@@ -214,7 +214,7 @@ static void layout(void)
 	check(generation(), "the generation is 0");
 }
 
-/* Nothing here asks the kernel for bytes meanwhile. */
+/* No program asks the kernel for bytes meanwhile. */
 static void quiet(void)
 {
 	uint64_t before = generation();
@@ -247,7 +247,7 @@ static void *reseed_often(void *unused)
 	return NULL;
 }
 
-/* One generation for each: what another thread publishes does not hide a miss. */
+/* One generation for each reseed: one published for another thread does not hide a miss. */
 static void threads(void)
 {
 	pthread_t thread[THREADS];
@@ -263,12 +263,12 @@ static void threads(void)
 	ok("64 threads reseed, and not one is missed");
 }
 
-/* With a sleep that is none, as in generation.c. */
+/* Suspend only until processes are frozen, as in generation.c. */
 static void suspend(const char *what)
 {
 	uint64_t before;
 
-	/* It would spin for 5 s, and a tick might fall into them. */
+	/* Otherwise the kernel would spin for 5 s, in which a tick could come. */
 	guest_write("/sys/module/suspend/parameters/pm_test_delay", "0");
 	guest_write("/sys/power/pm_test", "freezer");
 	before = generation();
@@ -289,7 +289,7 @@ static void refuses(int prot, int flags, size_t pages, off_t offset, const char 
 	close(fd);
 }
 
-/* And nothing else. */
+/* The page cannot be mapped in any other way. */
 static void stays_readable(void *p)
 {
 	size_t size = getpagesize();
@@ -336,7 +336,7 @@ static void mappings(void)
 	ok("the mapping outlives MADV_DONTNEED and fork()");
 }
 
-/* As in a container: another user, no /dev, and /sys that cannot be written to. */
+/* As in a container: another user, no /dev, and a read-only /sys. */
 static void contained(void)
 {
 	struct statfs fs;
@@ -476,7 +476,7 @@ static void vmfork(void)
 	guest_write(KPROBES, "0");
 	check(!reseed_is_seen(), "a reseed is seen with disarmed probes");
 	printf("ready\n");
-	/* What the tick publishes does not count: the last generation before a log without it. */
+	/* Do not count what the tick publishes: take the last generation before a log without it. */
 	next = generation();
 	do {
 		before = next;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * States that the kernel takes away while threads are using them: no zeros, no
- * bytes twice, and none of it in the swap, with either of the kernel's LRUs.
+ * The kernel drops states while threads use them: calls return no zeros and no bytes
+ * twice, and no state is in swap, with either of the kernel's LRUs.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -11,7 +11,7 @@
 
 #define THREADS		4
 #define SECONDS		4
-#define MAX_SECONDS	240		/* where it takes long to see enough */
+#define MAX_SECONDS	240		/* where drops are rare */
 #define ENOUGH		100		/* states that were dropped */
 #define KEPT		65536		/* chunks of output that each thread keeps */
 #define CHUNK		16
@@ -45,7 +45,7 @@ static void *work(void *arg)
 			check(ret == sizeof(buffer), "a call returned %zd", ret);
 			memcpy(chunk, buffer + (w->calls / 8) % (sizeof(buffer) - CHUNK), CHUNK);
 		}
-		/* A sample, of all the time: memory is short in here. */
+		/* Keep a sample from the whole time, because memory is short here. */
 		if (w->calls++ % 64 == 0 && w->kept < KEPT)
 			memcpy(w->out[w->kept++], chunk, CHUNK);
 	}
@@ -65,7 +65,7 @@ static bool is_resident(void *state)
 	return there & 1;
 }
 
-/* Reclaim one page, used or not: was it there, and is gone? It may be busy; then it stays. */
+/* Reclaim one page, and return whether it was there and is gone. A busy page stays. */
 static bool drop(void *state)
 {
 	if (!is_resident(state))
@@ -74,7 +74,7 @@ static bool drop(void *state)
 	return !is_resident(state);
 }
 
-/* Calls, while their states are reclaimed all the time. */
+/* Call while the states are reclaimed all the time. */
 static void in_use(void)
 {
 	struct worker workers[THREADS] = { 0 };
@@ -111,10 +111,10 @@ static void in_use(void)
 	}
 	qsort(kept, n, CHUNK, cmp);
 	for (unsigned long i = 0; i < n; i++) {
-		check(!is_zero(kept[i], CHUNK), "zeros were handed out");
-		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were handed out twice");
+		check(!is_zero(kept[i], CHUNK), "zeros were returned");
+		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were returned twice");
 	}
-	/* Or reclaim would find it next time, and swap it. */
+	/* Otherwise reclaim would find it next time, and swap it. */
 	free(kept);
 	printf("%lu calls, states dropped %lu times, %lu chunks compared\n",
 	       calls, dropped, n);
@@ -150,7 +150,7 @@ static void not_swapped(void)
 	check(dropped > pages * 9 / 10, "droppable memory is not reclaimed");
 	check(swapped < pages / 10, "droppable memory is swapped out");
 
-	/* That there is a swap that works: the same with ordinary memory. */
+	/* Control: swap works, the same with ordinary memory. */
 	memset(control, 0x5a, BULK);
 	swapped = reclaim_all();
 	printf("ordinary memory: %ld pages swapped out\n", swapped);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls in a loop, for a guest that is saved in the middle of it and restored: see
- * scripts/tests/snapshot. Says "ready" when it may be saved. What it finds goes into a
- * log, struct snapshot_log, that the host reads; it judges nothing but that the wait
- * for a new generation ends.
+ * Calls in a loop, in a guest that is saved meanwhile and restored: see
+ * scripts/tests/snapshot. Prints "ready" when the guest may be saved. Its calls go to a
+ * log, struct snapshot_log, that the host checks; it only checks itself that the wait for
+ * a new generation ends.
  *
- * Needs QEMU's ivshmem-plain, for the log; and libvgetrandom preloaded, that expands
- * large requests.
+ * Needs QEMU's ivshmem-plain for the log, and libvgetrandom preloaded to expand large
+ * requests.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,12 +33,12 @@
 static struct snapshot_log *slog;
 
 /*
- * States that wait, one of them part-used and one full: until the guest is restored, and
- * until it is told so.
+ * Idle states, in each array one with a part of a batch and one with a full batch. Not used
+ * until the guest is restored (soon), or until it is told so (later).
  */
 static struct vgetrandom_state *soon[2], *later[2];
 
-/* One to wait with, that has no records. */
+/* The state that waits for the new generation; its calls are not logged. */
 static struct vgetrandom_state *watched;
 
 #define get(x)		__atomic_load_n(&(x), __ATOMIC_ACQUIRE)
@@ -50,7 +50,7 @@ static uint64_t now(void)
 	return __rdtsc();
 }
 
-/* Whoever comes first with a new generation has seen that the kernel was told. */
+/* The first call with a new generation has seen that the kernel was told. */
 static void watch(const struct snapshot_call *call)
 {
 	uint64_t none = 0;
@@ -135,7 +135,7 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* Has every thread made @more calls since it was at @from? */
+/* Whether every thread has made @more calls since @from. */
 static bool all_threads(const uint64_t from[IDLE], uint64_t more, bool restored)
 {
 	for (int i = 0; i < IDLE; i++) {
@@ -242,7 +242,7 @@ static uint64_t forks_in_kernel_log(void)
 	return n;
 }
 
-/* The shared memory is the BAR 2 of a PCI device. */
+/* The shared memory is BAR 2 of a PCI device. */
 static struct snapshot_log *map_log(void)
 {
 	const char *pattern = "/sys/bus/pci/devices/*";
@@ -267,7 +267,7 @@ static struct snapshot_log *map_log(void)
 	return p;
 }
 
-/* Here the vDSO is as good for large requests; they are not expanded by themselves. */
+/* This vDSO is as fast for large requests, so the library does not expand them by default. */
 static void check_library(void)
 {
 	typeof(vgetrandom_info) *fn = dlsym(RTLD_DEFAULT, "vgetrandom_info");

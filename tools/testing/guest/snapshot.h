@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What snapshot.c, in the guest, and snapshot_compare, outside of it, share: the log
- * of all calls, in memory that is a file of the host.
+ * The log of all calls, in memory that is a file of the host. snapshot.c writes it in the
+ * guest, and snapshot_compare reads it outside.
  */
 #ifndef _SNAPSHOT_H
 #define _SNAPSHOT_H
@@ -11,20 +11,20 @@
 
 #define SNAPSHOT_FILE_SIZE	(16u << 20)	/* of the guest's device: a power of 2 */
 
-/* How the host lets the guest know, before it goes on, that it has been restored. */
+/* The host writes this before a restored guest continues. */
 enum snapshot_mode {
 	NOT_RESTORED = 0,
-	NEW_ID = 'n',		/* it will be told so */
-	SAME_ID = 's',		/* it will not be */
+	NEW_ID = 'n',		/* the kernel will be told of the restore */
+	SAME_ID = 's',		/* it will not be told */
 };
 
-/* Who calls. Each is a thread, but for those of idle states. */
+/* The callers: a thread each, but IDLE, which stands for calls with idle states. */
 enum snapshot_caller { VDSO_1, VDSO_2, SYSCALL, LIBRARY, IDLE, CALLERS };
 
 struct snapshot_call {
 	uint64_t begin, end;	/* by the processor's clock */
-	uint64_t generation;	/* of the state that has served it; 0: there is none */
-	uint64_t word;		/* the first bytes that it has returned */
+	uint64_t generation;	/* of the state that served the call; 0 if none did */
+	uint64_t word;		/* the first bytes returned */
 };
 
 #define BEFORE_CALLS	4096
@@ -32,13 +32,13 @@ struct snapshot_call {
 #define AFTER_CALLS	8192
 
 /**
- * struct snapshot_calls - one caller's
- * @n_before: that had returned when the guest was saved
- * @n_window: that have returned since then, and were begun before it was told
- * @n_after: that were begun later
- * @before: the last ones of these
- * @window: the first ones
- * @after: all
+ * struct snapshot_calls - the calls of one caller
+ * @n_before: number of calls that had returned when the guest was saved
+ * @n_window: number of later calls that began before the guest was told
+ * @n_after: number of calls that began after that
+ * @before: the last calls of @n_before
+ * @window: the first calls of @n_window
+ * @after: all calls of @n_after
  */
 struct snapshot_calls {
 	uint64_t n_before, n_window, n_after;
@@ -48,16 +48,16 @@ struct snapshot_calls {
 };
 
 /**
- * struct snapshot_log - what is in the file
- * @mode: what the host writes
- * @khz: of the processor's clock
- * @old_generation: when the guest was saved
- * @new_generation: of the first call that had another one, or 0
- * @told: the end of that call; with SAME_ID, the end of the wait for one
- * @due: before that the kernel does not reseed of its own accord
- * @forks: how often the kernel has said that it was told
- * @complete: all the above, and all calls, are in place
- * @of: by caller
+ * struct snapshot_log - contents of the file
+ * @mode: written by the host
+ * @khz: frequency of the processor's clock
+ * @old_generation: the generation when the guest was saved
+ * @new_generation: the generation of the first call with another one, or 0
+ * @told: the end of that call; with SAME_ID, the end of the wait for it
+ * @due: the kernel's timer does not reseed before this time
+ * @forks: how often the kernel's log says that it was told
+ * @complete: the guest has written all fields and calls
+ * @of: the calls of each caller
  */
 struct snapshot_log {
 	uint8_t mode;

@@ -85,7 +85,7 @@ static void drop(const struct area *area)
 
 	if (mincore(area->start, pages * PAGE, before))
 		return;
-	/* Without droppable memory, what a drop would do. */
+	/* Without droppable memory: do what a drop would do. */
 	madvise(area->start, pages * PAGE, vdso.droppable ? MADV_PAGEOUT : MADV_DONTNEED);
 	if (mincore(area->start, pages * PAGE, after))
 		return;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * At every instruction of the vDSO's getrandom, and of the ChaCha20 that it calls,
- * an unwinder that finds the vDSO as any debugger or profiler does gets from there
- * to main(). And by the right way: libunwind guesses where it has no information,
- * by following frame pointers, which leaves out a frame. So the way is compared
- * with the calls and returns that were seen.
+ * From every instruction of the vDSO's getrandom(), and of the ChaCha20 core that it
+ * calls, an unwinder reaches main(). It finds the vDSO as debuggers and profilers do.
+ * Without unwind information libunwind follows frame pointers, and leaves out a frame.
+ * So the frames are compared with the calls and returns seen in single steps.
  */
 #define _GNU_SOURCE
 #define UNW_LOCAL_ONLY
@@ -30,7 +29,7 @@ static struct {
 	bool entered;
 	struct {
 		uintptr_t ip, sp;
-	} callers[2];		/* who is returned to, innermost last */
+	} callers[2];		/* return addresses, innermost last */
 	unsigned int depth;
 	uintptr_t last_ip;
 	bool seen[VDSO_SIZE];	/* instructions, by their place in it */
@@ -52,7 +51,7 @@ static bool reaches_main(ucontext_t *context)
 		if (i < run.depth && (ip != run.callers[run.depth - 1 - i].ip ||
 				      sp != run.callers[run.depth - 1 - i].sp))
 			return false;
-		/* Its caller outside of the vDSO may have become part of main(). */
+		/* The caller outside of the vDSO may be inlined in main(). */
 		if (i + 1 >= run.depth &&
 		    !unw_get_proc_name(&cursor, name, sizeof(name), &offset) &&
 		    !strcmp(name, "main"))
@@ -61,7 +60,7 @@ static bool reaches_main(ucontext_t *context)
 	return false;
 }
 
-/* Before the instruction at @ip: has the last one called it, or returned to it? */
+/* Update the callers: the instruction before @ip may have been a call or a return. */
 static void follow_calls(uintptr_t ip, uintptr_t sp)
 {
 	const uint8_t *last = (uint8_t *)run.last_ip;
@@ -91,7 +90,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *context)
 		run.entered = true;
 		run.steps++;
 		follow_calls(ip, regs[REG_RSP]);
-		/* Unwind information belongs to a place; once for each is enough. */
+		/* Unwind information belongs to an address: check each address once. */
 		if (run.seen[ip - run.first])
 			return;
 		run.seen[ip - run.first] = true;
@@ -122,7 +121,7 @@ int main(void)
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t stack = { .ss_size = STACK_SIZE };
-	/* With a refill, out of the batch in all ways that there are, and in passes. */
+	/* With a refill; all ways of __arch_vgetrandom_take(); several iterations of a core. */
 	static const size_t lens[] = { 1, 1, 2, 4, 5, 8, 9, 16, 17, 33, 65, 500, 1000 };
 
 	guest_open();
@@ -137,7 +136,7 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
 		step_through(lens[i]);
-	/* Most of what there is: the rest is for errors. */
+	/* Most of the instructions; the others handle errors. */
 	check(run.steps > 5000 && run.different > 400,
 	      "only %lu instructions were stepped through, %lu different ones",
 	      run.steps, run.different);
