@@ -19,7 +19,7 @@ struct core;
  *	system call serves them
  * @way: which of these
  * @state_size: size of @fn's states in bytes
- * @large_from: the size in bytes from which a request is large; NEVER_LARGE: none is; never 0
+ * @large_from: the size in bytes from which a request is large; NEVER_LARGE if no size is; never 0
  * @core: the core that expands the keys of large requests
  * @params: what @fn requires of its states
  * @small_why: the reason for @fn
