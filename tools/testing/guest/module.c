@@ -476,7 +476,7 @@ static void vmfork(void)
 	guest_write(KPROBES, "0");
 	check(!reseed_is_seen(), "a reseed is seen with disarmed probes");
 	printf("ready\n");
-	/* Do not count what the tick publishes: take the last generation before a log without it. */
+	/* Ignore what the tick publishes: take the last generation before a log without it. */
 	next = generation();
 	do {
 		before = next;
