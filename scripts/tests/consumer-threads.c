@@ -18,7 +18,7 @@
 
 #define THREADS		60
 #define DRAWS		5000
-#define IN_MIDDLE	20		/* as many calls are interrupted at least */
+#define IN_MIDDLE	20		/* least number of calls that are interrupted */
 #define HANDLED		100000
 
 static unsigned char drawn[THREADS * DRAWS + HANDLED][16];
@@ -107,6 +107,6 @@ int main(void)
 	printf("%u draws, %u of handlers, %u in the middle of a call; %u threads without a state\n",
 	       n, handled, in_middle, without);
 	if (!without || without == THREADS)
-		errx(1, "this has shown nothing");
+		errx(1, "some threads must have a state and some none");
 	return 0;
 }

@@ -19,9 +19,9 @@ start()
 		--qemu -device --qemu "vmgenid,guid=$id" "$@" \
 		>"$dir/$name.stdout" 2>"$dir/$name.stderr" &
 	guest=$!
-	# This is a subshell of check's.
+	# check() has a subshell for each test, so this ends the guest with the test.
 	trap '[[ -z $guest ]] || kill "$guest" 2>/dev/null' EXIT
-	# For reading and writing, so that neither waits for QEMU.
+	# Open both for reading and writing: otherwise each open would wait for QEMU.
 	exec {monitor}<>"$dir/$name.in" {answers}<>"$dir/$name.out"
 }
 
@@ -49,7 +49,7 @@ await()
 	done
 }
 
-# is_paused: has the monitor said so? While it loads it says "paused (inmigrate)".
+# is_paused: does the monitor report a paused guest? While loading, it says "paused (inmigrate)".
 is_paused()
 {
 	local line

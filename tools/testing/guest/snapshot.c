@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls in a loop, in a guest that is saved meanwhile and restored: see
- * scripts/tests/snapshot. Prints "ready" when the guest may be saved. Its calls go to a
- * log, struct snapshot_log, that the host checks; it only checks itself that the wait for
- * a new generation ends.
+ * Makes calls in a loop, in a guest that is saved meanwhile and restored: see
+ * scripts/tests/snapshot. Prints "ready" when the guest may be saved. Writes its calls to a
+ * log, struct snapshot_log, which the host checks. Of the results, this program checks only
+ * that a new generation arrives in time.
  *
  * Needs QEMU's ivshmem-plain for the log, and libvgetrandom preloaded to expand large
  * requests.
@@ -24,7 +24,7 @@
 #include "snapshot.h"
 
 #define WARM_UP		1024	/* calls of each thread before the guest is saved */
-#define SAME_ID_CALLS	1024	/* of each; as if it were told then */
+#define SAME_ID_CALLS	1024	/* of each thread; with SAME_ID, the wait then ends */
 #define UPTIME		20	/* seconds: see reseed() */
 #define LARGE		1024	/* bytes; see check_library() */
 #define PATIENCE	60	/* seconds until the kernel must have been told */
@@ -33,8 +33,8 @@
 static struct snapshot_log *slog;
 
 /*
- * Idle states, in each array one with a part of a batch and one with a full batch. Not used
- * until the guest is restored (soon), or until it is told so (later).
+ * Idle states: each array has one with a part of a batch and one with a full batch. They are
+ * first used after the restore (soon), or after the kernel is told of it (later).
  */
 static struct vgetrandom_state *soon[2], *later[2];
 
@@ -62,7 +62,7 @@ static void watch(const struct snapshot_call *call)
 		set(slog->told, call->end);
 }
 
-/* Returns false when there are enough. */
+/* Add a call to the log. Return false when the caller has made enough calls. */
 static bool record(enum snapshot_caller caller, const struct snapshot_call *call)
 {
 	struct snapshot_calls *calls = &slog->of[caller];
@@ -124,8 +124,8 @@ static void *loop(void *arg)
 	struct snapshot_call call;
 
 	/*
-	 * The kernel has a key for each processor, and so not the same bytes if the
-	 * guest's scheduler puts the thread on another one in the next restore.
+	 * The kernel has a key for each processor. Without this, the guest's scheduler may choose
+	 * another processor after the next restore, which would return other bytes.
 	 */
 	if (caller == SYSCALL)
 		check(pin_to_cpu(0), "sched_setaffinity: %s", strerror(errno));
@@ -166,8 +166,8 @@ static uint64_t microseconds(void)
 }
 
 /*
- * One generation for all, and the kernel's own next reseed as far away as can be: half
- * the uptime, in the first minutes. That is to be longer than it takes to be told.
+ * Give all states one generation, and delay the kernel's timed reseed: in the first minutes
+ * it comes after half the uptime. That must be later than vmgenid's notification.
  */
 static void reseed(void)
 {
@@ -185,18 +185,17 @@ static struct vgetrandom_state *part_used_state(void)
 
 	for (int i = 0; i < 10; i++)
 		vdso_call(state);
-	check(state->available, "the batch of a state that is to be part-used is empty");
+	check(state->available, "the batch of a partly used state is empty");
 	return state;
 }
 
 static struct vgetrandom_state *full_state(size_t more_than)
 {
 	struct vgetrandom_state *state = guest_map_states();
-	uint8_t whole_passes[VGETRANDOM_KEYSTREAM_SIZE];
+	uint8_t out[VGETRANDOM_KEYSTREAM_SIZE];
 
-	check(guest_getrandom(state, whole_passes, sizeof(whole_passes), 0) ==
-	      sizeof(whole_passes), "the vDSO fails");
-	check(state->available > more_than, "the batch has no more in it: %llu bytes",
+	check(guest_getrandom(state, out, sizeof(out), 0) == sizeof(out), "the vDSO fails");
+	check(state->available > more_than, "the batch is not full: %llu bytes",
 	      (unsigned long long)state->available);
 	return state;
 }
@@ -267,7 +266,10 @@ static struct snapshot_log *map_log(void)
 	return p;
 }
 
-/* This vDSO is as fast for large requests, so the library does not expand them by default. */
+/*
+ * The library must expand large requests. It does not by default, because the patched vDSO is
+ * as fast.
+ */
 static void check_library(void)
 {
 	typeof(vgetrandom_info) *fn = dlsym(RTLD_DEFAULT, "vgetrandom_info");

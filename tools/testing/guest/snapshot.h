@@ -18,11 +18,11 @@ enum snapshot_mode {
 	SAME_ID = 's',		/* it will not be told */
 };
 
-/* The callers: a thread each, but IDLE, which stands for calls with idle states. */
+/* The callers: a thread each, except IDLE, which stands for calls with idle states. */
 enum snapshot_caller { VDSO_1, VDSO_2, SYSCALL, LIBRARY, IDLE, CALLERS };
 
 struct snapshot_call {
-	uint64_t begin, end;	/* by the processor's clock */
+	uint64_t begin, end;	/* time stamp counter */
 	uint64_t generation;	/* of the state that served the call; 0 if none did */
 	uint64_t word;		/* the first bytes returned */
 };
@@ -55,7 +55,7 @@ struct snapshot_calls {
  * @new_generation: the generation of the first call with another one, or 0
  * @told: the end of that call; with SAME_ID, the end of the wait for it
  * @due: the kernel's timer does not reseed before this time
- * @forks: how often the kernel's log says that it was told
+ * @forks: number of notifications in the kernel's log
  * @complete: the guest has written all fields and calls
  * @of: the calls of each caller
  */
