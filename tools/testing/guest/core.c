@@ -68,7 +68,7 @@ static void check_log(const struct core *core)
 
 static struct {
 	unsigned long steps;
-	bool xmm, ymm, zmm;		/* has seen such registers that are not zero */
+	bool xmm, ymm, zmm;		/* a register of this kind was not zero */
 } seen;
 
 /* Whether the frame has this component of XSAVE, and it is not all zeros. */
@@ -94,7 +94,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	seen.steps++;
 	seen.xmm |= !is_zero(frame + XMM_OFFSET, XMM_SIZE);
 	memcpy(&sw, frame + SW_BYTES_OFFSET, sizeof(sw));
-	/* Without XSAVE the frame ends here: old stack follows. */
+	/* Without XSAVE the frame ends here; stale stack contents follow. */
 	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size <= IN_USE_OFFSET)
 		return;
 	seen.ymm |= any_of_component(frame, 2);
@@ -117,7 +117,7 @@ static void check_registers(const struct core *core, struct vgetrandom_state *st
 	set_trap_flag(TRAP_FLAG);
 	ret = guest_getrandom(state, out, sizeof(out), 0);
 	set_trap_flag(0);
-	check(ret == sizeof(out), "no bytes, step by step");
+	check(ret == sizeof(out), "a call in single steps fails");
 	check(seen.steps > 1000, "only %lu steps: this shows nothing", seen.steps);
 	check(seen.xmm, "no vector register has been used");
 	check(seen.ymm == uses_ymm(core), "ymm registers have %sbeen used", seen.ymm ? "" : "not ");

@@ -90,7 +90,7 @@ void guest_add_entropy(void)
 	close(fd);
 }
 
-/* Strict mode: it needs nothing of the kernel's configuration, unlike a filter. */
+/* Uses seccomp's strict mode, because filters need kernel options that the guest lacks. */
 enum guest_end guest_without_syscalls(bool (*fn)(struct vgetrandom_state *state),
 				      struct vgetrandom_state *state,
 				      unsigned int seconds)
@@ -103,11 +103,11 @@ enum guest_end guest_without_syscalls(bool (*fn)(struct vgetrandom_state *state)
 	if (!pid) {
 		uint8_t byte;
 
-		/* The fork has wiped it. */
+		/* fork() has zeroed the state: draw a key. */
 		if (guest_getrandom(state, &byte, 1, 0) != 1 ||
 		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
 			_exit(2);
-		/* Not _exit(), which is exit_group and not allowed. */
+		/* Not _exit(), which makes the system call exit_group: strict mode forbids it. */
 		syscall(SYS_exit, fn(state) ? 0 : 1);
 	}
 	check(pid > 0, "fork: %s", strerror(errno));
@@ -175,8 +175,8 @@ void guest_check_served(struct vgetrandom_state *state)
 	enum guest_end end = STILL_RUNNING;
 
 	check(guest_without_syscalls(one_without_key, state, 10) == MADE_A_SYSCALL,
-	      "a system call goes unnoticed: this would show nothing");
-	/* More than once, for the kernel may reseed in the middle of it. */
+	      "control: a system call is not noticed");
+	/* Retry, because the kernel may reseed in the middle. */
 	for (int i = 0; end != RETURNED_TRUE && i < 5; i++)
 		end = guest_without_syscalls(many_calls, state, 10);
 	check(end != MADE_A_SYSCALL, "calls enter the kernel, though the state has a key");

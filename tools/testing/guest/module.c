@@ -10,7 +10,7 @@
  *	refused	FILE.refused, whose probe the kernel refuses: only the tick publishes
  *	ftrace	probes are disarmed by kernel.ftrace_enabled
  *	kprobes	probes are disarmed by debugfs's kprobes/enabled
- *	vmfork	the same; prints "ready", and waits until it is restored with another ID
+ *	vmfork	likewise; prints "ready", and waits until it is restored with another ID
  *
  * Needs a boot without a trusted seed, as scripts/vm does.
  */
@@ -115,7 +115,7 @@ static long next_tick(long up)
 	return up / 2 < 5 ? 5 : up / 2 > 60 ? 60 : up / 2;
 }
 
-/* And some time more for a busy machine; no second tick falls into it. */
+/* A margin for a busy machine, shorter than the time to the second tick. */
 static long a_tick(void)
 {
 	return next_tick(uptime()) + 3;
@@ -247,7 +247,10 @@ static void *reseed_often(void *unused)
 	return NULL;
 }
 
-/* One generation for each reseed: one published for another thread does not hide a miss. */
+/*
+ * Expect a generation for each reseed: reseed_is_seen() alone may see the one of another thread
+ * and hide a missed reseed.
+ */
 static void threads(void)
 {
 	pthread_t thread[THREADS];
@@ -476,7 +479,10 @@ static void vmfork(void)
 	guest_write(KPROBES, "0");
 	check(!reseed_is_seen(), "a reseed is seen with disarmed probes");
 	printf("ready\n");
-	/* Ignore what the tick publishes: take the last generation before a log without it. */
+	/*
+	 * The tick may publish as well. So read the generation before the log: @before is from
+	 * before the message.
+	 */
 	next = generation();
 	do {
 		before = next;

@@ -36,7 +36,7 @@ static void *work(void *arg)
 		uint8_t chunk[CHUNK], buffer[200];
 		ssize_t ret;
 
-		/* Every eighth call is one with a refill in the middle of it. */
+		/* Every eighth call needs a refill in the middle. */
 		if (w->calls % 8) {
 			ret = guest_getrandom(state, chunk, CHUNK, 0);
 			check(ret == CHUNK, "a call returned %zd", ret);
@@ -74,7 +74,7 @@ static bool drop(void *state)
 	return !is_resident(state);
 }
 
-/* Call while the states are reclaimed all the time. */
+/* Threads make calls while their states are reclaimed all the time. */
 static void in_use(void)
 {
 	struct worker workers[THREADS] = { 0 };
@@ -91,9 +91,9 @@ static void in_use(void)
 	}
 	while (time(NULL) < begin + (dropped > ENOUGH ? SECONDS : MAX_SECONDS)) {
 		/*
-		 * The states, used or not, each time that their threads have had a turn; and
-		 * what has not been used of late. Little of that: the kernel goes on as long
-		 * as it finds a state again, which once took more than a minute.
+		 * Reclaim the states, recently used or not, after each turn of their threads.
+		 * Then reclaim what was not used recently, but only a little: the kernel
+		 * continues as long as it finds states, which once took more than a minute.
 		 */
 		for (int i = 0; i < 20; i++) {
 			for (int j = 0; j < THREADS; j++)
@@ -114,14 +114,14 @@ static void in_use(void)
 		check(!is_zero(kept[i], CHUNK), "zeros were returned");
 		check(!i || memcmp(kept[i - 1], kept[i], CHUNK), "bytes were returned twice");
 	}
-	/* Otherwise reclaim would find it next time, and swap it. */
+	/* Otherwise the next not_swapped() would reclaim and swap this memory. */
 	free(kept);
 	printf("%lu calls, states dropped %lu times, %lu chunks compared\n",
 	       calls, dropped, n);
-	check(dropped > ENOUGH, "the states were hardly ever reclaimed: this has shown nothing");
+	check(dropped > ENOUGH, "only %lu states were dropped: this shows nothing", dropped);
 }
 
-/* How many pages are swapped out when a lot is reclaimed. */
+/* Reclaim as much as possible, and return the number of pages swapped out. */
 static long reclaim_all(void)
 {
 	long before = vm_counter("pswpout");
@@ -131,7 +131,7 @@ static long reclaim_all(void)
 	return vm_counter("pswpout") - before;
 }
 
-/* A lot of droppable memory beside as much ordinary memory: only that is swapped. */
+/* Reclaim drops droppable memory and does not swap it; it swaps as much ordinary memory. */
 static void not_swapped(void)
 {
 	uint8_t *p = map_pages(MAP_DROPPABLE, BULK), *control = map_pages(MAP_PRIVATE, BULK);
@@ -150,7 +150,7 @@ static void not_swapped(void)
 	check(dropped > pages * 9 / 10, "droppable memory is not reclaimed");
 	check(swapped < pages / 10, "droppable memory is swapped out");
 
-	/* Control: swap works, the same with ordinary memory. */
+	/* Control: the same with ordinary memory, which must be swapped. */
 	memset(control, 0x5a, BULK);
 	swapped = reclaim_all();
 	printf("ordinary memory: %ld pages swapped out\n", swapped);
@@ -174,9 +174,9 @@ int main(void)
 	check(enter_cgroup(GROUP, "max"), "a memory cgroup: %s", strerror(errno));
 
 	/*
-	 * All threads on one processor: a page that has just been made is in its list of
-	 * new pages for a while, and only from there can be got at. And each switch from a
-	 * worker to the reclaimer is in the middle of some call.
+	 * Run all threads on one processor. A new page stays in its processor's list of new pages
+	 * for a while, where only that processor can reclaim it. And each switch from a worker
+	 * to the reclaimer is in the middle of a call.
 	 */
 	check(pin_to_cpu(0), "sched_setaffinity: %s", strerror(errno));
 	for (int lru_gen = 0; lru_gen < 2; lru_gen++) {

@@ -35,7 +35,7 @@
 #define SKIP		4
 #define TOLD_EVERY	10		/* seconds */
 #define WARM_UP		3
-#define LONGER		4		/* times */
+#define LONGER		4		/* times as long, if events are missing */
 #define MOST_MIB	256
 
 /* Events for each minute; with fewer the test proves nothing. */
@@ -56,7 +56,7 @@ static const char * const plants[PLANTS] = {
 };
 
 static unsigned int hang_after = 30;
-static unsigned int asked;		/* for so many seconds */
+static unsigned int asked;		/* SECONDS of the command line */
 
 void soak_die(const char *format, ...)
 {
@@ -96,7 +96,7 @@ void soak_pin(unsigned int number)
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
-	/* Of the whole program, before it is told where to be. */
+	/* The processors of the whole program, read before the first call changes the affinity. */
 	if (!CPU_COUNT(&allowed) && sched_getaffinity(0, sizeof(allowed), &allowed))
 		return;
 	number %= CPU_COUNT(&allowed);
@@ -152,7 +152,7 @@ static void open_vdso(const char *image)
 	}
 	if (strict)
 		soak_die("no droppable memory: %s", strerror(errno));
-	printf("# no droppable memory here: MADV_DONTNEED takes the place of drops\n");
+	printf("# no droppable memory here: uses MADV_DONTNEED instead of drops\n");
 	vdso.flags = MAP_PRIVATE | MAP_ANONYMOUS;
 }
 
@@ -187,7 +187,7 @@ static void tell(FILE *to, double seconds)
 	fflush(to);
 }
 
-/* An event that must happen, and how often. */
+/* An event that must happen more than @least times, if it can. */
 struct event {
 	const char *name;
 	uint64_t count, least;
@@ -270,7 +270,7 @@ static void *give_up(void *arg)
 	_exit(verdict(now() - *began, false));
 }
 
-/* Runs longer on a machine that is too busy for enough events. */
+/* Runs up to LONGER times as long if the machine is too busy for enough events. */
 static void run(unsigned int seconds, uint64_t seed, bool warm_up)
 {
 	double began = now(), told = began, moved[ACTORS];
@@ -317,9 +317,9 @@ static int verdict(double seconds, bool complete)
 
 	fill_events(events);
 	tell(stdout, seconds);
-	printf("# pages in use that were taken: %lu\n", soak->taken);
+	printf("# pages that the dropper dropped: %lu\n", soak->taken);
 	for (int i = 0; i < FAULTS; i++) {
-		/* A check that has not been made has not passed. */
+		/* A check for leaks that was not made counts as failed. */
 		bool failed = soak->faults[i] || (i == LEAKS && !complete);
 
 		bad += failed;
@@ -407,13 +407,13 @@ int main(int argc, char **argv)
 	set_open(mib);
 	press_open();
 	printf("# seed %lu, %u s, states of %zu bytes, %zu MiB for values%s%s\n", seed, asked,
-	       vdso.size, mib, plant ? ", to be found: " : "", plant ? plants[plant] : "");
+	       vdso.size, mib, plant ? ", planted fault: " : "", plant ? plants[plant] : "");
 	if (!press_real())
-		printf("# no memory cgroup here: only pages in use are taken, and those at once\n");
+		printf("# no memory cgroup here: no memory pressure, idle states are not dropped\n");
 
-	/* And all threads, but when they go elsewhere: see soak_draw.c. */
+	/* All threads inherit this, except those that soak_draw.c moves. */
 	soak_pin(0);
-	/* All that the first ones need is there then: what comes in addition is a leak. */
+	/* The warm-up allocates all memory that is kept. Later increases are leaks. */
 	run(WARM_UP, seed + 1, true);
 	before = usage_now();
 	began = now();

@@ -108,7 +108,8 @@ static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak
 		self->calling = false;
 	/*
 	 * If a handler forked after the final check of the state, parent and child have the same
-	 * bytes. Whether it did is not known here; step_test checks both cases.
+	 * bytes. This test cannot know when it forked, and accepts them; step_test checks both
+	 * cases.
 	 */
 	twin = in_loop && self->is_twin;
 	if (twin)

@@ -25,7 +25,7 @@
 #define GROUP_HAS	"32M"
 #define RECLAIM		(2 << 20)
 #define HOG_DROPPABLE	(40 << 20)	/* more than the group may have */
-#define HOG_USUALLY	(4 << 20)
+#define HOG_USUALLY	(4 << 20)	/* the part that is written in turn */
 #define HOG_SWAPPABLE	(6 << 20)
 #define HOG_AT_ONCE	256		/* pages */
 #define HOG_ALL_EVERY	32
@@ -53,7 +53,10 @@ bool press_real(void)
 	return press.real;
 }
 
-/* All droppable memory (flag "dp") but idle states, which only memory pressure may drop. */
+/*
+ * Find all droppable memory (flag "dp") except idle states, which only memory pressure may
+ * drop.
+ */
 static int find_areas(struct area *areas)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
@@ -100,10 +103,10 @@ static void *take_pages(void *arg)
 	struct area areas[AREAS];
 	int n = 0;
 
-	/* There are many threads on this processor. Where it may not, it is one of them. */
+	/* Many threads share this processor. Without privileges this thread has no priority. */
 	setpriority(PRIO_PROCESS, syscall(SYS_gettid), -10);
 	for (unsigned int round = 0; !stopped(); round++) {
-		/* The library maps more when it needs more. */
+		/* The library may have mapped more memory. */
 		if (round % 1024 == 0)
 			n = find_areas(areas);
 		for (int i = 0; i < n; i++)
@@ -145,9 +148,10 @@ static void touch(uint8_t *p, size_t pages, uint8_t what)
 }
 
 /*
- * Some memory is written to, some that has not been used of late is reclaimed, droppable
- * or for the swap; and now and then so much is written to that all who want a page have
- * to reclaim some first. Not always: the kernel makes them wait then.
+ * Make memory pressure. Each round writes to some memory, and has the kernel reclaim memory
+ * that was not used recently: it drops or swaps it. Every HOG_ALL_EVERY rounds, write to more
+ * memory than the group may have, so that each task that needs a page must reclaim some first.
+ * Not in each round, because the kernel then makes these tasks wait.
  */
 static void hog(void)
 {
@@ -202,6 +206,6 @@ void press_stop(void)
 	pthread_join(press.dropper, NULL);
 	pthread_join(press.reseeder, NULL);
 	if (press.hog && (waitpid(press.hog, &status, 0) != press.hog || status))
-		soak_die("what makes the pressure ended with status %#x", status);
+		soak_die("the process that makes memory pressure ended with status %#x", status);
 	press.hog = 0;
 }

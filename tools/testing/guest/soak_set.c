@@ -4,9 +4,9 @@
  * threads, handlers and children use it at the same time, and may end at any instruction.
  *
  * The set is as large as memory allows, but an hour makes more values. Whenever it is half
- * full, it gives up half of its values: from then on it keeps only values in which one more
+ * full, it discards half of its values: from then on it keeps only values in which one more
  * bit is 0. So each value with these bits clear at the end has been compared with all others
- * of this kind. A fault that repeats values, whatever their bits, is found after a few.
+ * of this kind. A fault that repeats values of any kind is found after a few repetitions.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -93,7 +93,7 @@ again:
 		found = read_slot(&set->slots[at]);
 		if (found.low == value.low && found.high == value.high)
 			return false;
-		/* Empty, or given up. The value may still be in a slot after one given up. */
+		/* Empty, or discarded. The value may still be in a slot after a discarded one. */
 		if (free_at == slots && ((!found.low && !found.high) || found.low & mask)) {
 			free_at = at;
 			free = found;

@@ -45,9 +45,9 @@ static long number_in(const char *file, const char *key)
 }
 
 /*
- * @slack: an increase that is no leak. @exact: a decrease is a failure too.
+ * @slack: an increase up to this is no leak. @exact: a decrease is a failure too.
  *
- * A few pages are no leak; a leak is a page for each drop, fork or signal. libc keeps
+ * A leak would be a page for each drop, fork or signal, so a few pages are none. libc keeps
  * arenas, and as many stacks as there were threads at a time. The kernel's free memory
  * varies by 15 MiB; the test drops many times that in half a minute.
  */

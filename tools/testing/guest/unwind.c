@@ -67,7 +67,7 @@ static void follow_calls(uintptr_t ip, uintptr_t sp)
 
 	run.last_ip = ip;
 	if (last && *last == CALL && ip != (uintptr_t)last + CALL_SIZE) {
-		check(run.depth < 2, "more calls inside of the vDSO than are known of");
+		check(run.depth < 2, "the vDSO has more nested calls than this test expects");
 	} else if (last && *last == RET) {
 		run.depth--;
 		return;
