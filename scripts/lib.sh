@@ -241,7 +241,7 @@ kernel_version()
 }
 
 # begin_out TREE OUT: prepares OUT for a build of TREE. Empties it if it was built from another
-# source: objects of that may be newer than the files of this one.
+# source, whose objects may be newer than the files of TREE.
 begin_out()
 {
 	if [[ -f $2/.source ]] && ! cmp -s "$2/.source" "$1.orig/.source"; then

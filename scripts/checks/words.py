@@ -24,12 +24,12 @@ class Prose:
         self.paragraphs = [[]]
 
     def end(self):
-        """The next line begins a paragraph."""
+        """End the paragraph: the next line begins another."""
         if self.paragraphs[-1]:
             self.paragraphs.append([])
 
     def add(self, number, text):
-        """A line, which ends the paragraph if it is empty."""
+        """Add a line to the paragraph. An empty line ends the paragraph."""
         text = text.strip()
         if text:
             self.paragraphs[-1].append((number, text))
@@ -37,7 +37,7 @@ class Prose:
             self.end()
 
     def add_block(self, number, text):
-        """Lines that are a paragraph or several."""
+        """Add lines that are one or more paragraphs."""
         self.end()
         for offset, line in enumerate(text.split("\n")):
             self.add(number + offset, line)
@@ -47,7 +47,7 @@ class Prose:
 def read_document(lines, prose):
     """Markdown, reStructuredText and plain text, without blocks of code."""
     fence = False
-    literal = None      # the indentation of what announces a literal block
+    literal = None      # the indentation of the line before a literal block
     for number, line in lines:
         indent = len(line) - len(line.lstrip())
         if line.lstrip().startswith("```"):
@@ -106,7 +106,7 @@ def read_c(lines, prose):
         first = place
         place += match.group().count("\n")
         if kind == "comment":
-            # Comments of a line each, one below the other, are a text.
+            # Adjacent // comments are one text.
             if not match.group().startswith("//") or previous != "comment":
                 prose.end()
             for offset, line in enumerate(match.group().split("\n")):
@@ -124,7 +124,7 @@ def read_c(lines, prose):
 
 
 def read_hash(lines, prose):
-    """What has # comments: shell, make, Perl, Ruby, configuration; and quoted text, and
+    """Files with # comments (shell, make, Perl, Ruby, configuration): comments, quoted texts and
     here-documents."""
     until = None
     for number, line in lines:
@@ -174,7 +174,7 @@ def read_python(lines, prose):
 
 
 def is_script(lines):
-    """Has it an interpreter, or does it tell shellcheck of one?"""
+    """Whether the file names an interpreter, or a shell for shellcheck."""
     return any(line.startswith("#!") or "shellcheck shell=" in line for _, line in lines[:3])
 
 
@@ -187,7 +187,7 @@ def read(name, lines, prose):
         end = next((i for i, line in enumerate(head) if line[1].startswith("--- ")), len(head))
         read_document(head[:end], prose)
     elif extension == ".patch":
-        # What the patch says of itself, and the lines that it adds.
+        # The text before the patch, and the lines that it adds.
         end = next((i for i, line in enumerate(lines) if line[1].startswith("--- ")), len(lines))
         read_document(lines[:end], prose)
         read(name[:-len(extension)], [(number, line[1:]) for number, line in lines[end:]
@@ -211,7 +211,7 @@ def read(name, lines, prose):
 
 
 def table(path, columns):
-    """Lines of fields, with tabs between them."""
+    """Read lines of fields that tabs separate."""
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             line = line.rstrip("\n")
@@ -223,13 +223,13 @@ def table(path, columns):
 
 
 def search(name, prose, rules, allowed):
-    """Complaints, as texts."""
+    """Yield complaints, each with its line number."""
     for paragraph in prose.paragraphs:
         starts, text = [], ""
         for _, line in paragraph:
             starts.append(len(text))
             text += line + " "
-        # Of equal length, so that places stay.
+        # Replace literals by words of the same length, so that positions stay valid.
         text = LITERAL.sub(lambda m: "X" * len(m.group()), text)
         for pattern, better, _ in rules:
             for match in pattern.finditer(text):
@@ -246,7 +246,7 @@ def search(name, prose, rules, allowed):
 
 
 def main():
-    """Prints complaints; the status is 1 if there are any."""
+    """Print complaints. The status is 1 if there are any."""
     names = sys.argv[1:]
     whole = names[:1] == ["--all"]
     rules = [(re.compile(pattern, re.I), better, example)

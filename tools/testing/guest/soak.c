@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 	printf("# seed %lu, %u s, states of %zu bytes, %zu MiB for values%s%s\n", seed, asked,
 	       vdso.size, mib, plant ? ", planted fault: " : "", plant ? plants[plant] : "");
 	if (!press_real())
-		printf("# no memory cgroup here: no memory pressure, idle states are not dropped\n");
+		printf("# no memory cgroup: no memory pressure, idle states are not dropped\n");
 
 	/* All threads inherit this, except those that soak_draw.c moves. */
 	soak_pin(0);
