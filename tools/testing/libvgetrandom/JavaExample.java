@@ -45,7 +45,7 @@ public class JavaExample {
 		check(random.generateSeed(33).length == 33, "a seed is too short");
 	}
 
-	/** Threads that share an object or have one each never get the same bytes, with any seed. */
+	/** Threads with shared or separate objects never get the same bytes, with any seed. */
 	static void threads() throws Exception
 	{
 		Set<String> seen = ConcurrentHashMap.newKeySet();
@@ -74,7 +74,7 @@ public class JavaExample {
 		check(seen.size() == 40000, "only " + seen.size() + " values");
 	}
 
-	/** As the first provider it serves programs that name none. */
+	/** As the first provider, it serves programs that do not name a provider. */
 	static void first() throws Exception
 	{
 		check(!new SecureRandom().getAlgorithm().equals("vgetrandom"), "it is the default already");
@@ -82,7 +82,7 @@ public class JavaExample {
 		check(new SecureRandom().getAlgorithm().equals("vgetrandom"), "it is not the default");
 	}
 
-	/** With a library whose calls return at most 7 bytes, all of them 0xa5. */
+	/** The library's calls return at most 7 bytes, all of them 0xa5. */
 	static void shortCounts() throws Exception
 	{
 		byte[] bytes = new byte[5000];
@@ -92,7 +92,7 @@ public class JavaExample {
 			check(b == (byte)0xa5, "a byte does not come from the library");
 	}
 
-	/** A request of @random, or else creating an object, fails with this message. */
+	/** A request of random fails with this message; if random is null, creating one fails. */
 	static void fails(String message, SecureRandom random)
 	{
 		try {
@@ -120,7 +120,7 @@ public class JavaExample {
 		case "threads" -> threads();
 		case "first" -> first();
 		case "short" -> shortCounts();
-		// With libraries that always fail, and that fail once the object exists.
+		// The library always fails, or fails once the object exists.
 		case "never" -> fails("vgetrandom() failed: errno 38", null);
 		case "later" -> fails("vgetrandom() failed", random());
 		default -> throw new AssertionError("unknown test");

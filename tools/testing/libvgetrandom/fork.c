@@ -363,8 +363,8 @@ TEST(a_process_may_fork_while_threads_start_and_end)
 }
 
 /*
- * Each process of a chain has threads that end with the fork; their states must be free in the
- * child.
+ * Each process of a chain has threads that do not exist in its child. Their states must be free
+ * in the child.
  */
 #define GENERATIONS	200
 #define THREADS		20

@@ -116,7 +116,10 @@ static bool starts(struct report *report)
 	return report->in_main;
 }
 
-/* Try limits from the least with which a program starts up to one that suffices for all. */
+/*
+ * Try limits from the least with which the program starts, up to one with which the library gets
+ * all its states.
+ */
 static void run_under_limits(int which)
 {
 	rlim_t too_little = 0, enough = 256 << 20;
@@ -158,7 +161,7 @@ TEST_ENTERS(requests_succeed_under_any_RLIMIT_DATA)
 }
 
 /*
- * A limit that is lowered below what is in use, and raised again.
+ * Lower a limit below the memory in use, and raise it again.
  */
 #define THREADS	600
 

@@ -11,7 +11,7 @@
 #include "early.h"
 #include "test.h"
 
-/* What a constructor of this program gets that runs before all others. */
+/* The results of the first constructor of this program. */
 static struct early first;
 
 static void draw_first(void)
@@ -81,7 +81,7 @@ TEST(early_requests_do_not_affect_later_ones)
 }
 
 #ifdef EARLY
-/* It has one page of data: what it decided at startup, and addresses of functions. */
+/* The library has one page of data: its decisions at startup, and addresses of functions. */
 TEST(after_startup_the_library_s_data_is_read_only)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");

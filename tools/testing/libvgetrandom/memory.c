@@ -145,16 +145,16 @@ TEST_ENTERS(a_child_that_may_not_lock_memory_has_no_secrets)
 	check(info.small == VGETRANDOM_SYSCALL && info.large == VGETRANDOM_SYSCALL);
 	check(!info.vdso || strstr(info.small_why, "MEMLOCK"), "%s", info.small_why);
 	check(!secrets().locked);
-	/* Not 0: the word that says that locking was refused, and the token of the last call. */
+	/* Not 0: the word that records the refused lock, and the token of the last call. */
 	check(bytes_in_secret_memory() <= 10, "%zu bytes that are not 0",
 	      bytes_in_secret_memory());
 	_exit(0);
 }
 
 /*
- * After a call, no writable memory except the buffer has a copy of the bytes; nor does any have the
- * keystream that follows them, which the test does not know. For that, the test checks that the
- * memory of expansion states is zeros.
+ * After a call, no writable memory except the buffer has a copy of the bytes. Nor does any have
+ * the keystream that follows them. The test does not know that keystream, and checks instead that
+ * the memory of expansion states is zeros.
  */
 #define SEARCHED	(16 << 10)
 

@@ -31,7 +31,7 @@
 static uint8_t out[TEST_MAX];
 static const size_t sizes[] = { 1, 16, 32, 100, 256, 257, 1024, 4096, 10000, TEST_MAX };
 
-/* Not even rt_sigreturn(2). */
+/* rt_sigreturn(2) is forbidden as well. */
 static void allow_only_getrandom(void)
 {
 	static const int allowed[] = { SYS_getrandom, SYS_write, SYS_exit, SYS_exit_group, -1 };

@@ -19,7 +19,7 @@
 static void *states[MANY];
 static struct vgetrandom_info info;
 
-/* MANY; or the number of all states, if they are locked and the pool does not grow. */
+/* If states are locked, the pool does not grow: then this is the number of all states. */
 static int many = MANY;
 
 static void need_states(void)
@@ -350,7 +350,7 @@ TEST_ENTERS(a_state_mapped_by_the_program_gives_a_child_other_bytes)
 	test_passes(pid);
 }
 
-/* The size of a pool; states of threads count. */
+/* The size of the pool. States of threads count. */
 #define MAX_STATES	65280
 
 TEST(the_number_of_states_is_limited)

@@ -298,7 +298,7 @@ static void *ask_step_by_step(void *arg)
 	return NULL;
 }
 
-/* Each of the first instructions is tried: later ones make the bytes. */
+/* Each of the first instructions is tried; later ones generate the bytes. */
 #define EVERY_STEP	500
 
 static void *(*step_by_step)(void *arg);
@@ -420,8 +420,8 @@ static void take_all_states(void)
 }
 
 /*
- * The pool grows, more than once. An abandoned attempt leaves the backoff set; but that holds for
- * requests only, which can fall back to the system call.
+ * The pool can grow, more than once. An abandoned attempt leaves the backoff set, but only requests
+ * heed it, because they can fall back to the system call.
  */
 static void check_growth(void)
 {
@@ -543,8 +543,8 @@ static void *held[HELD];
 static long child_at;
 
 /*
- * Threads that still run, and threads that have ended: so some slots are free, and the child must
- * free others.
+ * Some threads still run and some have ended. So some slots are free, and the child must free
+ * others.
  */
 static void have_threads(void)
 {

@@ -426,7 +426,7 @@ unsigned int test_count_mappings(void)
 	return count;
 }
 
-/* Of single pages only the module's is shared and read-only. */
+/* The module's page is the only mapping of one page that is shared and read-only. */
 static void count_page(const struct test_mapping *mapping, void *arg)
 {
 	*(unsigned int *)arg += mapping->shared && mapping->readable && !mapping->writable &&

@@ -137,9 +137,9 @@ void test_periodic_alarm(int usec, void (*handler)(int sig));
 double test_now(void);
 
 /*
- * Whether a timed test goes on: until the time @until, and then until the events that it
- * counts are more than @enough. On a busy machine a process may hardly run in its time. It
- * gives up a minute after @until, so the caller must check @events.
+ * Whether a timed test continues: until the time @until, and then until @events is more than
+ * @enough, because a process may hardly run on a busy machine. A minute after @until the
+ * result is false in any case, so the caller must check @events.
  */
 bool test_continues(double until, long events, long enough);
 

@@ -139,7 +139,7 @@ static void *end_with_destructors(void *arg)
 	return arg;
 }
 
-/* Threads whose destructors draw from round @from on; 0: as the threads themselves do. */
+/* The destructors of threads draw from round @from on. With 0, the threads draw as well. */
 static void draw_in_destructors(int from, bool bounded)
 {
 	const unsigned long threads = 2000;

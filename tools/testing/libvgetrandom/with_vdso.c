@@ -475,7 +475,7 @@ int main(int argc, char **argv)
 	if (child < 0)
 		die("fork: %s", strerror(errno));
 	if (!child) {
-		/* Ends with with_vdso, when the time of a test is up. */
+		/* A test that takes too long kills with_vdso, and this kills the program. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 			die("PTRACE_TRACEME: %s", strerror(errno));
