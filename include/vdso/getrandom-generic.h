@@ -103,7 +103,7 @@ static __always_inline bool __arch_vgetrandom_may_hold_keys(const struct vgetran
 #endif
 
 /**
- * __arch_vgetrandom_take - move bytes out of the batch: copy them, then zero the source
+ * __arch_vgetrandom_take - move bytes out of the batch: copy them and zero the source
  * @dst:	receives the bytes; any alignment
  * @src:	the bytes, zeros afterwards; any alignment
  * @len:	number of bytes
@@ -148,7 +148,7 @@ static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
 #endif
 
 /**
- * __arch_vgetrandom_generate - expand the key into keystream, and replace it
+ * __arch_vgetrandom_generate - expand the key into keystream and the next key
  * @state:	has a key and an empty batch
  * @dst:	receives whole blocks; any alignment
  * @nblocks:	number of blocks for @dst
