@@ -260,7 +260,7 @@ static void finish_copy(ssize_t ret)
 static bool prepare_state(enum start start)
 {
 	const struct subject *s = &inject.subject;
-	size_t lens[] = { s->whole, layout_batch_size(&s->layout) - s->part_left };
+	size_t lens[] = { s->fill_len, layout_batch_size(&s->layout) - s->part_left };
 	unsigned int from = mock_count();
 	uint8_t out[MAX_LEN], want[MAX_LEN];
 

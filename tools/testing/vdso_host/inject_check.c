@@ -19,6 +19,9 @@
 
 #define NONE (~0U)
 
+/* Entries after which the bytes of an older key are no longer valid. */
+static const char invalidations[] = { DROPS, WIPED, RESEEDS, '\0' };
+
 struct output {
 	unsigned int serial;		/* of the call's entry; NONE for the interrupted call */
 	struct spans spans;
@@ -30,7 +33,7 @@ struct replay {
 	uint64_t generation;
 	bool ready;
 	bool committed;			/* an event came after the call had all its bytes */
-	bool wiped_after_commit;	/* that was a fork: parent and child return the same */
+	bool wiped_after_commit;	/* and was a fork: parent and child return the same bytes */
 	unsigned long committed_at;
 	unsigned int noutputs;
 	struct output outputs[MAX_ENTRIES + 1];
@@ -220,17 +223,17 @@ static const char *check_call(struct replay *replay, const struct log_entry *ent
 static unsigned int invalidations_before(const struct history *history, unsigned int n)
 {
 	unsigned long last = ~0UL;
-	unsigned int invalidations = 0;
+	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < history->nentries; i++) {
 		const struct log_entry *entry = &history->entries[i];
 
-		if (!memchr("dwr", entry->what, 3) || entry->at > n || entry->step == last)
+		if (!strchr(invalidations, entry->what) || entry->at > n || entry->step == last)
 			continue;
-		invalidations++;
+		count++;
 		last = entry->step;
 	}
-	return invalidations;
+	return count;
 }
 
 static const char *check_outer(struct replay *replay, const struct requests *a)
@@ -291,7 +294,7 @@ static bool keys_are_locked(const struct call_record *call)
 	return call->may_hold_keys || state_is_right(&nothing, call->after);
 }
 
-/* Replay the log, if the interrupted call took its bytes after @slot of the entries. */
+/* Replay the log as if the interrupted call took its bytes after the first @slot entries. */
 static const char *check_order(struct replay *replay, const struct requests *a,
 			       unsigned int slot)
 {
@@ -309,7 +312,8 @@ static const char *check_order(struct replay *replay, const struct requests *a,
 		if (why || i == history->nentries || entry->what == NEXT)
 			break;
 		/* If the call fell back, only a fork can make its bytes wrong. */
-		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", entry->what))
+		if (i >= slot && (a->fallback == NONE ? !!strchr(invalidations, entry->what) :
+							entry->what == WIPED))
 			why = check_committed(replay, entry);
 		switch (entry->what) {
 		case RESEEDS:

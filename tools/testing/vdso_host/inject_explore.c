@@ -299,8 +299,8 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 }
 
 /*
- * Watches the copy, in shared memory: after a drop a handler owns the state, and the
- * interrupted call writes to it before it locks it.
+ * The copy reports in this shared memory. After a drop, a handler has made a new state: how
+ * long does the interrupted call write to that state without a lock?
  */
 static struct watch {
 	const void *last;		/* the instruction before */

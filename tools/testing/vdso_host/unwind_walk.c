@@ -171,7 +171,10 @@ static void disturbed_calls(void)
 	}
 }
 
-/* States to lock, first if the limit allows it and then if not; and states that need no lock. */
+/*
+ * Make calls with states that must be locked, while RLIMIT_MEMLOCK allows that and while it
+ * does not. At the end, make a call with states that need no lock.
+ */
 static void odd_locks(void)
 {
 	volatile unsigned long *lock = pool->lock;
@@ -460,7 +463,7 @@ static struct fde *find_fde(long start)
 	return NULL;
 }
 
-/* With information for the first half of @function only: do walks from exactly the rest fail? */
+/* Keep information for the first half of @function only. Do all walks from the rest fail? */
 static bool only_second_half_fails(const struct walk_function *function, struct fde *fde)
 {
 	const long end = function->start + function->size;
