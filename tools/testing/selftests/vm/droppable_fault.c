@@ -229,7 +229,7 @@ TEST_F(no_memory, read_waits_for_page_tables)
 	expect_waits(_metadata, self);
 }
 
-/* The kernel faults while it copies to user space; populate_fails: in get_user_pages(). */
+/* The kernel faults in a copy to user space here; in populate_fails, in get_user_pages(). */
 TEST_F(no_memory, system_call_that_writes_to_it_fails)
 {
 	start_child(_metadata, self, read_file_into, MAP_DROPPABLE);

@@ -335,7 +335,7 @@ static void *remap(struct range old, int nr, int flags, void *to)
 	return mremap(at(old.first), (long)old.nr * PAGE, (long)nr * PAGE, flags, to);
 }
 
-/* In place, or to an address that the kernel chooses and from there back into the arena. */
+/* Resize in place, or move to an address that the kernel chooses and back into the arena. */
 void op_mremap_resize(void)
 {
 	struct range old = pick_mapped();
