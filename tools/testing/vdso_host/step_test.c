@@ -82,13 +82,13 @@ static void failed(unsigned long step, const char *what)
 		snprintf(trial.why, sizeof(trial.why), "at step %lu: %s", step, what);
 }
 
-static void record_call(struct call_record *m, size_t len, unsigned int flags)
+static void record_call(struct call_record *record, size_t len, unsigned int flags)
 {
-	m->from = mock_count();
-	m->ret = testbed_call(m->out, len, flags);
-	m->to = mock_count();
-	m->after = *testbed.state;
-	m->done = true;
+	record->from = mock_count();
+	record->ret = testbed_call(record->out, len, flags);
+	record->to = mock_count();
+	record->after = *testbed.state;
+	record->done = true;
 }
 
 /* In the child, in the signal handler, between two instructions of the call. */

@@ -175,7 +175,7 @@ static void disturbed_calls(void)
  * Make calls with states that must be locked, while RLIMIT_MEMLOCK allows that and while it
  * does not. At the end, make a call with states that need no lock.
  */
-static void odd_locks(void)
+static void locked_state_calls(void)
 {
 	volatile unsigned long *lock = pool->lock;
 	const unsigned long locked = *lock;
@@ -204,7 +204,7 @@ static void odd_locks(void)
 }
 
 /* vgetrandom() with the vDSO's function, and with an invalid state: it crosses a page. */
-static void odd_threads(void)
+static void vgetrandom_calls(void)
 {
 	struct config *config = walk_data("config");
 	struct thread *thread = walk_thread_data("thread");
@@ -247,7 +247,7 @@ static bool drop_capability(void)
 	return !syscall(SYS_capset, &header, caps);
 }
 
-static void odd_calls(void)
+static void edge_case_calls(void)
 {
 	uint64_t generation = rng->generation;
 	/* More than struct vgetrandom_opaque_params, of linux/random.h, needs. */
@@ -265,8 +265,8 @@ static void odd_calls(void)
 	call(8, NULL, NULL);
 
 	if (pool) {
-		odd_locks();
-		odd_threads();
+		locked_state_calls();
+		vgetrandom_calls();
 	}
 	/* An RNG that is not ready, outside and inside of a time namespace. */
 	rng->is_ready = 0;
@@ -296,7 +296,7 @@ static void odd_calls(void)
 static void all_calls(void)
 {
 	plain_calls();
-	odd_calls();
+	edge_case_calls();
 	disturbed_calls();
 }
 

@@ -42,6 +42,11 @@ static uint8_t *part(uint8_t *p, int state)
 	return p + state * LEN / 4;
 }
 
+/*
+ * Exit status: 2 if pages cannot be dropped before the writes. Afterwards, for the first state
+ * with an error, its number plus 10 if its pages are not all present and droppable, plus 20 if
+ * they do not hold what was written, or plus 30 if reclaim does not drop them.
+ */
 static void run_tracee(uint8_t *p)
 {
 	memset(part(p, DROPPED), 0x5a, LEN / 4);

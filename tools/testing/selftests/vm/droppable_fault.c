@@ -40,7 +40,7 @@ FIXTURE(no_memory) {
 	long killed;
 };
 
-static int zeros;
+static int zero_fd;	/* /dev/zero */
 
 /* Ends a child that the test expects to go on. */
 #define die(format, ...) do {						\
@@ -112,8 +112,8 @@ FIXTURE_SETUP(no_memory)
 {
 	self->shared = (struct shared *)map_pages(MAP_SHARED, sizeof(*self->shared));
 	memset(self->shared, 0, sizeof(*self->shared));
-	zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, zeros);
+	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, zero_fd);
 	if (!make_cgroup(CGROUP, "0"))
 		SKIP_ALL("cannot create a memory cgroup: %s", strerror(errno));
 	self->killed = vm_counter("oom_kill");
@@ -188,7 +188,7 @@ static void read_page(uint8_t *p)
 
 static void read_file_into(uint8_t *p)
 {
-	if (read(zeros, p, 4096) != -1 || errno != EFAULT)
+	if (read(zero_fd, p, 4096) != -1 || errno != EFAULT)
 		die("read: %s", strerror(errno));
 }
 

@@ -73,7 +73,7 @@ extern size_t page;		/* the page size */
  * huge page and applies MADV_HUGEPAGE. It also enables huge pages until the program ends,
  * because the kernel disables them on machines with little memory.
  *
- * A test that splits the huge page applies MADV_NOHUGEPAGE first, or khugepaged may
+ * A test that splits the huge page applies MADV_NOHUGEPAGE first. Otherwise khugepaged may
  * collapse the rest into a new one.
  */
 uint8_t *map_pages(int type, size_t len);
