@@ -239,7 +239,10 @@ void inject_undo(void)
 		*inject.subject.rng = saved.rng;
 }
 
-/* In a copy, when the call has returned: call once more, and until the RNG is ready again. */
+/*
+ * In a copy, when the call has returned: make one more call. If the RNG is not ready, make one
+ * before that, and then make the RNG ready.
+ */
 static void finish_copy(ssize_t ret)
 {
 	struct history *history = inject.history;

@@ -28,7 +28,7 @@
 #define LIMIT		7200	/* seconds, of a test */
 #define ALL_CALLS	3000	/* with pairs of events, without STEP_EVERY */
 
-/* In pairs. */
+/* The events of random pairs. */
 static const struct event * const events[] = {
 	&drop, &reseed, &drop_and_reseed, &not_ready, &forks, &handler, &handler_forks, &limited,
 };

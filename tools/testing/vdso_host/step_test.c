@@ -91,7 +91,7 @@ static void record_call(struct call_record *record, size_t len, unsigned int fla
 	record->done = true;
 }
 
-/* In the child, in the signal handler, between two instructions of the call. */
+/* Runs in the child's signal handler, between two instructions of the call. */
 static void trigger_event(void)
 {
 	trial.report->pid = getpid();
@@ -322,7 +322,7 @@ TEST_F_TIMEOUT(step, dropped_twice, 300)
 		steps = trial.steps;
 		fallbacks += twice.fallbacks;
 		EXPECT_EQ(0, trial.nfailed) {
-			TH_LOG("first drop at step %lu: %lu second drops fail; the first %s",
+			TH_LOG("first drop at step %lu: %lu second drops fail; first %s",
 			       first, trial.nfailed, trial.why);
 		}
 	}
@@ -512,7 +512,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 		pair.event = event;
 		step_testbed(pair_of_events, NULL);
 		EXPECT_EQ(0, trial.nfailed) {
-			TH_LOG("%zu bytes, %s, event at step %lu: %lu second events fail; the first %s",
+			TH_LOG("%zu bytes, %s, event at step %lu: %lu second ones fail; first %s",
 			       len, start_names[start], first, trial.nfailed, trial.why);
 		}
 	}
@@ -646,7 +646,7 @@ TEST_F_TIMEOUT(step, handlers_during_fallback, 300)
 		pair.first = first;
 		step_testbed(handlers_after_drops_in_core, &dropped);
 		EXPECT_EQ(0, trial.nfailed) {
-			TH_LOG("first handler at step %lu: %lu second handlers fail; the first %s",
+			TH_LOG("first handler at step %lu: %lu second handlers fail; first %s",
 			       first, trial.nfailed, trial.why);
 		}
 	}

@@ -335,7 +335,7 @@ TEST_F(held, direct_reads_arrive_or_pages_are_dropped)
 	EXPECT_EQ(0, count_dropped(self->p, LEN));
 	EXPECT_EQ(PAGES, count_droppable(self->p, LEN));
 
-	/* With concurrent reclaim, until it has dropped more than PAGES. */
+	/* Read during reclaim, until that has dropped more than PAGES pages. */
 	do {
 		ASSERT_EQ(0, pthread_create(&thread, NULL, read_directly, &r));
 		while (pthread_tryjoin_np(thread, NULL))

@@ -301,7 +301,7 @@ static void fill_node(struct shared *shared)
 
 	if (!bind_to_node(MPOL_PREFERRED) || mlock(p, pages * page))
 		die("filling the node: %s", strerror(errno));
-	/* From the end: the last pages were placed on another node. */
+	/* Start at the end: the last pages were placed on another node. */
 	for (size_t i = pages, failed = 0; i-- && failed < 64;) {
 		void *address = p + i * page;
 

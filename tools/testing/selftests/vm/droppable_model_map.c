@@ -394,7 +394,7 @@ void op_mremap_move(void)
 	if (!pages[old.first].mapped || to + nr > PAGES)
 		return;
 	one = one_mapping((struct range){ old.first, nr < old.nr ? nr : old.nr }, &first, &end);
-	/* With MREMAP_DONTUNMAP of a part, some newer kernels unlock the whole mapping. */
+	/* If MREMAP_DONTUNMAP moves a part of a mapping, some newer kernels unlock all of it. */
 	if (newer_kernel && (!one || ((flags & MREMAP_DONTUNMAP) &&
 				      (pages[old.first].attr & A_LOCKED) &&
 				      (first != old.first || end != old.first + old.nr))))

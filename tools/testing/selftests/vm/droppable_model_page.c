@@ -84,7 +84,7 @@ void record_write(struct page *p, const struct layer *l)
 	counts.writes++;
 }
 
-/* In ascending order: a drop in between leaves zeros, then written words. */
+/* Write in ascending order: a drop in between leaves zeros, then written words. */
 void write_words(int page, int first, int last)
 {
 	struct page *p = &pages[page];

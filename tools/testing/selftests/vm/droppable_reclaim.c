@@ -379,7 +379,7 @@ TEST_F(huge, pageout_of_a_half_drops_that_half)
 
 TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 {
-	/* In the middle: the drop fails after it has unmapped the pages before. */
+	/* Hold one in the middle: the drop fails after it has unmapped the pages before. */
 	uint8_t *held = self->p + HUGE_SIZE / 2;
 	int fds[2];
 
@@ -421,7 +421,7 @@ FIXTURE(pressure) {
 /* How often an allocation entered direct reclaim, because kswapd was too slow. */
 static long stalls(void)
 {
-	/* In all zones that the allocations may use. */
+	/* Count all zones that the allocations may use. */
 	return vm_counter("allocstall_dma32") + vm_counter("allocstall_normal") +
 	       vm_counter("allocstall_movable");
 }

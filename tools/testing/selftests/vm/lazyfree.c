@@ -848,7 +848,7 @@ static struct race {
 	long		safe, dropped, wrong;
 } race;
 
-/* For the other threads; the writer is pinned: see below. */
+/* The other threads inherit the writer's CPU, but only the writer must stay there. */
 static void run_on_any_cpu(void)
 {
 	cpu_set_t all;
