@@ -347,7 +347,7 @@ static struct {
 
 /*
  * The known exception: both events come within one write section, in which a call writes to
- * its state without checking that the state is still its own. This is the length of the
+ * its state without checking that it still owns the state. This is the length of the
  * longest one, in which a call copies many bytes of the batch.
  */
 #define MAX_WRITE_SECTION 216
