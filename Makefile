@@ -32,15 +32,15 @@ help:		## print this list
 	@echo "  LINUX=TARBALL_OR_TREE     patch this plain Linux 6.1.y or 6.12.y (default: Debian's 6.1.y)"
 	@echo "  CONFIG=cloud              kernel: use Debian's configuration (cloud, amd64, rt) or a file"
 	@echo "  QUICK=1                   bench: less time, less exact"
-	@echo "  TESTS='series vm-*'       run only these tests; scripts/run-tests --list names them"
-	@echo "  VERSIONS='6.1.170-3 cloud' try only these; scripts/versions --list names them"
+	@echo "  TESTS='series vm-*'       test: run only these; scripts/run-tests --list names them"
+	@echo "  VERSIONS='cloud 6.1.170-3' versions: only these; scripts/versions --list names them"
 	@echo "  MINUTES=10                soak: this long (default: 60)"
-	@echo "  MUTATIONS='vdso-*'        test only these mutations"
+	@echo "  MUTATIONS='vdso-*'        test-mutations: only these"
 	@echo "  PREFIX=, DESTDIR=         install: the destination"
 	@echo "  KVER=, KDIR=              module: version of the kernel, directory of its headers"
 	@echo "  JOBS=N                    parallel processes of a build (default: one per processor)"
 
-deps:		## install the Debian packages that the build needs (not root: print the command)
+deps:		## install the Debian packages that the build needs (without root: print the command)
 	@scripts/deps
 
 tree: deps	## patch a plain Linux 6.1.y: build/linux
@@ -49,7 +49,7 @@ tree: deps	## patch a plain Linux 6.1.y: build/linux
 vdso: tree	## build the image of the patched vDSO, without the kernel
 	@scripts/build vdso
 
-kernel: tree	## build the patched kernel that the guest boots, a small one; or CONFIG=cloud
+kernel: tree	## build the patched kernel: a small one for the guest, or Debian's with CONFIG=cloud
 	@scripts/build kernel
 
 selftests: tree	## build the kernel's selftests
@@ -112,10 +112,10 @@ test-debug: tree	## run the tests of the guest on a kernel with KASAN and lockde
 	@PATIENCE=4 VM_KERNEL=build/kernel-debug \
 		scripts/run-tests $(if $(TESTS),$(TESTS),$(DEBUG_TESTS:%='%'))
 
-foreign: deps	## other projects' test suites with and without the library: SUITES='python php'
+foreign: deps	## run other projects' test suites with and without the library: SUITES='python php'
 	@scripts/foreign $(SUITES)
 
-test-exhaustive: tree	## every event at every instruction, and pairs of them (hours); PARTS='running sse2'
+test-exhaustive: tree	## inject every event at every instruction, and pairs (hours); PARTS='running sse2'
 	@scripts/build vdso
 	@scripts/build tests
 	@scripts/tests/exhaustive $(PARTS)
@@ -138,13 +138,13 @@ boot: kernel	## start a shell in the guest
 series: tree	## write the kernel change as patches for git am: build/series
 	@scripts/series
 
-versions: deps	## try all kernels of Debian's archive (hours); writes two tables of README.md
+versions: deps	## test all kernels of Debian's archive (hours), and write two tables of README.md
 	@scripts/versions $(VERSIONS)
 
 series-check: tree	## apply the patches one by one and build after each (slow)
 	@scripts/series --check
 
-check: tree	## run static checks of all files; CHECKS='shell cppcheck': only these
+check: tree	## run static checks of all files, or only CHECKS='shell cppcheck'
 	@scripts/check $(CHECKS)
 
 clean:		## remove build/

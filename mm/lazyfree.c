@@ -4,9 +4,9 @@
  *
  * Reclaim treats a large folio as a unit: it is lazily free as a whole or not at all. To free
  * a part of it, madvise() must split it. A folio that lies in the range with all of its pages
- * need not be split, even if it is mapped by PTEs, as after an mprotect() of one page and
- * back, or after an mremap() to another alignment. (The range ends where the VMA ends, so a
- * folio that two VMAs map is split.)
+ * need not be split, even if it is mapped by PTEs. An mprotect() of one page and back leaves
+ * such a mapping, and so does an mremap() to another alignment. (The range ends where the VMA
+ * ends, so a folio that two VMAs map is split.)
  *
  * The whole folio becomes clean and lazily free, so no other mapping may need any of its
  * pages. Under the folio lock and the page table lock, this file checks that all pages are

@@ -22,7 +22,7 @@ enum vgetrandom_core {
 #include <asm/vdso/getrandom-cores.h>
 
 /**
- * vgetrandom_best_core - choose a core for this machine, when the kernel boots
+ * vgetrandom_best_core - choose a core for this machine, during initialization
  * @log: receives the name of the core, for the kernel's log
  *
  * Return: the last core of the table that the processor can run without a lower clock.

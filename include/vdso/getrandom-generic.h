@@ -17,13 +17,13 @@
  * behind:
  *
  *  - __arch_vgetrandom_take() may leave the bytes that it moved last in registers.
- *  - The compiler may spill the bytes that any of them moves to the stack, where they stay
+ *  - The compiler may spill to the stack the bytes that a function moves. They stay there
  *    until they are overwritten: keystream that has been returned, never later keystream.
  *  - A core in C leaves words of its last block in registers, and may spill the key and
  *    blocks to the stack.
- *  - __arch_vgetrandom_take() needs about six instructions for a word. More than 256 bytes
- *    take longer than the two hundred instructions of a place that writes, to which
- *    lib/vdso/getrandom.c limits its race.
+ *  - __arch_vgetrandom_take() needs about six instructions for a word. For more than 256
+ *    bytes these exceed the two hundred instructions to which lib/vdso/getrandom.c limits
+ *    a place that writes, and so its race.
  *
  * So a key can outlive its use. An architecture needs a core and __arch_vgetrandom_take()
  * in assembly to keep the promises of Documentation/vdso/getrandom-security.rst about
@@ -90,8 +90,8 @@ static __always_inline bool __arch_vgetrandom_replace(u64 *word, u64 from, u64 t
  * @state:	the state
  *
  * Called before each key is requested. The vDSO's states are in droppable memory, which
- * always may. If the process forks afterwards, the child's state is zeros: the final check
- * of the call fails, and the second attempt calls this again.
+ * always may. If the process forks afterwards, the child's state is zeros: the call detects
+ * that, and its second attempt calls this again.
  *
  * Return: false if the system call must serve the request.
  */
@@ -103,7 +103,7 @@ static __always_inline bool __arch_vgetrandom_may_hold_keys(const struct vgetran
 #endif
 
 /**
- * __arch_vgetrandom_take - move bytes out of the batch: copy them, then zero the source
+ * __arch_vgetrandom_take - move bytes out of the batch: copy them and zero the source
  * @dst:	receives the bytes; any alignment
  * @src:	the bytes, zeros afterwards; any alignment
  * @len:	number of bytes
@@ -148,7 +148,7 @@ static __always_inline void __arch_vgetrandom_erase_64(u8 *p)
 #endif
 
 /**
- * __arch_vgetrandom_generate - expand the key into keystream, and replace it
+ * __arch_vgetrandom_generate - expand the key into keystream and the next key
  * @state:	has a key and an empty batch
  * @dst:	receives whole blocks; any alignment
  * @nblocks:	number of blocks for @dst

@@ -55,8 +55,8 @@ struct vdso_rng_data {
  * @owner:	the lock: the token of the call that uses the state, 0 if none does. The
  *		call stores its token again before each write that another call could
  *		mistake for part of a valid state.
- * @witness:	the token of the call that started last, stored once. If a call finds
- *		another value here at its end, the page was dropped, or zeroed by a
+ * @witness:	the token of the call that started last, stored once per attempt. If a call
+ *		finds another value here at its end, the page was dropped, or zeroed by a
  *		fork, during the call; that holds even if the state is in use again.
  * @generation:	the kernel's generation from which @key and @batch come. If they are not
  *		valid: 0, or the token of a call that is making a key.
@@ -71,11 +71,11 @@ struct vdso_rng_data {
  *		state in it, whose key and batch must stay intact.
  *
  * A token identifies a call: it is an address in the stack frame of the call. Only
- * signal handlers nest calls on one state, so each of these calls has another frame.
+ * signal handlers nest calls on one state, so each of these calls has a different frame.
  *
  * @key and @batch are adjacent because a refill fills both with one keystream, which
- * may be shorter than the two together. A small request reads and writes the first
- * cache line and the bytes it returns, nothing else.
+ * may be shorter than the two together. A small request reads and writes only the first
+ * cache line of the state and the bytes it returns.
  */
 struct vgetrandom_state {
 	unsigned long	owner;

@@ -30,9 +30,9 @@
  *
  * One race remains. All of this must happen within one such place, which has at most
  * some two hundred instructions, and before its last store: the page is dropped; a
- * handler calls; then another handler calls, or one leaves the interrupted call by
- * longjmp(). The generator cannot prevent it: the drop could only be recorded in the
- * page that was dropped.
+ * handler calls getrandom(); then another handler calls it, or one leaves the
+ * interrupted call by longjmp(). The generator cannot prevent it: the drop could only
+ * be recorded in the page that was dropped.
  */
 
 #include <linux/compiler.h>
@@ -54,7 +54,7 @@
  */
 #define VGETRANDOM_ATTEMPTS 2
 
-/* What the cores, the functions below, and callers with several states in a page rely on. */
+/* Check what the cores, the functions below, and callers with many states in a page rely on. */
 static __always_inline void vgetrandom_check_layout(void)
 {
 	compiletime_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER &&
@@ -98,7 +98,7 @@ static __always_inline bool vgetrandom_flags_valid(unsigned int flags)
 	return flags < (GRND_RANDOM | GRND_INSECURE);
 }
 
-/* In a state's @generation while @call makes a key. Bit 63 is not set in any generation. */
+/* Stored in @generation while @call makes a key. Bit 63 is not set in any generation. */
 static __always_inline u64 vgetrandom_rekey_token(unsigned long call)
 {
 	return call | 1ULL << 63;
@@ -226,8 +226,8 @@ static __always_inline void vgetrandom_fill(struct vgetrandom_state *state,
 /*
  * The final check: are the bytes in the caller's buffer valid? They are if the kernel
  * has not reseeded, and if the page has not been zeroed since the call locked it: not
- * dropped, not zeroed by a fork. In a zeroed page the witness is 0, or that of a
- * handler's call. Check the witness last: a later drop or fork is one after the call.
+ * dropped, not zeroed by a fork. In a zeroed page the witness is 0, or the token
+ * of a handler's call. Check it last: a later drop or fork counts as one after the call.
  */
 static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *state,
 					       const struct vdso_rng_data *rng,

@@ -19,6 +19,8 @@
  *    loaded (Linux 5.10 and later);
  *  - otherwise from the system call.
  *
+ * A large request may draw only a key in this way, and expand it with ChaCha20.
+ *
  * See vgetrandom(3) and vgetrandom_alloc(3).
  */
 #ifndef _VGETRANDOM_H
@@ -122,7 +124,8 @@ enum vgetrandom_way {
  *	  no core for this architecture
  * @module_why: the reason why @small is not VGETRANDOM_MODULE, in words; NULL if it is, or if the
  *		library did not look for the module
- * @syscalls: number of requests of the calling thread that the system call has served
+ * @syscalls: number of requests of the calling thread that the system call has served; without the
+ *	      calls that draw keys
  *
  * All strings are constants. New members are added at the end.
  */

@@ -14,8 +14,8 @@
 
 /* How a generator divides a keystream. */
 struct layout {
-	size_t iteration_blocks;	/* this project's: blocks of an iteration of its core */
-	size_t refill_blocks;		/* Linux 6.11's: blocks of a refill; 0: this project's */
+	size_t iteration_blocks;	/* blocks per iteration of this project's core */
+	size_t refill_blocks;		/* blocks per refill of Linux 6.11; 0: this project's */
 };
 
 /* Bytes of a full batch: a refill without the next key. */
@@ -28,7 +28,7 @@ struct chain {
 	uint64_t id;		/* first bytes of the key that made the batch */
 	size_t at;		/* where in that key's keystream the batch begins */
 	uint64_t generation;	/* the kernel's, when it returned the first key */
-	unsigned int counter;	/* of the key's first block: not 0 in a retry of Linux 6.11's */
+	unsigned int counter;	/* number of the key's first block; not 0 if Linux 6.11 retries */
 	bool valid;		/* there is a key */
 	bool may_rekey;		/* a call fell back; it may have invalidated the state */
 };

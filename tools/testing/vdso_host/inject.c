@@ -239,7 +239,10 @@ void inject_undo(void)
 		*inject.subject.rng = saved.rng;
 }
 
-/* In a copy, when the call has returned: call once more, and until the RNG is ready again. */
+/*
+ * In a copy, when the call has returned: make one more call. If the RNG is not ready, make one
+ * before that, and then make the RNG ready.
+ */
 static void finish_copy(ssize_t ret)
 {
 	struct history *history = inject.history;
@@ -260,7 +263,7 @@ static void finish_copy(ssize_t ret)
 static bool prepare_state(enum start start)
 {
 	const struct subject *s = &inject.subject;
-	size_t lens[] = { s->whole, layout_batch_size(&s->layout) - s->part_left };
+	size_t lens[] = { s->fill_len, layout_batch_size(&s->layout) - s->part_left };
 	unsigned int from = mock_count();
 	uint8_t out[MAX_LEN], want[MAX_LEN];
 

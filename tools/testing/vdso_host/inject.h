@@ -29,9 +29,9 @@
 
 /*
  * A call is committed when it checks its state for the last time, shortly before it
- * returns. An event after that check counts as after the call, which returns its bytes.
- * At most this many instructions may follow the check: they unlock the state, load the
- * result, restore registers and return.
+ * returns. It does not notice a later event, and returns its bytes: the test accepts that,
+ * as if the event came after the call. At most this many instructions may follow the check:
+ * they unlock the state, load the result, restore registers and return.
  */
 #define MAX_TAIL	24
 
@@ -102,15 +102,15 @@ struct subject {
 	size_t state_len;
 	struct vdso_rng_data *rng;	/* NULL: the kernel's, which the test cannot write */
 	struct layout layout;
-	bool is_hosted;			/* the whole contract is checked, and its states */
-	size_t whole;			/* bytes that turn an empty state into a full batch */
+	bool is_hosted;			/* check this project's whole contract, and the states */
+	size_t fill_len;		/* request length that leaves a full batch */
 	size_t part_left;		/* bytes in a partly used batch */
 };
 
 struct inject_shared {
 	unsigned long cases, pairs;	/* tried, by all tests */
 	unsigned int nhistories, serial;
-	/* [0] is the stepping process', which is not checked. */
+	/* [0] belongs to the stepping process, and is not checked. */
 	struct history histories[MAX_HISTORIES];
 };
 
@@ -139,9 +139,10 @@ void inject_count_cases(const char *name, const char *what);
 ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg);
 
 /*
- * Let @event happen in the stepping process itself. If the event forks, this process goes
- * on as the child if @as_child, and the copy as the parent; the copy has exited when this
- * returns. In the copy inject.is_copy is set, and the step function must return false.
+ * Let @event happen in the stepping process itself. If the event forks, the new process is a
+ * copy. The copy acts as the child; with @as_child it acts as the parent, and this process as
+ * the child. The copy has exited when this returns. In the copy inject.is_copy is set, and
+ * the step function must return false.
  */
 bool inject_event(const struct event *event, unsigned long step, bool as_child);
 

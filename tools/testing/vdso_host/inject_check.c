@@ -30,7 +30,7 @@ struct replay {
 	uint64_t generation;
 	bool ready;
 	bool committed;			/* an event came after the call had all its bytes */
-	bool wiped_after_commit;	/* that was a fork: parent and child return the same */
+	bool wiped_after_commit;	/* and was a fork: parent and child return the same bytes */
 	unsigned long committed_at;
 	unsigned int noutputs;
 	struct output outputs[MAX_ENTRIES + 1];
@@ -57,6 +57,12 @@ static bool is_call(const struct log_entry *entry)
 	return entry->what == CALLS || entry->what == NEXT;
 }
 
+/* After this event a state may no longer return bytes of an older key. */
+static bool is_invalidation(const struct log_entry *entry)
+{
+	return entry->what == DROPS || entry->what == WIPED || entry->what == RESEEDS;
+}
+
 static bool is_request_of(const struct history *history, unsigned int n)
 {
 	for (unsigned int i = 0; i < history->nlineage; i++)
@@ -79,7 +85,7 @@ static bool is_inner_request(const struct history *history, unsigned int n)
 static struct requests get_requests(const struct history *history,
 				    const struct call_record *call)
 {
-	struct requests a = { .fallback = NONE };
+	struct requests requests = { .fallback = NONE };
 
 	for (unsigned int n = call->from; n < call->to; n++) {
 		const struct mock_request *r = mock_request(n);
@@ -88,17 +94,17 @@ static struct requests get_requests(const struct history *history,
 		    (call == &history->outer && is_inner_request(history, n)))
 			continue;
 		if (r->is_key && r->len == VGETRANDOM_KEY_SIZE && !r->flags &&
-		    a.fallback == NONE) {
-			a.nkeys++;
-			a.key = n;
+		    requests.fallback == NONE) {
+			requests.nkeys++;
+			requests.key = n;
 		} else if (r->buffer == call->buffer && r->len == call->len &&
-			   r->flags == call->flags && a.fallback == NONE) {
-			a.fallback = n;
+			   r->flags == call->flags && requests.fallback == NONE) {
+			requests.fallback = n;
 		} else {
-			a.others++;
+			requests.others++;
 		}
 	}
-	return a;
+	return requests;
 }
 
 /* Say so if wrong bytes are the worst possible ones: known to an attacker. */
@@ -188,30 +194,30 @@ static const char *check_call(struct replay *replay, const struct log_entry *ent
 {
 	const struct call_record *call = &entry->call;
 	struct spans *spans = add_output(replay, entry->serial);
-	const struct requests a = get_requests(replay->history, call);
+	const struct requests requests = get_requests(replay->history, call);
 	bool has_valid_key = replay->chain.valid && replay->chain.generation == replay->generation;
 	const char *why = NULL;
 
 	if (call->ret != (ssize_t)call->len)
 		return "a call failed";
-	if (a.others || a.nkeys > 1)
+	if (requests.others || requests.nkeys > 1)
 		return "a call made more requests than one key or one system call";
-	if (a.fallback != NONE) {
-		if (a.nkeys)
+	if (requests.fallback != NONE) {
+		if (requests.nkeys)
 			return "an undisturbed call asked for a key and fell back";
 		if (inject.subject.is_hosted && !call->in_use && call->ready &&
 		    !is_locking_refused(call))
 			return "a call fell back to the system call without need";
-		return check_fallback(call, a.fallback, spans);
+		return check_fallback(call, requests.fallback, spans);
 	}
 	if (call->in_use)
 		return "the state was in use, and the call did not fall back";
 	if (!call->ready)
 		return "the RNG was not ready, and the call did not fall back";
-	if (a.nkeys) {
+	if (requests.nkeys) {
 		if (has_valid_key && !replay->chain.may_rekey && inject.subject.is_hosted)
 			return "a call asked for a new key without need";
-		why = load_key(replay, a.key);
+		why = load_key(replay, requests.key);
 	}
 	return why ? why : check_bytes(replay, call, spans);
 }
@@ -220,38 +226,38 @@ static const char *check_call(struct replay *replay, const struct log_entry *ent
 static unsigned int invalidations_before(const struct history *history, unsigned int n)
 {
 	unsigned long last = ~0UL;
-	unsigned int invalidations = 0;
+	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < history->nentries; i++) {
 		const struct log_entry *entry = &history->entries[i];
 
-		if (!memchr("dwr", entry->what, 3) || entry->at > n || entry->step == last)
+		if (!is_invalidation(entry) || entry->at > n || entry->step == last)
 			continue;
-		invalidations++;
+		count++;
 		last = entry->step;
 	}
-	return invalidations;
+	return count;
 }
 
-static const char *check_outer(struct replay *replay, const struct requests *a)
+static const char *check_outer(struct replay *replay, const struct requests *requests)
 {
 	const struct call_record *call = &replay->history->outer;
 	struct spans *spans = add_output(replay, NONE);
 	const char *why = NULL;
 
-	if (a->fallback != NONE) {
+	if (requests->fallback != NONE) {
 		/* It may fall back after two invalidated attempts, or without any attempt. */
 		if (inject.subject.is_hosted && replay->ready && !is_locking_refused(call) &&
-		    invalidations_before(replay->history, a->fallback) < 2)
+		    invalidations_before(replay->history, requests->fallback) < 2)
 			return "the call fell back to the system call without need";
 		replay->chain.may_rekey = true;
-		return check_fallback(call, a->fallback, spans);
+		return check_fallback(call, requests->fallback, spans);
 	}
-	if (a->nkeys) {
+	if (requests->nkeys) {
 		if (inject.subject.is_hosted && inject.before.valid &&
-		    !invalidations_before(replay->history, a->key))
+		    !invalidations_before(replay->history, requests->key))
 			return "the call asked for a new key without need";
-		why = load_key(replay, a->key);
+		why = load_key(replay, requests->key);
 	}
 	return why ? why : check_bytes(replay, call, spans);
 }
@@ -291,9 +297,9 @@ static bool keys_are_locked(const struct call_record *call)
 	return call->may_hold_keys || state_is_right(&nothing, call->after);
 }
 
-/* Replay the log, if the interrupted call took its bytes after @slot of the entries. */
-static const char *check_order(struct replay *replay, const struct requests *a,
-			       unsigned int slot)
+/* Replay the log as if the interrupted call took its bytes after the first @place entries. */
+static const char *check_order(struct replay *replay, const struct requests *requests,
+			       unsigned int place)
 {
 	static const struct chain nothing;
 	const struct history *history = replay->history;
@@ -304,12 +310,13 @@ static const char *check_order(struct replay *replay, const struct requests *a,
 	for (i = 0; i <= history->nentries && !why; i++) {
 		const struct log_entry *entry = &history->entries[i];
 
-		if (i == slot)
-			why = check_outer(replay, a);
+		if (i == place)
+			why = check_outer(replay, requests);
 		if (why || i == history->nentries || entry->what == NEXT)
 			break;
 		/* If the call fell back, only a fork can make its bytes wrong. */
-		if (i >= slot && strchr(a->fallback == NONE ? "dwr" : "w", entry->what))
+		if (i >= place && (requests->fallback == NONE ? is_invalidation(entry) :
+				   entry->what == WIPED))
 			why = check_committed(replay, entry);
 		switch (entry->what) {
 		case RESEEDS:
@@ -353,9 +360,10 @@ static const char *check_order(struct replay *replay, const struct requests *a,
 /* Check one process by itself. */
 static const char *check_history(const struct history *history, struct replay *replay)
 {
-	const struct requests a = get_requests(history, &history->outer);
+	const struct requests requests = get_requests(history, &history->outer);
 	const char *why = NULL, *first = NULL;
-	unsigned int slot = 0, last = 0, got = a.fallback;
+	/* source: the request that gave the call its bytes or its last key, or NONE. */
+	unsigned int place = 0, last = 0, source = requests.fallback;
 
 	if (!history->finished)
 		return "the call did not return";
@@ -363,19 +371,19 @@ static const char *check_history(const struct history *history, struct replay *r
 		return "bytes of the page outside of the state changed";
 	if (history->outer.ret != (ssize_t)history->outer.len)
 		return "the call failed";
-	if (a.others)
+	if (requests.others)
 		return "the call requested something else than keys and one fallback";
-	if (a.nkeys > 2)
+	if (requests.nkeys > 2)
 		return "the call asked for more than two keys";
-	if (a.fallback == NONE && a.nkeys)
-		got = a.key;
+	if (requests.fallback == NONE && requests.nkeys)
+		source = requests.key;
 	for (unsigned int i = 0; i < history->nentries && history->entries[i].what != NEXT; i++) {
 		last++;
-		slot += got != NONE && history->entries[i].at <= got;
+		place += source != NONE && history->entries[i].at <= source;
 	}
-	if (got != NONE)
-		last = slot;
-	for (; slot <= last; slot++) {
+	if (source != NONE)
+		last = place;
+	for (; place <= last; place++) {
 		replay->history = history;
 		replay->committed = false;
 		replay->wiped_after_commit = false;
@@ -383,7 +391,7 @@ static const char *check_history(const struct history *history, struct replay *r
 		replay->chain = inject.before;
 		replay->generation = history->outer.generation;
 		replay->ready = history->outer.ready;
-		why = check_order(replay, &a, slot);
+		why = check_order(replay, &requests, place);
 		if (!why)
 			return NULL;
 		first = first ? first : why;

@@ -177,7 +177,7 @@ uint64_t explore_random(uint64_t below)
 
 /*
  * A write section is a stretch of instructions in which a call writes to its state without
- * checking that the state is still its own. The known exception: the page is dropped, one
+ * checking that it still owns the state. The known exception: the page is dropped, one
  * handler makes a new state in it, and another handler calls with that state, all within
  * one write section of the interrupted call. That takes a first event that is a drop and a
  * call, and at most this many steps to the second event.
@@ -299,8 +299,8 @@ bool explore_handler_after(const struct event *first, enum start start, size_t l
 }
 
 /*
- * Watches the copy, in shared memory: after a drop a handler owns the state, and the
- * interrupted call writes to it before it locks it.
+ * The copy reports in this shared memory. After a drop, a handler has made a new state: how
+ * long does the interrupted call write to that state without a lock?
  */
 static struct watch {
 	const void *last;		/* the instruction before */

@@ -26,8 +26,9 @@ void explore_add_len(size_t len);
 /* Results since explore_reset(). */
 extern struct explored {
 	unsigned long tried, nfailed, calls;
-	unsigned long exceptions;	/* failed pairs that the known exception explains */
-	char first[256];
+	/* Failed pairs that the known exception explains: see MAX_WRITE_SECTION. */
+	unsigned long exceptions;
+	char first[256];		/* the first failure */
 	unsigned int nreasons;
 	struct {
 		char why[MAX_WHY];
@@ -38,8 +39,8 @@ extern struct explored {
 void explore_reset(void);
 
 /*
- * Try events only at every @every-th step outside of the cores, and at fewer inside; NULL:
- * at all. Returns false if @every is no positive number.
+ * Try events only at every @every-th step outside of the cores, and at fewer inside; with
+ * NULL, at every step. Returns false if @every is no positive number.
  */
 bool explore_set_sampling(const char *every);
 

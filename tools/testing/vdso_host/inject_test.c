@@ -28,7 +28,7 @@
 #define LIMIT		7200	/* seconds, of a test */
 #define ALL_CALLS	3000	/* with pairs of events, without STEP_EVERY */
 
-/* In pairs. */
+/* The events of random pairs. */
 static const struct event * const events[] = {
 	&drop, &reseed, &drop_and_reseed, &not_ready, &forks, &handler, &handler_forks, &limited,
 };
@@ -56,7 +56,7 @@ FIXTURE_SETUP(inject)
 		.rng = testbed.rng,
 		.layout = { .iteration_blocks = ITERATION_BLOCKS },
 		.is_hosted = true,
-		.whole = ITERATION_SIZE,
+		.fill_len = ITERATION_SIZE,
 		.part_left = PART_LEFT,
 	};
 	ASSERT_GE(MAX_STATE, STATE_SIZE);
@@ -151,8 +151,8 @@ TEST_F_TIMEOUT(inject, fork_in_a_handler_that_has_called, LIMIT)
 }
 
 /*
- * The first handler makes a state where the interrupted call still writes; the second may
- * find it damaged. Only a second handler in the same write section may.
+ * The first handler makes a state to which the interrupted call still writes. A second
+ * handler may find that state damaged, but only in the same write section.
  */
 TEST_F_TIMEOUT(inject, second_handler_after_drop, LIMIT)
 {

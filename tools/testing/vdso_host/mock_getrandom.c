@@ -23,7 +23,7 @@ struct mock_request *mock_request(unsigned int n)
 }
 
 /*
- * Copy as the kernel does: a bad pointer makes EFAULT and no crash. Emulators have no
+ * Copy as the kernel does: a bad pointer causes EFAULT, not a crash. Emulators have no
  * process_vm_writev(), so use a pipe.
  */
 static bool put_user(void *dst, const void *src, size_t len)

@@ -68,8 +68,8 @@ PLANT(to_write_only, write_only)
 PLANT(to_stack_below, (uint8_t *)__builtin_frame_address(0) - FAR_BELOW)
 PLANT(to_red_zone, (uint8_t *)__builtin_frame_address(0) - 128)
 PLANT(before_state, (uint8_t *)state - 8)
-PLANT(behind_state, (uint8_t *)state + state_len)
-PLANT(behind_buffer, (uint8_t *)buffer + len)
+PLANT(after_state, (uint8_t *)state + state_len)
+PLANT(after_buffer, (uint8_t *)buffer + len)
 PLANT(to_stdio, (uint8_t *)stdout + sizeof(*stdout) - 9)	/* libc's own data */
 
 static const struct {
@@ -86,8 +86,8 @@ static const struct {
 	{ "stack, far below", to_stack_below },
 	{ "red zone", to_red_zone },
 	{ "before the state", before_state },
-	{ "behind the state", behind_state },
-	{ "behind the buffer", behind_buffer },
+	{ "after the state", after_state },
+	{ "after the buffer", after_buffer },
 	{ "data of libc", to_stdio },
 };
 

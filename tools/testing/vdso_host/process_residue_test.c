@@ -8,7 +8,7 @@
  * If a signal handler runs during a call, the kernel saves the call's registers in the
  * signal frame. The generator cannot erase that frame, so the search skips it, and only it.
  *
- * A drop of locked states is what a fork's child finds: zeros, and not locked.
+ * If states are locked, a drop emulates a fork's child: its states are zeros and not locked.
  *
  * VDSO_CORE in the environment names the core, POINTS the number of points of a call at
  * which each event is tried (default: 4).
@@ -149,13 +149,13 @@ static bool start_from(struct tracee *t, enum start start)
 	return good;
 }
 
-/* The blocks that a request makes, with those of the refill. */
+/* The blocks that a request makes, including the refill. */
 static size_t blocks_made(size_t len)
 {
 	return (len / VGETRANDOM_BLOCK_SIZE / ITERATION_BLOCKS + 1) * ITERATION_BLOCKS;
 }
 
-/* Add what a call computes that makes @len bytes with @key, and the keys that follow. */
+/* Add all that a call computes to make @len bytes with @key and the keys that follow from it. */
 static void add_key(const uint8_t *key, size_t len)
 {
 	uint8_t stream[SECRET_BLOCKS * VGETRANDOM_BLOCK_SIZE];
@@ -177,7 +177,10 @@ static void add_state(const struct vgetrandom_state *state)
 	secrets_add(state->batch, sizeof(state->batch));
 }
 
-/* Are all vector registers zero, and upper halves not in use? @where: what is not. */
+/*
+ * Are all vector registers zero, and upper halves not in use? If not, @where is the offset in
+ * the XSAVE area.
+ */
 static bool vectors_clean(const struct tracee *t, size_t *where)
 {
 	static const unsigned int components[] = { 2, 5, 6, 7 };

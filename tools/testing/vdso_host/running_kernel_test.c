@@ -40,7 +40,7 @@ static void before_main(void)
 static bool is_layout(size_t iteration_blocks, size_t refill_blocks)
 {
 	inject.subject.layout = (struct layout){ iteration_blocks, refill_blocks };
-	inject.subject.whole = (refill_blocks ? 1 : iteration_blocks) * VGETRANDOM_BLOCK_SIZE;
+	inject.subject.fill_len = (refill_blocks ? 1 : iteration_blocks) * VGETRANDOM_BLOCK_SIZE;
 	inject.subject.part_left = 37;
 	explore_reset();
 	return explore(&nothing, FULL_BATCH, 96) && explore(&nothing, PARTLY_USED, 200);

@@ -38,7 +38,7 @@ ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags
 		  void *state, size_t state_len, step_fn step, void *arg,
 		  unsigned long *steps);
 
-/* For the handler of another signal: here is a step, too. */
+/* A step at @ip. The mock's signal handler calls this after each system call. */
 void step_here(const void *ip);
 
 #endif /* _STEP_H */

@@ -82,16 +82,16 @@ static void failed(unsigned long step, const char *what)
 		snprintf(trial.why, sizeof(trial.why), "at step %lu: %s", step, what);
 }
 
-static void record_call(struct call_record *m, size_t len, unsigned int flags)
+static void record_call(struct call_record *record, size_t len, unsigned int flags)
 {
-	m->from = mock_count();
-	m->ret = testbed_call(m->out, len, flags);
-	m->to = mock_count();
-	m->after = *testbed.state;
-	m->done = true;
+	record->from = mock_count();
+	record->ret = testbed_call(record->out, len, flags);
+	record->to = mock_count();
+	record->after = *testbed.state;
+	record->done = true;
 }
 
-/* In the child, in the signal handler, between two instructions of the call. */
+/* Runs in the child's signal handler, between two instructions of the call. */
 static void trigger_event(void)
 {
 	trial.report->pid = getpid();
@@ -322,7 +322,7 @@ TEST_F_TIMEOUT(step, dropped_twice, 300)
 		steps = trial.steps;
 		fallbacks += twice.fallbacks;
 		EXPECT_EQ(0, trial.nfailed) {
-			TH_LOG("first drop at step %lu: %lu of the second fail, first %s",
+			TH_LOG("first drop at step %lu: %lu second drops fail; first %s",
 			       first, trial.nfailed, trial.why);
 		}
 	}
@@ -339,7 +339,7 @@ static struct {
 	unsigned long first;		/* step of the first event */
 	enum event event;		/* the first event */
 	struct call_record handler;	/* that event's call */
-	unsigned int keys_from;		/* older requests than this one are invalid */
+	unsigned int keys_from;		/* keys of requests before this one are invalid */
 	uint8_t out[MAX_CALL];		/* the call's buffer at that time */
 	unsigned long exceptions;	/* pairs that the known exception explains */
 	unsigned long fallbacks;	/* calls that ended as system calls */
@@ -347,12 +347,12 @@ static struct {
 
 /*
  * The known exception: both events come within one write section, in which a call writes to
- * its state without checking that the state is still its own. This is the length of the
+ * its state without checking that it still owns the state. This is the length of the
  * longest one, in which a call copies many bytes of the batch.
  */
 #define MAX_WRITE_SECTION 216
 
-/* Of all pairs of steps try every Nth. Which second steps they are depends on the first. */
+/* Try only every Nth second step; which ones depends on the first step. */
 #define PAIR_EVERY 3
 
 /* Returns how many bytes at the start of @out are in @stream in one piece. */
@@ -512,7 +512,7 @@ static void explore_pairs(struct __test_metadata *_metadata, enum event event,
 		pair.event = event;
 		step_testbed(pair_of_events, NULL);
 		EXPECT_EQ(0, trial.nfailed) {
-			TH_LOG("%zu bytes, %s, first event at step %lu: %lu of the second fail, first %s",
+			TH_LOG("%zu bytes, %s, event at step %lu: %lu second ones fail; first %s",
 			       len, start_names[start], first, trial.nfailed, trial.why);
 		}
 	}
@@ -525,7 +525,7 @@ TEST_F_TIMEOUT(step, handler_at_any_time_after_drop, 300)
 	explore_pairs(_metadata, DROP, PARTLY_USED, 200, 13);
 }
 
-/* There the data page that a call reads first holds zeros, as a dropped page does. */
+/* In a time namespace, the data page that a call reads first holds zeros, like a dropped page. */
 TEST_F_TIMEOUT(step, handler_at_any_time_after_drop_in_a_time_namespace, 300)
 {
 	vdso_host_set_timens(testbed.host, true);
@@ -546,8 +546,8 @@ TEST_F_TIMEOUT(step, two_handlers_after_drop, 300)
 }
 
 /*
- * The state is dropped at each step, until at one of them a signal handler makes a new one
- * there. That is the last event; the call may be falling back by then.
+ * The state is dropped at each step, up to one at which a signal handler makes a new state
+ * there. That is the last event. The call may already be falling back then.
  */
 static bool handler_after_drops(unsigned long step, const void *ip, void *arg)
 {
@@ -646,7 +646,7 @@ TEST_F_TIMEOUT(step, handlers_during_fallback, 300)
 		pair.first = first;
 		step_testbed(handlers_after_drops_in_core, &dropped);
 		EXPECT_EQ(0, trial.nfailed) {
-			TH_LOG("first handler at step %lu: %lu of the second fail, first %s",
+			TH_LOG("first handler at step %lu: %lu second handlers fail; first %s",
 			       first, trial.nfailed, trial.why);
 		}
 	}

@@ -29,8 +29,8 @@
 #define BATCH		(ITERATION_SIZE - VGETRANDOM_KEY_SIZE)	/* size of a full batch */
 
 /*
- * If the batch is empty, a request of this length uses up the batch of the iteration that
- * completes it, and the rest comes from the next key.
+ * If the batch is empty, a request of this length uses up the batch of its refill, and takes
+ * the rest from the next key.
  */
 #define SECOND_KEY	(ITERATION_SIZE - 10)
 

@@ -171,8 +171,11 @@ static void disturbed_calls(void)
 	}
 }
 
-/* States to lock, first if the limit allows it and then if not; and states that need no lock. */
-static void odd_locks(void)
+/*
+ * Make calls with states that must be locked, while RLIMIT_MEMLOCK allows that and while it
+ * does not. At the end, make a call with states that need no lock.
+ */
+static void locked_state_calls(void)
 {
 	volatile unsigned long *lock = pool->lock;
 	const unsigned long locked = *lock;
@@ -201,7 +204,7 @@ static void odd_locks(void)
 }
 
 /* vgetrandom() with the vDSO's function, and with an invalid state: it crosses a page. */
-static void odd_threads(void)
+static void vgetrandom_calls(void)
 {
 	struct config *config = walk_data("config");
 	struct thread *thread = walk_thread_data("thread");
@@ -244,7 +247,7 @@ static bool drop_capability(void)
 	return !syscall(SYS_capset, &header, caps);
 }
 
-static void odd_calls(void)
+static void edge_case_calls(void)
 {
 	uint64_t generation = rng->generation;
 	/* More than struct vgetrandom_opaque_params, of linux/random.h, needs. */
@@ -262,8 +265,8 @@ static void odd_calls(void)
 	call(8, NULL, NULL);
 
 	if (pool) {
-		odd_locks();
-		odd_threads();
+		locked_state_calls();
+		vgetrandom_calls();
 	}
 	/* An RNG that is not ready, outside and inside of a time namespace. */
 	rng->is_ready = 0;
@@ -293,7 +296,7 @@ static void odd_calls(void)
 static void all_calls(void)
 {
 	plain_calls();
-	odd_calls();
+	edge_case_calls();
 	disturbed_calls();
 }
 
@@ -417,7 +420,7 @@ static void test_functions(void)
 		instructions += c.walked;
 		walks += c.walks;
 		if (!f->runs_here && c.walked && !c.failed) {
-			printf("ok %u from each instruction of %s # SKIP this processor cannot run it\n",
+			printf("ok %u main() is reached from each instruction of %s # SKIP this processor cannot run it\n",
 			       ++tests, f->name);
 			continue;
 		}
@@ -460,7 +463,7 @@ static struct fde *find_fde(long start)
 	return NULL;
 }
 
-/* With information for the first half of @function only: do walks from exactly the rest fail? */
+/* Keep information for the first half of @function only. Do all walks from the rest fail? */
 static bool only_second_half_fails(const struct walk_function *function, struct fde *fde)
 {
 	const long end = function->start + function->size;

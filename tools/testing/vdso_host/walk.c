@@ -113,7 +113,7 @@ static bool follow_calls(long ip, const greg_t *regs)
 	return true;
 }
 
-/* Return from a function that this processor cannot current. */
+/* Return from a function that this processor cannot run. */
 static void return_early(greg_t *regs)
 {
 	regs[REG_RIP] = *(uintptr_t *)regs[REG_RSP];
@@ -154,7 +154,7 @@ static void observe(ucontext_t *context, long ip)
 	current.steps++;
 }
 
-/* Other functions of the library and of libc are run through without walks. */
+/* Other functions of the library, and libc's, run without walks. */
 static bool is_foreign(long ip)
 {
 	return ip < 0 || ip >= WALK_MAX_IMAGE ||

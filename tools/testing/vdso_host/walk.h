@@ -41,7 +41,7 @@ extern struct walk {
 	walk_getrandom_fn fn;	/* the function that walk_call() calls */
 	struct walk_function functions[WALK_MAX_FUNCTIONS];
 	int nfunctions;
-	/* By their offset in the image. */
+	/* Indexed by their offset in the image. */
 	struct walk_instruction instructions[WALK_MAX_IMAGE];
 	/* At most this many walks from each instruction, which all use the same information. */
 	unsigned int each;

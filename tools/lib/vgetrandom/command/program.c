@@ -132,7 +132,7 @@ static void inspect_elf(const char *path, int fd, const struct elf_facts *progra
 			 libc_name(program->libc), library, libc_name(facts.libc));
 		set_why(outlook, false, path, problem, "it runs without the library");
 	} else if (rights) {
-		set_why(outlook, true, path, rights, "LD_PRELOAD is ignored, it gains nothing");
+		set_why(outlook, true, path, rights, "LD_PRELOAD is ignored, so it gains nothing");
 	} else if (program->go) {
 		set_go(outlook, path);
 	}

@@ -262,7 +262,7 @@ static void probe_xsave(void)
 		return;
 	__cpuid_count(0xd, 0, a, b, c, d);
 	if (b > XSAVE_SIZE)
-		ksft_exit_fail_msg("XSAVE needs %u bytes\n", b);
+		ksft_exit_fail_msg("XSAVE needs %u bytes; raise XSAVE_SIZE\n", b);
 	has_xsave = true;
 	__cpuid_count(0xd, 1, a, b, c, d);
 	has_xinuse = a & 1 << 2;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * getrandom() in the running kernel's vDSO: the promises of the ABI of Linux 6.11 and later.
+ * Test that getrandom() in the running kernel's vDSO keeps the ABI of Linux 6.11 and later.
  *
  * The size and the layout of a state differ between kernels, so these tests assume neither.
  */

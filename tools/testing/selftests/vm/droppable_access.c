@@ -42,6 +42,11 @@ static uint8_t *part(uint8_t *p, int state)
 	return p + state * LEN / 4;
 }
 
+/*
+ * Exit status: 2 if pages cannot be dropped before the writes. Afterwards, for the first state
+ * with an error, its number plus 10 if its pages are not all present and droppable, plus 20 if
+ * they do not hold what was written, or plus 30 if reclaim does not drop them.
+ */
 static void run_tracee(uint8_t *p)
 {
 	memset(part(p, DROPPED), 0x5a, LEN / 4);
@@ -108,7 +113,7 @@ static void write_to_tracee(struct __test_metadata *_metadata,
 	for (int i = 0; i < STATES; i++)
 		EXPECT_TRUE(write_by(pid, part(p, i), text, LEN / 4));
 	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, 0, 0));
-	/* Ordinary memory: its copy of the pattern must not reach the swap. */
+	/* Unmap this copy of the pattern: the kernel may swap ordinary memory. */
 	munmap(text, LEN / 4);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFEXITED(status));
@@ -330,7 +335,7 @@ TEST_F(held, direct_reads_arrive_or_pages_are_dropped)
 	EXPECT_EQ(0, count_dropped(self->p, LEN));
 	EXPECT_EQ(PAGES, count_droppable(self->p, LEN));
 
-	/* With concurrent reclaim, until it has dropped more than PAGES. */
+	/* Read during reclaim, until that has dropped more than PAGES pages. */
 	do {
 		ASSERT_EQ(0, pthread_create(&thread, NULL, read_directly, &r));
 		while (pthread_tryjoin_np(thread, NULL))

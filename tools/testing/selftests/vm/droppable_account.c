@@ -49,7 +49,7 @@ static long rss_anon(void)
 	return file_number("/proc/self/status", "RssAnon:", NULL);
 }
 
-/* All but a few pages, which may be in use for a moment. */
+/* Drop all but a few pages, which may be in use for a moment. */
 static bool pageout(uint8_t *p)
 {
 	return pageout_until(p, LEN, LEN / page / 32);
@@ -265,7 +265,7 @@ static long cycle(unsigned int n, bool huge)
 	return len / page;
 }
 
-/* In mappings of 1 to 512 pages, and every fourth time one huge page as well. */
+/* Cycle through mappings of 1 to 512 pages, and every fourth time through a huge page too. */
 static void run_cycles(long pages)
 {
 	unsigned int n = 0;
@@ -279,8 +279,8 @@ static void run_cycles(long pages)
 }
 
 /*
- * How far a counter is from its old value. More free pages than before are no leak: others
- * freed them, such as KASAN's quarantine, which once freed 764.
+ * How far a counter is from its old value. More free pages than before are no leak: other
+ * kernel code freed them. KASAN's quarantine, for example, once freed 764.
  */
 static long change(size_t i, const long before[COUNTERS], const long after[COUNTERS])
 {

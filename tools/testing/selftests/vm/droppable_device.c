@@ -53,7 +53,7 @@ static long to_device(int device, uint8_t *p, uint8_t *mirror)
 	return command(device, HMM_DMIRROR_MIGRATE_TO_DEV, p, mirror);
 }
 
-/* Not with the pattern, which must never be on swap. */
+/* Fill ordinary memory, but not with the pattern, which must never be on swap. */
 static void fill_ordinary(uint8_t *p)
 {
 	for (size_t i = 0; i < LEN; i++)

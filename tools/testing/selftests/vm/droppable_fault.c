@@ -40,7 +40,7 @@ FIXTURE(no_memory) {
 	long killed;
 };
 
-static int zeros;
+static int zero_fd;	/* /dev/zero */
 
 /* Ends a child that the test expects to go on. */
 #define die(format, ...) do {						\
@@ -112,8 +112,8 @@ FIXTURE_SETUP(no_memory)
 {
 	self->shared = (struct shared *)map_pages(MAP_SHARED, sizeof(*self->shared));
 	memset(self->shared, 0, sizeof(*self->shared));
-	zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, zeros);
+	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, zero_fd);
 	if (!make_cgroup(CGROUP, "0"))
 		SKIP_ALL("cannot create a memory cgroup: %s", strerror(errno));
 	self->killed = vm_counter("oom_kill");
@@ -188,7 +188,7 @@ static void read_page(uint8_t *p)
 
 static void read_file_into(uint8_t *p)
 {
-	if (read(zeros, p, 4096) != -1 || errno != EFAULT)
+	if (read(zero_fd, p, 4096) != -1 || errno != EFAULT)
 		die("read: %s", strerror(errno));
 }
 
@@ -229,7 +229,7 @@ TEST_F(no_memory, read_waits_for_page_tables)
 	expect_waits(_metadata, self);
 }
 
-/* The kernel faults while it copies to user space; populate_fails: in get_user_pages(). */
+/* The kernel faults in a copy to user space here; in populate_fails, in get_user_pages(). */
 TEST_F(no_memory, system_call_that_writes_to_it_fails)
 {
 	start_child(_metadata, self, read_file_into, MAP_DROPPABLE);
@@ -301,7 +301,7 @@ static void fill_node(struct shared *shared)
 
 	if (!bind_to_node(MPOL_PREFERRED) || mlock(p, pages * page))
 		die("filling the node: %s", strerror(errno));
-	/* From the end: the last pages were placed on another node. */
+	/* Start at the end: the last pages were placed on another node. */
 	for (size_t i = pages, failed = 0; i-- && failed < 64;) {
 		void *address = p + i * page;
 

@@ -124,7 +124,7 @@ struct range pick_any(void)
 	return (struct range){ first, first + nr > PAGES ? PAGES - first : nr };
 }
 
-/* A range of mapped pages; any range if no page is mapped behind a random one. */
+/* A range of mapped pages; any range if no page from a random one on is mapped. */
 struct range pick_mapped(void)
 {
 	struct range r = pick_any();

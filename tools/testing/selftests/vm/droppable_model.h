@@ -36,7 +36,7 @@ enum {
 	A_ONFAULT	= 1 << 11,
 };
 
-/* One write: of the words @first to @last, in ascending order, as @version. */
+/* One write to page @id, with number @version: words @first to @last, in ascending order. */
 struct layer {
 	uint32_t version;
 	uint16_t id, first, last;

@@ -335,7 +335,7 @@ static void *remap(struct range old, int nr, int flags, void *to)
 	return mremap(at(old.first), (long)old.nr * PAGE, (long)nr * PAGE, flags, to);
 }
 
-/* In place, or to an address that the kernel chooses and from there back into the arena. */
+/* Resize in place, or move to an address that the kernel chooses and back into the arena. */
 void op_mremap_resize(void)
 {
 	struct range old = pick_mapped();
@@ -394,7 +394,7 @@ void op_mremap_move(void)
 	if (!pages[old.first].mapped || to + nr > PAGES)
 		return;
 	one = one_mapping((struct range){ old.first, nr < old.nr ? nr : old.nr }, &first, &end);
-	/* With MREMAP_DONTUNMAP of a part, some newer kernels unlock the whole mapping. */
+	/* If MREMAP_DONTUNMAP moves a part of a mapping, some newer kernels unlock all of it. */
 	if (newer_kernel && (!one || ((flags & MREMAP_DONTUNMAP) &&
 				      (pages[old.first].attr & A_LOCKED) &&
 				      (first != old.first || end != old.first + old.nr))))

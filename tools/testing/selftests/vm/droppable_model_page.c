@@ -84,7 +84,7 @@ void record_write(struct page *p, const struct layer *l)
 	counts.writes++;
 }
 
-/* In ascending order: a drop in between leaves zeros, then written words. */
+/* Write in ascending order: a drop in between leaves zeros, then written words. */
 void write_words(int page, int first, int last)
 {
 	struct page *p = &pages[page];
@@ -138,7 +138,8 @@ static void log_page(int page)
 
 /*
  * Compare a page with the model: each word must be what was written last, or zero. Sets
- * @written for each word that is not zero, and @missing to how many written words are.
+ * @written for each word that is not zero, and @missing to the number of written words that
+ * are zero.
  * Returns the end of the words that are not zero.
  */
 static int compare_page(int page, const uint64_t *words, bool *written, int *missing)

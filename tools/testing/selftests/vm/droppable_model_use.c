@@ -371,7 +371,7 @@ static long scanned(void)
 	return vm_counter("pgscan_kswapd") + vm_counter("pgscan_direct");
 }
 
-/* From the root cgroup: reclaim must be global, not limited to the cgroup of the test. */
+/* Allocate in the root cgroup: reclaim must be global, not limited to the test's cgroup. */
 static void press_memory(void)
 {
 	long start = scanned(), most = file_number("/proc/meminfo", "MemTotal:", NULL) << 10;
@@ -402,7 +402,7 @@ void op_global_pressure(void)
 		press_memory();
 		_exit(0);
 	}
-	/* Without swap, the OOM killer may kill it when it has all memory. */
+	/* Without swap, the OOM killer may kill the child when it has all memory. */
 	if (waitpid(child, &status, 0) != child || (WIFEXITED(status) && WEXITSTATUS(status)))
 		fail("the child that allocates memory ended with status %#x", status);
 }

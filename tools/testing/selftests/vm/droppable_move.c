@@ -458,7 +458,7 @@ TEST(ksm_leaves_droppable_pages_alone)
 	EXPECT_EQ(PAGES, merged);
 	EXPECT_EQ(0, count_dropped(p, len));
 	EXPECT_EQ(PAGES, count_droppable(p, len));
-	/* Ordinary memory: its copies of the pattern may reach the swap. */
+	/* Unmap these copies of the pattern: the kernel may swap ordinary memory. */
 	munmap(control, len);
 	EXPECT_STREQ("", check_droppable(p, len, PAGES));
 }

@@ -52,8 +52,8 @@ static uint8_t *setup_test(struct __test_metadata *_metadata, uint8_t *(*map)(in
 	/* New pages are then in this CPU's lists, which MADV_PAGEOUT drains. */
 	pin_to_cpu(0);
 	/*
-	 * Or repeated reclaim would swap the program's other pages again and again. This
-	 * does not lock droppable pages.
+	 * Otherwise repeated reclaim would swap the program's other pages again and again.
+	 * This does not lock droppable pages.
 	 */
 	EXPECT_EQ(0, mlockall(MCL_CURRENT));
 	ENTER_CGROUP(CGROUP);
@@ -322,7 +322,7 @@ FIXTURE_SETUP(huge)
 	}
 	if (smaps_kb(self->p, "AnonHugePages:") != LEN / 1024)
 		SKIP_ALL("the kernel has no free huge pages");
-	/* Or khugepaged may collapse pages that were just split. */
+	/* Otherwise khugepaged may collapse pages that were just split. */
 	ASSERT_EQ(0, madvise(self->p, LEN, MADV_NOHUGEPAGE));
 	for (size_t i = 0; variant->by_ptes && i < LEN; i += HUGE_SIZE) {
 		ASSERT_EQ(0, mprotect(self->p + i, page, PROT_READ));
@@ -379,7 +379,7 @@ TEST_F(huge, pageout_of_a_half_drops_that_half)
 
 TEST_F(huge, held_page_stays_droppable_and_is_dropped_later)
 {
-	/* In the middle: the drop fails after it has unmapped the pages before. */
+	/* Hold one in the middle: the drop fails after it has unmapped the pages before. */
 	uint8_t *held = self->p + HUGE_SIZE / 2;
 	int fds[2];
 
@@ -421,7 +421,7 @@ FIXTURE(pressure) {
 /* How often an allocation entered direct reclaim, because kswapd was too slow. */
 static long stalls(void)
 {
-	/* In all zones that the allocations may use. */
+	/* Count all zones that the allocations may use. */
 	return vm_counter("allocstall_dma32") + vm_counter("allocstall_normal") +
 	       vm_counter("allocstall_movable");
 }
@@ -622,7 +622,9 @@ static struct {
 	atomic_ulong written, to_drop, done;
 	atomic_bool stop;
 	atomic_int front;
-	unsigned long seen, undone, wrong;
+	unsigned long seen;	/* drops seen */
+	unsigned long undone;	/* old contents seen again after the drop was seen */
+	unsigned long wrong;	/* contents of another round seen */
 } race;
 
 static unsigned long read_page(int i)
@@ -666,7 +668,7 @@ static void record_drops(int max_present)
 	while ((i = atomic_load(&race.front)) < RACE_PAGES && max_present) {
 		bool zeros = !read_page(i);
 
-		/* Or the zeros may belong to the previous round. */
+		/* Otherwise the zeros may belong to the previous round. */
 		if (atomic_load(&race.written) != round)
 			break;
 		if (zeros)
@@ -747,7 +749,7 @@ static void run_race(struct __test_metadata *_metadata, void *(*other)(void *),
 
 	pin_to_cpu(0);
 	for (round = 1; !race_is_done(begin); round++) {
-		/* A stale TLB entry shows only for a page that did not replace the zero page. */
+		/* A stale TLB entry shows only in a page that did not replace the zero page. */
 		madvise(race.p, RACE_PAGES * page, MADV_DONTNEED);
 		write_round(round);
 		check_pages(round, true);

@@ -189,7 +189,7 @@ static long read_device(const char *device, bool (*matches)(const void *page))
 		for (ssize_t at = 0; at < got; at += page)
 			here += matches(buffer + at);
 		found += here;
-		/* Or the kernel may swap this copy. */
+		/* Otherwise the kernel may swap this copy. */
 		if (here)
 			madvise(buffer, SWAP_READ, MADV_DONTNEED);
 	}

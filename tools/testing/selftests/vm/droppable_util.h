@@ -40,7 +40,7 @@
 #define MADV_COLLAPSE		25
 #endif
 
-/* Of /proc/kpageflags: Documentation/admin-guide/mm/pagemap.rst. */
+/* Flags of /proc/kpageflags: see Documentation/admin-guide/mm/pagemap.rst. */
 #define KPF(number)		(1ULL << (number))
 #define KPF_DIRTY		KPF(4)
 #define KPF_LRU			KPF(5)
@@ -59,7 +59,7 @@
 #define TEST_TIMEOUT_DEFAULT	240
 
 /*
- * Retry what the kernel may not do at once, for example because another task holds a
+ * Retry what the kernel may fail to do at once, for example because another task holds a
  * reference to a page: "for (long end = 0; !done() && may_retry(&end);) try_it();".
  * Sleeps a little, except the first time; returns false after a timeout.
  */
@@ -73,7 +73,7 @@ extern size_t page;		/* the page size */
  * huge page and applies MADV_HUGEPAGE. It also enables huge pages until the program ends,
  * because the kernel disables them on machines with little memory.
  *
- * A test that splits the huge page applies MADV_NOHUGEPAGE first, or khugepaged may
+ * A test that splits the huge page applies MADV_NOHUGEPAGE first. Otherwise khugepaged may
  * collapse the rest into a new one.
  */
 uint8_t *map_pages(int type, size_t len);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MADV_FREE of ordinary memory: under pressure, the kernel frees advised pages until they
- * are written again, and they become zeros. It frees no other page, however a huge page
- * is mapped.
+ * MADV_FREE of ordinary memory: under pressure, the kernel frees advised pages that were not
+ * written again, and they become zeros. It frees no other page, however a huge page is
+ * mapped.
  *
  * The tests pass on any Linux, except those with "not_split" in their names: Linux 6.1
  * splits these huge pages without need.
@@ -48,7 +48,7 @@ static void reclaim_all(void)
 		 may_retry(&end));
 }
 
-/* The same; with swap, until no page of the mapping at @p is resident. */
+/* The same; with swap, repeat it until no page of the mapping at @p is resident. */
 static void push_out(const uint8_t *p)
 {
 	long end = 0;
@@ -491,7 +491,7 @@ TEST_F(huge, whole_is_freed_under_pressure)
 	expect_freed(_metadata, self->p, HUGE_LEN);
 }
 
-/* Every other page is kept or freed as a whole. */
+/* All pages but the one written again are kept or freed whole. */
 TEST_F(huge, pages_written_again_are_kept)
 {
 	static const long written[] = { 1, 255, 312, 511, 0 };
@@ -562,7 +562,10 @@ static bool frees_only(uint8_t *p, long start, long end)
 	       is_freed(p + start, end - start) && is_kept(p + end, HUGE_LEN - end);
 }
 
-/* Ranges from and to: first, second, page table boundary (or middle), last page, end. */
+/*
+ * All parts that start and end at one of: the first page, the second, a page table boundary
+ * (or page 300), the last page, the end.
+ */
 TEST_F(huge, partial_advice_frees_only_that_part)
 {
 	long next_table = variant->first > 0 ? HUGE_PAGES - variant->first : 300;
@@ -666,7 +669,7 @@ TEST_F(huge, with_a_page_on_swap_in_it_is_freed)
 	EXPECT_TRUE(is_gone(self->p, HUGE_LEN));
 }
 
-/* For the pages at both ends of the huge page and on both sides of a page table boundary. */
+/* Move out one page: near either end of the huge page, or beside a page table boundary. */
 TEST_F(huge, a_page_moved_out_of_it_is_kept)
 {
 	long next_table = variant->first > 0 ? HUGE_PAGES - variant->first : 300;
@@ -845,7 +848,7 @@ static struct race {
 	long		safe, dropped, wrong;
 } race;
 
-/* For the other threads; the writer is pinned: see below. */
+/* The other threads inherit the writer's CPU, but only the writer must stay there. */
 static void run_on_any_cpu(void)
 {
 	cpu_set_t all;

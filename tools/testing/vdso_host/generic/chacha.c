@@ -64,7 +64,7 @@ void vgetrandom_chacha20_plain(struct vgetrandom_state *state, u8 *dst, size_t n
 		for (i = 0; i < 10; i++)
 			double_round(x);
 		is_last = start[12] == nblocks;
-		/* As vgetrandom_relock(). */
+		/* Lock the state, as vgetrandom_relock() does. */
 		WRITE_ONCE(state->owner, call);
 		barrier();
 		if (is_last)

@@ -46,7 +46,7 @@ static __always_inline const struct vdso_rng_data *__arch_get_vdso_rng_data(void
  * where the kernel's page usually is, and the kernel's page at the other address. A
  * process can change namespaces between two calls, so look in each call. If a handler
  * joins a namespace in the middle of a call, the call finds zeros, and its next attempt
- * looks again. (If a handler leaves one there, the page is gone: for this function as for
+ * looks again. (If a handler leaves one in the middle of a call, the page is gone, as for
  * clock_gettime().)
  *
  * Return: the kernel's data, inside and outside of time namespaces.
