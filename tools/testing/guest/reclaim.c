@@ -154,7 +154,7 @@ static void not_swapped(void)
 	memset(control, 0x5a, BULK);
 	swapped = reclaim_all();
 	printf("ordinary memory: %ld pages swapped out\n", swapped);
-	check(swapped > pages / 2, "no swap: this has shown nothing");
+	check(swapped > pages / 2, "swap does not work: this shows nothing");
 	munmap(p, BULK);
 	munmap(control, BULK);
 }

@@ -22,7 +22,7 @@
 #define ARRAY_SIZE(x)	(sizeof(x) / sizeof((x)[0]))
 #endif
 
-#define VALUE		16		/* bytes; calls' results are compared in such units */
+#define VALUE		16		/* bytes; the unit in which results are compared */
 #define WORKERS		6
 
 /* After the workers: the other actors whose progress the watchdog checks. */

@@ -81,7 +81,7 @@ static void set_limit(void)
 	struct rlimit rlimit = { limit, limit };
 	int null = open("/dev/null", O_WRONLY);
 
-	/* The loader complains if a program does not get as far as main(). */
+	/* Discard stderr: the loader complains if the program does not reach main(). */
 	check(dup2(fds[1], REPORT) == REPORT && dup2(null, STDERR_FILENO) == STDERR_FILENO);
 	close(null);
 	close(fds[0]);
@@ -106,7 +106,7 @@ static int run_limited(struct report *report)
 	return status;
 }
 
-/* Whether the program gets as far as main() under the limit. If so, it must succeed. */
+/* Whether the program reaches main() under the limit. If so, it must succeed. */
 static bool starts(struct report *report)
 {
 	int status = run_limited(report);
