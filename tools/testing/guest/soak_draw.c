@@ -331,7 +331,7 @@ static void *short_thread(void *arg)
 	void *state = vgetrandom_alloc();
 
 	call_and_check(NULL, buffer, 208, counts, "a short thread");
-	/* For the running kernel's vDSO; a hosted vDSO has other states. */
+	/* The library's states are for the running kernel's vDSO, not for a hosted one. */
 	if (state && !vdso.host)
 		call_and_check(state, buffer, VALUE, counts, "a short thread");
 	vgetrandom_free(state);

@@ -121,7 +121,7 @@ int main(void)
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t stack = { .ss_size = STACK_SIZE };
-	/* With a refill; all ways of __arch_vgetrandom_take(); several iterations of a core. */
+	/* A refill, all ways of __arch_vgetrandom_take(), and several iterations of a core occur. */
 	static const size_t lens[] = { 1, 1, 2, 4, 5, 8, 9, 16, 17, 33, 65, 500, 1000 };
 
 	guest_open();

@@ -579,7 +579,7 @@ static void thread_of_an_earlier_handler(void)
 static void fork_with_threads(void)
 {
 	check_no_slot_has_two_owners();
-	/* Also in children of the child. */
+	/* Check children of the child as well. */
 	if (child_at--)
 		test_in_child(fork_with_threads);
 }

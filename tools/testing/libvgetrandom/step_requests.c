@@ -385,7 +385,7 @@ static void states_at_any_instruction(void (*run)(void))
 		check(!vgetrandom_alloc());
 		return;
 	}
-	/* So that the free stack is not empty. */
+	/* Put states on the free stack. */
 	for (int i = 0; i < 10; i++)
 		some[i] = vgetrandom_alloc();
 	for (int i = 0; i < 10; i++)

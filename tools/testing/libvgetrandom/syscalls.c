@@ -227,7 +227,7 @@ TEST(clone_returns_on_the_child_s_new_stack)
 #ifdef __GLIBC__
 	with_each(clone_with_stack);
 #else
-	/* Not with musl's syscall(), which has a stack frame. */
+	/* musl's syscall() has a stack frame, so it fails this test. */
 	clone_with_stack(syscall, "this program's");
 #endif
 }
