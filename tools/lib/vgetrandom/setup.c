@@ -49,7 +49,7 @@ static const char *get_setting(const char *name)
 	return NULL;
 }
 
-/* The vDSO's function, unless its states may be in memory that a child of fork() shares. */
+/* The vDSO's function, unless its states may be in memory that fork() copies or shares. */
 static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **why)
 {
 	vdso_fn fn = vdso_find(params, why);
@@ -116,10 +116,10 @@ static struct large default_large(void)
 					"the vDSO's generator makes a block at a time" };
 	if (config.state_size != sizeof(struct vgetrandom_state))
 		return (struct large) { NEVER_LARGE,
-					"the vDSO's generator is not one that this library knows" };
+					"this library does not know the vDSO's generator" };
 	return (struct large) { NEVER_LARGE, config.way == VGETRANDOM_MODULE ?
-				"the library's generator is as wide itself" :
-				"the vDSO's generator is as wide itself" };
+				"the library's generator makes several blocks at a time itself" :
+				"the vDSO's generator makes several blocks at a time itself" };
 }
 
 /*
