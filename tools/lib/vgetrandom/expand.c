@@ -43,7 +43,7 @@ static ssize_t draw_key(void *key, unsigned int flags, void *state)
 	return raw_syscall(SYS_getrandom, key, VGETRANDOM_KEY_SIZE, flags);
 }
 
-/* Not served if there is no memory for the key, or if its page was dropped. */
+/* Fails, with @is_served false, if there is no memory for the key, or if its page was dropped. */
 static struct expanded attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
 			       unsigned int flags, void *state)
 {

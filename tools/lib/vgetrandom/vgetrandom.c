@@ -77,7 +77,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	void *state = thread.state.idle;
 	struct expanded expanded;
 
-	/* Also keeps SIZE_MAX below NEVER_LARGE. */
+	/* Also keeps @len below NEVER_LARGE. */
 	if (len > MAX_BYTES)
 		len = MAX_BYTES;
 	/* The system call returns the right error. Linux 6.11's vDSO accepts any flags. */

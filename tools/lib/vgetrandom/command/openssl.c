@@ -365,7 +365,7 @@ static int turn_off(const char *path)
 	return 0;
 }
 
-/* Prints why the module in the file cannot be loaded, if that is so. */
+/* If the module that the file names cannot be loaded, prints why. */
 static void explain(const struct file *file)
 {
 	const char *module = NULL;

@@ -2,7 +2,7 @@
 /*
  * vgetrandom info: report how requests are served.
  *
- * The report describes this process. Programs with the same environment get the same.
+ * The report describes this process. A program with the same environment is served the same way.
  */
 #define _GNU_SOURCE
 #include <arch.h>
@@ -55,8 +55,8 @@ static bool is_module_installed(const char *release)
 }
 
 /*
- * The module helps unless this project's generator is in use already, if the kernel is 5.10 or
- * later. If the module's page exists and is not used, module_why has the reason.
+ * On Linux 5.10 and later, the module helps unless this project's generator is in use already. If
+ * the module's page exists and is not used, module_why has the reason.
  */
 const char *speed_hint(const struct vgetrandom_info *info)
 {
