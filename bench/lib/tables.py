@@ -36,7 +36,7 @@ def _show_times(found, array):
                  [[name, *(number(own.get(size)) for size in sizes)]
                   for name, own in by_name.items()])
         syscall = by_name.get("syscall", {})
-        terminal(f"{where}: times as fast as the system call", ["", *sizes],
+        terminal(f"{where}: speedup over the system call", ["", *sizes],
                  [[name, *(number(syscall[size] / own[size] if size in own and size in syscall
                                   else None) for size in sizes)]
                   for name, own in by_name.items()])
@@ -87,14 +87,16 @@ def _show_crossover(rows):
             faster = [size for size in sizes if size > max(slower, default=0)]
             lines.append([core or "not expanded", *(number(ns[size]) for size in sizes),
                           min(faster, default="-") if core else ""])
-        terminal(f"{where}: ns to expand a key, by bytes, and from where on that is always faster",
+        terminal(f"{where}: ns to expand a key, by bytes; from: always faster from here on",
                  ["", *sizes, "from"], lines)
 
 
 def _show_programs(rows):
     ways = list(dict.fromkeys(way for row in rows for way in row["ways"]))
-    terminal("native: ns of a request, in each way that applies; \"with\" is that which reaches it",
-             ["request", "package", *ways, "times", "reached by", "asked", "with", "why"],
+    terminal("native: ns of a request, in each way that applies; speedup and system calls per "
+             "request: in the way that reaches the program",
+             ["request", "package", *ways, "speedup", "reached by", "calls without", "calls with",
+              "why"],
              [[row["does"], row["program"],
                *(f"{row['ways'][way]:.0f}" if way in row["ways"] else "-" for way in ways),
                f"{row['without'] / row['with']:.2f}", row["reached"], row["asked_without"],
@@ -153,18 +155,18 @@ def _measured(found):
 
 
 def _libc(found):
-    """This machine's, with and without its dash: of the first row, which is preloaded on it."""
+    """The name of this machine's libc, in results and for readers. The first row is of it."""
     name = found["libraries"][0]["libc"]
     return name, name.replace("-", " ")
 
 
 def _chosen_core(found):
-    """Which core libvgetrandom has chosen here; None: it does not expand."""
+    """The core that libvgetrandom chose here; None if it expands no keys."""
     return next((core for core in places.cores() if core.name == results.chosen_core(found)), None)
 
 
 def _cell(ns, size, other, slower):
-    """A time; in brackets how many times as fast as other that is, or as slow."""
+    """A time; in brackets the speedup over other, or with slower the time relative to other."""
     if size not in ns:
         return "-"
     if not other or size not in other:
@@ -174,7 +176,7 @@ def _cell(ns, size, other, slower):
 
 
 def _by_size(columns, sizes, slower=False):
-    """A table of (heading, times, what they are compared with). Those without times lack."""
+    """A table of columns (heading, times, times to compare with). Omits columns without times."""
     columns = [column for column in columns if column[1]]
     return markdown(["bytes", *(heading for heading, *_ in columns)],
                     [[str(size), *(_cell(ns, size, other, slower) for _, ns, other in columns)]
