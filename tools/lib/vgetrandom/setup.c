@@ -19,7 +19,7 @@
 /*
  * The size of a state tells which generator the vDSO has. Linux 6.11's has states of 144 bytes and
  * makes one block at a time. This project's has states of sizeof(struct vgetrandom_state) and wide
- * cores. The library expands no keys from any other generator.
+ * cores. With any other generator, no request is large by default.
  */
 #define STATE_SIZE_OF_6_11	144
 

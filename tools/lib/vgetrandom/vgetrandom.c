@@ -4,7 +4,7 @@
  *
  *	request --- small --> the vDSO's function, with the thread's state
  *	        |         |-> or the library's generator, if the module is loaded
- *	        |         `-> or the system call
+ *	        |         `-> or the system call, if there is neither
  *	        `-- large --> a key from one of these, expanded in the process (expand.c)
  *
  *	setup.c		decides, at the library's start, what is available and what is large
