@@ -127,7 +127,7 @@ static bool may_grow(struct pool *pool, enum pool_owner owner)
 {
 	uint32_t backoff = 0;
 
-	if (atomic_load(&pool->is_fixed) || atomic_load(&pool->capacity) == POOL_MAX)
+	if (atomic_load(&pool->is_fixed))
 		return false;
 	if (atomic_compare_exchange_strong(&pool->backoff, &backoff, FIRST_BACKOFF) ||
 	    owner == POOL_USER)
@@ -168,7 +168,7 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 
 	if (atomic_load(&pool->fresh) < capacity)
 		return true;
-	if (!may_grow(pool, owner) || !map_chunk(pool, n))
+	if (capacity == POOL_MAX || !may_grow(pool, owner) || !map_chunk(pool, n))
 		return false;
 	atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1));
 	atomic_store(&pool->refusals, 0);
