@@ -231,7 +231,7 @@ static pid_t first_child(pid_t pid)
 	return child;
 }
 
-/* Sends a request to a worker, which is pinned to @cpu. */
+/* Pins a worker to @cpu, sends it a request, and reads the answer. */
 static void ask(const struct figure *figure, int cpu, char *answer, size_t size)
 {
 	const struct worker *worker = figure->worker;

@@ -18,7 +18,7 @@
 #define HUGE	(2UL << 20)
 #define GIB	(1UL << 30)
 
-/* Offset of a huge page that two page tables map. */
+/* Offset into a page table where a huge page begins: then two page tables map it. */
 #define SHIFT	(200 * PAGE)
 
 struct result {
@@ -85,7 +85,7 @@ static char *map_huge(size_t len)
 	return p;
 }
 
-/* Change the protection of one page of each and back: this splits the PMDs, not the pages. */
+/* Protect a part of each huge page, and undo that: this splits the PMDs, but not the huge pages. */
 static char *map_ptes(size_t len)
 {
 	char *p = map_huge(len);
@@ -146,7 +146,7 @@ static struct result measure(char *p, size_t len)
 	return result;
 }
 
-/* A member of struct result, scaled to a GiB; :freed is a fraction of the memory. */
+/* The answer to a question: :ns and :splits per GiB, :freed as a fraction of the memory. */
 static double answer(const char *name, size_t len)
 {
 	size_t i, of_case;

@@ -78,7 +78,7 @@ CONTENDER(preloaded, .name = "vgetrandom", .open = open_vgetrandom, .run = run_g
 	  .is_random = true);
 
 /* The number of a core in the page's table. */
-static unsigned int number_of(const char *core, const struct vgetrandom_page *page)
+static unsigned int core_number(const char *core, const struct vgetrandom_page *page)
 {
 	const char *at = page->cores;
 	unsigned int number = 0;
@@ -119,7 +119,7 @@ static void open_module(const char *argument)
 	fd = open(path ?: "", O_RDWR | O_CLOEXEC);
 	if (fd < 0 || pread(fd, &page, sizeof(page), 0) != sizeof(page))
 		err(1, "the module's page, '%s'", path);
-	number = number_of(hello.core, &page);
+	number = core_number(hello.core, &page);
 	if (pwrite(fd, &number, 1, offsetof(struct vgetrandom_page, rng.core)) != 1)
 		err(1, "%s", path);
 	close(fd);

@@ -44,7 +44,7 @@ static double time_of_call(const struct contender *contender, void *buffer, size
 	return best / CALLS_MADE;
 }
 
-static double loaded(const struct contender *contender, void *buffer, size_t bytes)
+static double ns_with_module(const struct contender *contender, void *buffer, size_t bytes)
 {
 	double ns;
 
@@ -55,13 +55,13 @@ static double loaded(const struct contender *contender, void *buffer, size_t byt
 	return ns;
 }
 
-QUESTION(with_module, .name = "module-loaded", .ask = loaded);
+QUESTION(with_module, .name = "module-loaded", .ask = ns_with_module);
 
-static double not_loaded(const struct contender *contender, void *buffer, size_t bytes)
+static double ns_without_module(const struct contender *contender, void *buffer, size_t bytes)
 {
 	if (!access("/sys/module/vgetrandom", F_OK))
 		errx(1, "%s: already loaded; unload it first", FILE_NAME);
 	return time_of_call(contender, buffer, bytes);
 }
 
-QUESTION(without_module, .name = "no-module", .ask = not_loaded);
+QUESTION(without_module, .name = "no-module", .ask = ns_without_module);

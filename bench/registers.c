@@ -4,9 +4,10 @@
  *
  * Code that leaves the upper halves of vector registers in use slows down all later SSE code:
  * each instruction waits for the register that it overwrites, to keep its upper half. The SSE
- * code here overwrites registers all the time, and then takes several times as long; the
- * contender "left-dirty" is the control. Wide registers may also lower the clock, for AVX code
- * too. But AVX code may be slower if no other code keeps the upper halves powered.
+ * code here overwrites registers all the time, so it takes several times as long in this case;
+ * the contender "left-dirty" shows that this is measured. Wide registers may also lower the
+ * clock, for AVX code too. But AVX code may be slower if no other code keeps the upper halves
+ * powered.
  *
  * The kernel must also save registers in use when it switches to another thread.
  */

@@ -108,7 +108,7 @@ MEDIAN_OF(first_ns)
 QUESTION(first_requests, .name = "first-requests", .ask = ask_first_ns);
 
 /* Check that the preloaded library is the one that the argument names. */
-static void check_way(void)
+static void check_library(void)
 {
 	typeof(vgetrandom_info) *get_info = dlsym(RTLD_DEFAULT, "vgetrandom_info");
 	struct vgetrandom_info info = { 0 };
@@ -134,14 +134,14 @@ static void open_start(const char *argument)
 		errx(2, "usage: worker start PRELOADED:PROGRAM");
 	snprintf(hello.impl, sizeof(hello.impl), "%.*s", (int)(colon - argument), argument);
 	program = colon + 1;
-	check_way();
+	check_library();
 	snprintf(fd, sizeof(fd), "%d", memory);
 	if (memory < 0 || ftruncate(memory, sizeof(*start)))
 		err(1, "shared memory for the times");
 	start = mmap(NULL, sizeof(*start), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 	if (start == MAP_FAILED)
 		err(1, "shared memory for the times");
-	/* After a first use of the library, fork() has more to do. */
+	/* Measure a process that has used the library: fork() has more to do in it. */
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		err(1, "getrandom");
 }

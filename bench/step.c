@@ -23,12 +23,12 @@
 #define EVEX_LENGTH(ip)	((ip)[3] >> 5 & 3)
 #define LENGTH_512	2
 
-/* For generators whose state is opaque: after 96 calls, batches of 96 bytes repeat. */
+/* Generators whose state is opaque: batches have 96 bytes, so their use repeats after 96 calls. */
 #define OPAQUE_CALLS	96
 #define MIN_CALLS	4
 #define MAX_OPAQUE	20000
 
-/* For this project's: a longer period is cut off here, where refills hardly count. */
+/* This project's generator: a longer period is cut off here; a refill is a small part of it. */
 #define MAX_PERIOD	100000
 #define MAX_LEFT	4096
 

@@ -67,7 +67,7 @@ static void open_states(void)
 	/* One more than the timed threads: see registers.c. */
 	states = map_states(nr_threads() + 1);
 	begin_vdso(0);
-	/* Or the figures would be the system call's. */
+	/* Otherwise the figures would be those of the system call. */
 	if (run_vdso(&byte, 1, 1) || !memcmp(states, zeros, hello.state_size))
 		errx(1, "%s: it does not use its state, but the system call", hello.impl);
 }
@@ -123,12 +123,12 @@ CONTENDER(this_project, .name = "vdso", .open = open_this_project, .run = run_vd
 	  .begin = begin_vdso, .left = left, .is_random = true);
 
 /* The loader lists the kernel's vDSO as a library. */
-static void open_running(const char *impl)
+static void open_running(const char *argument)
 {
 	void *vdso = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
 
 	strcpy(hello.impl, "kernel-vdso");
-	(void)impl;
+	(void)argument;
 	fn.address = vdso ? dlsym(vdso, "__vdso_getrandom") : NULL;
 	if (fn.address)
 		open_states();

@@ -14,7 +14,7 @@ GLIBC = os.path.join(places.OUT, "glibc-2.41")
 OPENSSL = os.path.join(places.OUT, "openssl-3.5")
 PROVIDER = "ossl-modules/vgetrandom.so"
 
-# Keeps libc and the loader from using wide registers, so that a process without them exists.
+# Keeps libc and the loader from using wide registers, so that only the measured calls use them.
 NARROW = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,"
                             "-XSAVEC,-AVX_Fast_Unaligned_Load", "LD_BIND_NOW": "1"}
 
@@ -46,7 +46,8 @@ def plain(*words, env=None):
     return Contender(" ".join(words), [WORKER, *words], env or {})
 
 
-# The environments of a worker. A worker is a list of words: see the CONTENDER() lines in C.
+# Each function makes a contender in one environment. words: the worker's command line, see the
+# CONTENDER() lines in C.
 
 def _here(words):
     return Contender("", [WORKER, *words])
@@ -60,8 +61,8 @@ def _newer(words):
 
 
 def openssl(directory):
-    """The environment of programs that use OpenSSL without the provider, and with it; the latter is
-    {} if the provider is not built. The files are made in a directory."""
+    """Two environments of programs that use OpenSSL: without the provider, and with it; {} if it is
+    not built. Makes their files in a directory."""
     def command(word, config):
         return subprocess.run([os.path.join(directory, "vgetrandom"), "openssl", word, config],
                               check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -74,7 +75,7 @@ def openssl(directory):
                for word in ("off", "on"))
     if not os.path.exists(os.path.join(built, PROVIDER)):
         return {"OPENSSL_CONF": off}, {}
-    # The command writes the path of the provider beside itself.
+    # The command configures the provider in its own directory.
     for name in ("vgetrandom", PROVIDER):
         shutil.copy(os.path.join(built, name), os.path.join(directory, name))
     shutil.copy(places.LIBRARY, os.path.join(directory, "libvgetrandom.so.0"))
@@ -105,8 +106,8 @@ def _no_vdso(words):
     return Contender(", without a vDSO", [WITH_VDSO, "--none", WORKER, *words], where="no-vdso")
 
 
-def _our_vdso(words):
-    return Contender(", our vDSO", [WITH_VDSO, "--image", places.IMAGE, WORKER, *words],
+def _project_vdso(words):
+    return Contender(", this project's vDSO", [WITH_VDSO, "--image", places.IMAGE, WORKER, *words],
                      where="our-vdso",
                      needs=(places.IMAGE, "the vDSO image is missing (make vdso)"))
 
@@ -190,8 +191,8 @@ def libraries():
         _made(_no_vdso, ["vgetrandom"], preload=True),
         _made(_no_vdso, ["getrandom"]),
         _made(_no_vdso, ["syscall"]),
-        _made(_our_vdso, ["vgetrandom"], preload=True),
-        _made(_our_vdso, ["kernel-vdso"], call="__vdso_getrandom"),
+        _made(_project_vdso, ["vgetrandom"], preload=True),
+        _made(_project_vdso, ["kernel-vdso"], call="__vdso_getrandom"),
     ]
 
 

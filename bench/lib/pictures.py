@@ -40,7 +40,7 @@ class Style(NamedTuple):
 
 # Readable without colours too: each series has its own point. This project's cores have solid
 # lines and filled points.
-OURS = (
+CORE_STYLES = (
     Style("#08306b", "#cfe5ff", "", "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", True, 3),
     Style("#0072b2", "#56b4e9", "", "M-4.5-4.5h9v9h-9z", True, 3),
     Style("#3a8fd6", "#3a8fd6", "", "M0-5.5L5 4h-10z", True, 3),
@@ -76,7 +76,7 @@ ROWS_OF_NAMES = 5
 def all_series():
     """All series, in drawing and legend order."""
     ours = [Series(f"vgetrandom-{core.name}", f"vgetrandom, {core.log}", "native",
-                   {"impl": "vdso", "core": core.name}, OURS[number % len(OURS)])
+                   {"impl": "vdso", "core": core.name}, CORE_STYLES[number % len(CORE_STYLES)])
             for number, core in enumerate(places.cores())]
     return ours + [Series(*other) for other in OTHERS]
 
@@ -195,18 +195,18 @@ def pictures(figures):
                 "Time of a call by the number of bytes it requests. Lower is better.",
                 figures.time, SIZES, TIMES),
         Picture("throughput", "Throughput, one thread", "bytes per call",
-                "How many bytes come in a second, by how many a call asks for; "
+                "Bytes per second by the number of bytes that a call requests; "
                 "1 MB is 1000000 bytes. Higher is better.",
                 figures.throughput, SIZES, RATES),
-        Picture("threads", f"Calls for {figures.bytes} bytes a second, all threads",
-                "threads, each on a processor of its own",
-                f"How many millions of calls for {figures.bytes} bytes all threads make "
-                "in a second. Higher is better; a line that goes up with the threads is "
-                "one where they do not wait for each other.",
+        Picture("threads", f"Calls for {figures.bytes} bytes per second, all threads",
+                "threads, each on its own processor",
+                f"Millions of calls for {figures.bytes} bytes per second, all threads "
+                "together. Higher is better. If a line rises with the threads, they do "
+                "not wait for each other.",
                 figures.calls, {threads: str(threads) for threads in figures.threads}, CALLS),
-        Picture("ratio", "Times as fast as the system call", "bytes per call",
-                "The time of the system call over that of a call, one thread. Higher is "
-                "better; below 1x the system call is the faster one.",
+        Picture("ratio", "Speedup over the system call", "bytes per call",
+                "Time of the system call divided by the time of a call, one thread. Higher is "
+                "better; below 1x the system call is faster.",
                 figures.ratio, SIZES, RATIOS),
     )
 

@@ -29,8 +29,8 @@ from engine import Plan
 from places import LIBRARY
 
 HERE = os.path.join(places.TOP, "bench/programs")
-NEVER = 0.001
-PATIENCE = 120
+RARE = 0.001     # Up to this many events per request count as none.
+WORKER_TIMEOUT_S = 120
 # A time slice is longer by this factor, because sending a request to the program takes time.
 DIALOGUE_SLICES = 20
 
@@ -121,7 +121,7 @@ def _build_rust(directory):
 
 
 JAVA = os.path.join(places.OUT, "openjdk-25")
-# The loader and the libraries of Debian 13 are older than nothing else that it needs.
+# With Debian 13's loader and libraries, because nothing else that Java needs is newer than these.
 RUN_JAVA = [os.path.join(contenders.GLIBC, "loader"), "--library-path",
             os.path.join(contenders.GLIBC, "libraries") + f":{JAVA}/libraries:DIRECTORY",
             f"{JAVA}/jre/bin/java", "--enable-native-access=ALL-UNNAMED"]
@@ -143,14 +143,14 @@ def _make_certificate(directory):
         _done("sh", "-c", "cat $0.key >>$0", path)
 
 
-# It refuses to be root's.
+# PostgreSQL refuses to run as root.
 AS_POSTGRES = [] if os.getuid() else ["setpriv", "--reuid=postgres", "--regid=postgres",
                                       "--clear-groups"]
 POSTGRES = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgresql/bin")
 
 
 def _init_postgres(directory):
-    # One for each server: all run at the same time.
+    # Data for each server: all servers run at the same time.
     for way in WAYS:
         data = os.path.join(directory, f"postgres-{way}")
         os.mkdir(data)
@@ -190,7 +190,7 @@ PROGRAMS = (
             note="Go 1.24 and later call the kernel's vDSO function"),
     _dialogue("postgresql", "SELECT gen_random_uuid()", "SELECT 'done:' || "
               "count(gen_random_uuid()) FROM generate_series(1, CALLS)",
-              # Or the rows of many calls go to a file.
+              # With less memory, PostgreSQL would write the rows of many calls to a file.
               [*AS_POSTGRES, "RUN", f"{POSTGRES}/postgres", "--single", "-c", "work_mem=1GB", "-D",
                "DIRECTORY/postgres-WAY", "postgres"], prepare=_init_postgres, name="PostgreSQL"),
     _dialogue("sqlite3", "randomblob(16)", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
@@ -230,7 +230,7 @@ def _command(program, way):
     return [word.replace("WAY", way) for word in words if word != "RUN"]
 
 
-class Surroundings:
+class ProgramFiles:
     """A directory with copies of all files that programs load, readable by programs that run as
     another user."""
 
@@ -276,7 +276,7 @@ def _work(command, calls, env=None):
     """Run a worker with one request for that many calls. Return None if it fails."""
     try:
         done = subprocess.run(command, input=f"time 0 {calls} 1 0\n", text=True, check=False,
-                              capture_output=True, errors="replace", timeout=PATIENCE,
+                              capture_output=True, errors="replace", timeout=WORKER_TIMEOUT_S,
                               env={**os.environ, **(env or {})})
     except subprocess.TimeoutExpired:
         return None
@@ -296,12 +296,12 @@ class Tracer:
 
     EVENTS = (r" getrandom\(", r" read\(\d+</dev/u?random>", r" getpid\(")
 
-    def __init__(self, program, there):
+    def __init__(self, program, files):
         self._is_run = program.is_run
-        self._commands = {way: there.words(program, way) for way in WAYS}
-        self._env = there.env
+        self._commands = {way: files.words(program, way) for way in WAYS}
+        self._env = files.env
         self._calls = 2000
-        self._trace = os.path.join(there.directory, "trace")
+        self._trace = os.path.join(files.directory, "trace")
 
     def _work(self, prefix, calls, way, env):
         command = self._commands[way]
@@ -373,9 +373,9 @@ def _reached(program, tracer, asked):
     if none.getrandom > 0.05:
         return NOTHING if preload.getrandom >= none.getrandom / 2 else \
             SYSCALL if "(syscall+" in tracer.caller("none") else LIBC
-    if "provider" in asked and none.openssl > NEVER:
+    if "provider" in asked and none.openssl > RARE:
         return PROVIDER if asked["provider"].openssl < none.openssl / 2 else NOTHING
-    return LIBC if none.device <= NEVER and any("arc4random" in name for name in tracer.names()) \
+    return LIBC if none.device <= RARE and any("arc4random" in name for name in tracer.names()) \
         else NOTHING
 
 
@@ -391,8 +391,8 @@ def _why(program, tracer, asked, reached):
     if none.getrandom <= 0.05:
         return "it calls `arc4random()`" if reached == LIBC else \
             "it draws from OpenSSL's generator" if "provider" in asked and \
-            none.openssl > NEVER else \
-            "it reads /dev/urandom" if none.device > NEVER else "it has its own generator"
+            none.openssl > RARE else \
+            "it reads /dev/urandom" if none.device > RARE else "it has its own generator"
     caller = tracer.caller("preload") if reached == NOTHING else ""
     return "it calls libc" if reached == LIBC else \
         "it calls libc's `syscall()`" if reached == SYSCALL or "(syscall+" in caller else \
@@ -401,9 +401,9 @@ def _why(program, tracer, asked, reached):
         "it makes the system call itself, without libc"
 
 
-def _explain(program, there, ways):
+def _explain(program, files, ways):
     """The fields of a row, except times."""
-    tracer = Tracer(program, there)
+    tracer = Tracer(program, files)
     try:
         asked = {way: tracer.asked(way) for way in ways}
         reached = _reached(program, tracer, asked)
@@ -422,11 +422,11 @@ def _way(reached):
     return {PROVIDER: "provider", EXAMPLE: "example"}.get(reached, "preload")
 
 
-def _is_there(program, there):
+def _is_usable(program, files):
     """Whether the program works, after preparing it."""
     try:
-        if (not program.prepare or program.prepare(there.directory)) and \
-           _work(there.words(program, "none"), 1):
+        if (not program.prepare or program.prepare(files.directory)) and \
+           _work(files.words(program, "none"), 1):
             return True
     except OSError:
         pass
@@ -439,7 +439,7 @@ def _is_dialogue(program):
     return "--dialogue" in program.command
 
 
-def _time(chosen, there, rounds, slice_ms):
+def _time(chosen, files, rounds, slice_ms):
     """Time the programs in all their ways, interleaved. chosen: programs, ways and what reaches
     them. Return each program's times by way."""
     plan, names = Plan(), []
@@ -449,7 +449,7 @@ def _time(chosen, there, rounds, slice_ms):
         if row["reached"] != NOTHING and not program.is_run:
             timed.append("module")
         for way in timed:
-            worker = plan.worker(there.words(program, way), there.env(way, reached))
+            worker = plan.worker(files.words(program, way), files.env(way, reached))
             plan.time(worker, 0, does=program.does, way=way)
             names.append((program, way))
     rows = plan.run(rounds, slice_ms) if chosen else []
@@ -471,16 +471,16 @@ def measure(rounds, slice_ms):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
-        there = Surroundings(directory)
+        files = ProgramFiles(directory)
         chosen = []
         for program in PROGRAMS:
-            if _is_there(program, there):
-                ways = there.ways(program)
-                chosen.append((program, ways, _explain(program, there, ways)))
+            if _is_usable(program, files):
+                ways = files.ways(program)
+                chosen.append((program, ways, _explain(program, files, ways)))
         chosen.sort(key=lambda one: _is_dialogue(one[0]))
         found = [times for dialogues in (False, True)
                  for times in _time([one for one in chosen if _is_dialogue(one[0]) == dialogues],
-                                    there, rounds,
+                                    files, rounds,
                                     slice_ms * (DIALOGUE_SLICES if dialogues else 1))]
         order = [program.does for program in PROGRAMS]
         rows = [{"where": "native", "program": program.package, "name": program.name,

@@ -97,7 +97,7 @@ def check(array, rows):
             names = ("without", "with")
         for name in names:
             value = row.get(name) if isinstance(row, dict) else None
-            # A difference of times may be anything.
+            # A difference of times may be negative.
             if not isinstance(value, (int, float)) or (array != "also" and value <= 0):
                 raise Missing(f'this row of "{array}" has no "{name}": {row}')
 
@@ -144,7 +144,7 @@ def keep(part, measured):
     for array in PARTS[part]:
         check(array, kept[array])
     if not kept[PARTS[part][0]]:
-        raise Missing("there is not one figure")
+        raise Missing("no figure was measured")
     with open(PATH + ".new", "w", encoding="utf-8") as file:
         file.write(text(kept))
     os.replace(PATH + ".new", PATH)

@@ -33,40 +33,40 @@ def _show_times(found, array):
         sizes = sorted({size for times_by_size in by_name.values() for size in times_by_size})
         where = f"{array}, {threads} thread{'s' if threads > 1 else ''}"
         terminal(f"{where}: ns per call, by bytes", ["", *sizes],
-                 [[name, *(number(own.get(size)) for size in sizes)]
-                  for name, own in by_name.items()])
+                 [[name, *(number(ns.get(size)) for size in sizes)]
+                  for name, ns in by_name.items()])
         syscall = by_name.get("syscall", {})
-        terminal(f"{where}: times as fast as the system call", ["", *sizes],
-                 [[name, *(number(syscall[size] / own[size] if size in own and size in syscall
+        terminal(f"{where}: speedup over the system call", ["", *sizes],
+                 [[name, *(number(syscall[size] / ns[size] if size in ns and size in syscall
                                   else None) for size in sizes)]
-                  for name, own in by_name.items()])
+                  for name, ns in by_name.items()])
 
 
 def _show_also(rows):
     for name in dict.fromkeys(row["name"] for row in rows):
-        own = select(rows, name=name)
-        unit = own[0]["unit"]
-        sizes = sorted({row.get("bytes", 0) for row in own})
+        selected = select(rows, name=name)
+        unit = selected[0]["unit"]
+        sizes = sorted({row.get("bytes", 0) for row in selected})
         by_name = {}
-        for row in own:
+        for row in selected:
             value = f"{int(row['value']):#x}" if unit == "XINUSE" else number(row["value"])
             by_name.setdefault(_name(row), {})[row.get("bytes", 0)] = value
         terminal(f"native: {name}{', ' + unit if unit else ''}",
                  ["", *(size or "" for size in sizes)],
-                 [[who, *(values.get(size, "-") for size in sizes)]
-                  for who, values in by_name.items()])
+                 [[contender, *(values.get(size, "-") for size in sizes)]
+                  for contender, values in by_name.items()])
 
 
 def _show_libraries(found):
     rows = found["libraries"]
     for where in dict.fromkeys(row["where"] for row in rows):
-        own = select(rows, where=where)
-        sizes = sorted({row["bytes"] for row in own})
+        selected = select(rows, where=where)
+        sizes = sorted({row["bytes"] for row in selected})
         keys = ("impl", "core", "call", "libc")
         terminal(f"{where}, 1 thread: ns per call, by bytes", [*keys, *sizes],
                  [[*names, *(number(ns.get(size)) for size in sizes)]
-                  for names in _columns(own, *keys)
-                  for ns in [by_size(own, **dict(zip(keys, names)))]])
+                  for names in _columns(selected, *keys)
+                  for ns in [by_size(selected, **dict(zip(keys, names)))]])
     counts = sorted({row["threads"] for row in found["scaling"]})
     keys = ("where", "impl", "call", "libc")
     terminal("libraries: millions of calls a second, by threads", [*keys, *counts],
@@ -87,14 +87,16 @@ def _show_crossover(rows):
             faster = [size for size in sizes if size > max(slower, default=0)]
             lines.append([core or "not expanded", *(number(ns[size]) for size in sizes),
                           min(faster, default="-") if core else ""])
-        terminal(f"{where}: ns to expand a key, by bytes, and from where on that is always faster",
+        terminal(f"{where}: ns to expand a key, by bytes; from: always faster from here on",
                  ["", *sizes, "from"], lines)
 
 
 def _show_programs(rows):
     ways = list(dict.fromkeys(way for row in rows for way in row["ways"]))
-    terminal("native: ns of a request, in each way that applies; \"with\" is that which reaches it",
-             ["request", "package", *ways, "times", "reached by", "asked", "with", "why"],
+    terminal("native: ns of a request, in each way that applies; calls: system calls per request; "
+             "speedup, and calls with: in the way that reaches the program",
+             ["request", "package", *ways, "speedup", "reached by", "calls without", "calls with",
+              "why"],
              [[row["does"], row["program"],
                *(f"{row['ways'][way]:.0f}" if way in row["ways"] else "-" for way in ways),
                f"{row['without'] / row['with']:.2f}", row["reached"], row["asked_without"],
@@ -128,18 +130,18 @@ def show(parts):
 def verdict():
     """Print the measured values beside their targets, and how many targets are met."""
     found = results.load()
-    judged = targets.Verdict()
+    checked = targets.Verdict()
     if found["native"]:
-        targets.native(found, places.cores(), judged)
+        targets.native(found, places.cores(), checked)
     if found["libraries"]:
-        targets.libraries(found, places.cores(), judged)
+        targets.libraries(found, places.cores(), checked)
     if found["start"]:
-        targets.start(found, judged)
+        targets.start(found, checked)
     if found["programs"]:
-        targets.programs(found, judged)
+        targets.programs(found, checked)
     if found["module"]:
-        targets.guest_module(found, judged)
-    judged.print()
+        targets.guest_module(found, checked)
+    checked.print()
 
 
 #
@@ -153,18 +155,18 @@ def _measured(found):
 
 
 def _libc(found):
-    """This machine's, with and without its dash: of the first row, which is preloaded on it."""
+    """The name of this machine's libc, in results and for readers. The first row is of it."""
     name = found["libraries"][0]["libc"]
     return name, name.replace("-", " ")
 
 
 def _chosen_core(found):
-    """Which core libvgetrandom has chosen here; None: it does not expand."""
+    """The core that libvgetrandom chose here; None if it expands no keys."""
     return next((core for core in places.cores() if core.name == results.chosen_core(found)), None)
 
 
 def _cell(ns, size, other, slower):
-    """A time; in brackets how many times as fast as other that is, or as slow."""
+    """A time; in brackets the speedup over other, or with slower the time relative to other."""
     if size not in ns:
         return "-"
     if not other or size not in other:
@@ -174,7 +176,7 @@ def _cell(ns, size, other, slower):
 
 
 def _by_size(columns, sizes, slower=False):
-    """A table of (heading, times, what they are compared with). Those without times lack."""
+    """A table of columns (heading, times, times to compare with). Omits columns without times."""
     columns = [column for column in columns if column[1]]
     return markdown(["bytes", *(heading for heading, *_ in columns)],
                     [[str(size), *(_cell(ns, size, other, slower) for _, ns, other in columns)]

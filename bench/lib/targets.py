@@ -22,7 +22,8 @@ BLOCK_BYTES = 64
 LEAST_BYTES = 16
 ROUNDS_BYTES = 65536
 
-OF_LIMIT = {4: 0.80}  # by bytes
+# The fractions to reach: of the limit, by bytes; and of the speed of OpenSSL's ChaCha20.
+OF_LIMIT = {4: 0.80}
 OF_LIMIT_FROM = (16, 0.88)
 OF_OPENSSL = (65536, 0.97)
 
@@ -60,10 +61,10 @@ NOISE_RATIO = 0.03
 
 def iterations(core, size):
     """The average number of a core's iterations per call."""
-    whole = core.blocks * BLOCK_BYTES
-    if size <= whole - KEY_BYTES:
-        return size / (whole - KEY_BYTES)
-    return (size + KEY_BYTES) / whole
+    iteration = core.blocks * BLOCK_BYTES
+    if size <= iteration - KEY_BYTES:
+        return size / (iteration - KEY_BYTES)
+    return (size + KEY_BYTES) / iteration
 
 
 def limits(rows, core):
@@ -72,14 +73,14 @@ def limits(rows, core):
     least = by_size(rows, impl="least-call")
     if not rounds or LEAST_BYTES not in least:
         return {}
-    whole = core.blocks * BLOCK_BYTES
+    iteration = core.blocks * BLOCK_BYTES
 
     def least_ns(size):
-        if size > whole - KEY_BYTES or size > max(least):
+        if size > iteration - KEY_BYTES or size > max(least):
             size = LEAST_BYTES
         return min(ns for other, ns in least.items() if other >= size)
 
-    return {size: iterations(core, size) * rounds * whole / ROUNDS_BYTES + least_ns(size)
+    return {size: iterations(core, size) * rounds * iteration / ROUNDS_BYTES + least_ns(size)
             for size in by_size(rows, impl="vdso", core=core.name)}
 
 
@@ -90,7 +91,7 @@ class Verdict:
         self.checked = 0
         self.missed = []
 
-    def must(self, what, value, target):
+    def at_least(self, what, value, target):
         """A target: value, rounded to two digits, must be at least target. Return it as text."""
         self.checked += 1
         if round(value, 2) >= target:
@@ -106,7 +107,7 @@ class Verdict:
         self.missed.append(f"{what}: {ns:.1f} ns, not {reference:.1f} ns")
         return number(reference / ns) + "!"
 
-    def must_not(self, what, value, target):
+    def at_most(self, what, value, target):
         """A target: value, rounded to two digits, must be at most target. Return it as text."""
         self.checked += 1
         if round(value, 2) <= target:
@@ -114,7 +115,7 @@ class Verdict:
         self.missed.append(f"{what}: {value:.3f}, not {target:.2f}")
         return number(value) + "!"
 
-    def at_most(self, what, value, target):
+    def at_most_ns(self, what, value, target):
         """A target: value ns must be at most target ns. Return whether it is met."""
         self.checked += 1
         if value > target:
@@ -141,8 +142,9 @@ def _of_limit(rows, cores, verdict):
                 continue
             ratio = limit / by_size(rows, impl="vdso", core=core.name)[size]
             target = OF_LIMIT.get(size, OF_LIMIT_FROM[1] if size >= OF_LIMIT_FROM[0] else 0)
-            line += [number(limit), verdict.must(f"{core.name}, {size} bytes, of the limit", ratio,
-                                                 target) if target else number(ratio)]
+            what = f"{core.name}, {size} bytes, of the limit"
+            line += [number(limit), verdict.at_least(what, ratio, target) if target else
+                     number(ratio)]
         lines.append(line)
     terminal(f"native: the limit in ns, and how much of it is reached ({OF_LIMIT_FROM[1]:.2f} from "
              f"{OF_LIMIT_FROM[0]} bytes on, " +
@@ -157,12 +159,12 @@ def _against_others(rows, cores, verdict):
     for core in cores:
         ours = by_size(rows, impl="vdso", core=core.name)
         theirs = by_size(rows, impl="openssl-chacha20", core=core.name).get(size)
-        lines[0].append(verdict.must(f"{core.name}, {size} bytes, of OpenSSL's ChaCha20",
-                                     theirs / ours[size], target) if theirs else "-")
+        lines[0].append(verdict.at_least(f"{core.name}, {size} bytes, of OpenSSL's ChaCha20",
+                                         theirs / ours[size], target) if theirs else "-")
         syscall = by_size(rows, impl="syscall")
         slowest = min(ours, key=lambda size, ours=ours: syscall[size] / ours[size])
-        lines[1].append(verdict.must(f"{core.name}, {slowest} bytes, of the system call",
-                                     syscall[slowest] / ours[slowest], 1))
+        lines[1].append(verdict.at_least(f"{core.name}, {slowest} bytes, of the system call",
+                                         syscall[slowest] / ours[slowest], 1))
     terminal("native: time of others / time of this project's vDSO",
              ["", *(core.name for core in cores)], lines)
 
@@ -172,10 +174,9 @@ def siblings(rows, cores):
     by the time of the second, by size. None if there are no such cores."""
     for first in cores:
         for second in cores:
-            ours, theirs = (by_size(rows, impl="vdso", core=core.name)
-                            for core in (first, second))
-            if first != second and first.feature == second.feature and ours and theirs:
-                return first, second, {size: ours[size] / theirs[size] for size in ours}
+            ns, other = (by_size(rows, impl="vdso", core=core.name) for core in (first, second))
+            if first != second and first.feature == second.feature and ns and other:
+                return first, second, {size: ns[size] / other[size] for size in ns}
     return None
 
 
@@ -239,7 +240,7 @@ def libraries(found, cores, verdict):
         cells = {size: number(ours[size] - theirs[size]) for size in small}
         if least and name != "glibc 2.41":
             for size in small:
-                cells[size] += "" if verdict.at_most(
+                cells[size] += "" if verdict.at_most_ns(
                     f"{name}, {size} bytes, more than the vDSO function",
                     ours[size] - theirs[size], least + NOISE_NS) else "!"
         lines.append([name, *(cells.get(size, "-") for size in sizes if size <= LEAST_BYTES)])
@@ -257,7 +258,7 @@ def _syscall(rows, here, verdict):
     theirs, ours = (by_size(rows, impl=impl, call="other-syscall").get(LEAST_BYTES)
                     for impl in (here, "libvgetrandom"))
     if theirs and ours:
-        verdict.at_most("syscall(SYS_getpid), more than libc's", ours - theirs, OTHER_SYSCALL_NS)
+        verdict.at_most_ns("syscall(SYS_getpid), more than libc's", ours - theirs, OTHER_SYSCALL_NS)
         terminal("libraries: ns of syscall(SYS_getpid); preloaded, at most "
                  f"{OTHER_SYSCALL_NS:.0f} ns more", ["libc's", "preloaded"],
                  [[number(theirs), number(ours)]])
@@ -273,13 +274,13 @@ def _rand_bytes(rows, verdict):
         if theirs and ours:
             what = f"RAND_bytes({LEAST_BYTES}) of OpenSSL {name}"
             lines.append([f"{what} ({target:.1f})", number(theirs), number(ours),
-                          verdict.must(what, theirs / ours, target),
+                          verdict.at_least(what, theirs / ours, target),
                           *_and_module(theirs, module_too)])
     if lines:
         terminal("libraries: ns without the provider and with it", WITH_AND_WITHOUT, lines)
 
 
-WITH_AND_WITHOUT = ["", "without", "with", "times", "module loaded", "times"]
+WITH_AND_WITHOUT = ["", "without", "with", "speedup", "module loaded", "speedup"]
 
 
 def _and_module(without, ns):
@@ -294,7 +295,7 @@ def programs(found, verdict):
         for row in select(found["programs"], program=package, does=does):
             lines.append([f"{package}: {does} ({target:.1f})", number(row["without"]),
                           number(row["with"]),
-                          verdict.must(does, row["without"] / row["with"], target),
+                          verdict.at_least(does, row["without"] / row["with"], target),
                           *_and_module(row["without"], row["module"])])
     if lines:
         terminal("programs: ns without libvgetrandom and with it", WITH_AND_WITHOUT, lines)
@@ -326,7 +327,7 @@ def _module(found, cores, verdict):
                 target = OF_VDSO.get(size, OF_VDSO_FROM[1] if size >= OF_VDSO_FROM[0] else 0)
                 ratio = ours[size] / vdso[size]
                 what = f"{where}, {core.name}, {size} bytes, of the vDSO's time"
-                lines[-1].append(verdict.must_not(what, ratio, target) if target else
+                lines[-1].append(verdict.at_most(what, ratio, target) if target else
                                  number(ratio))
     if not lines:
         return
@@ -349,8 +350,8 @@ def start(found, verdict):
         lines.append([impl])
         for name, target in [*MORE_THAN_EMPTY.items(), FIRST_REQUESTS]:
             ns = values[impl, name] - (values["empty", name] if name in MORE_THAN_EMPTY else 0)
-            lines[-1].append(f"{ns / 1000:.1f}" + ("" if verdict.at_most(f"{impl}: {name}", ns,
-                                                                         target) else "!"))
+            lines[-1].append(f"{ns / 1000:.1f}" + ("" if verdict.at_most_ns(f"{impl}: {name}", ns,
+                                                                            target) else "!"))
     terminal("start: us more than with an empty library (" +
              ", ".join(f"{target / 1000:.0f}" for target in MORE_THAN_EMPTY.values()) +
              f"), and us for two requests ({FIRST_REQUESTS[1] / 1000:.0f})",

@@ -16,7 +16,7 @@ struct vgetrandom_state;
  * @blocks: number of blocks that an iteration makes; a power of 2
  * @make: the function
  * @instead_of_vdso: size in bytes of the smallest request for which expanding a key is faster than
- *		     a vDSO generator that makes one block at a time; the key comes from it
+ *		     a vDSO generator that makes one block at a time; this generator makes the key
  * @instead_of_syscall: the same for the system call
  */
 struct core {

@@ -43,7 +43,7 @@ static ssize_t draw_key(void *key, unsigned int flags, void *state)
 	return raw_syscall(SYS_getrandom, key, VGETRANDOM_KEY_SIZE, flags);
 }
 
-/* Not served if there is no memory for the key, or if its page was dropped. */
+/* Fails, with @is_served false, if there is no memory for the key, or if its page was dropped. */
 static struct expanded attempt(struct vgetrandom_state *expansion, void *buf, size_t len,
 			       unsigned int flags, void *state)
 {
@@ -55,7 +55,7 @@ static struct expanded attempt(struct vgetrandom_state *expansion, void *buf, si
 	unsigned long token = (unsigned long)&blocks;
 	void *keystream = (char *)expansion + VGETRANDOM_KEYSTREAM;
 	ssize_t drawn;
-	bool lost;
+	bool zeroed;
 
 	expansion->witness = token;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -73,14 +73,14 @@ static struct expanded attempt(struct vgetrandom_state *expansion, void *buf, si
 		kept = 1;
 	}
 	atomic_signal_fence(memory_order_seq_cst);
-	lost = *(volatile unsigned long *)&expansion->witness != token;
+	zeroed = *(volatile unsigned long *)&expansion->witness != token;
 	erase(keystream, kept);
 	expansion->witness = 0;
 	expansion->owner = 0;
 	/* -EFAULT: there is no memory for the page of the key. That is not the caller's mistake. */
 	if (drawn < 0)
 		return (struct expanded) { drawn != -EFAULT, drawn };
-	return (struct expanded) { drawn == VGETRANDOM_KEY_SIZE && !lost, (ssize_t)len };
+	return (struct expanded) { drawn == VGETRANDOM_KEY_SIZE && !zeroed, (ssize_t)len };
 }
 
 struct expanded expand(void *buf, size_t len, unsigned int flags, void *state)

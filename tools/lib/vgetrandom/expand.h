@@ -12,7 +12,7 @@
 /**
  * struct expanded - result of expand()
  * @is_served: false if the caller must serve the request in another way: this thread has no
- *	       expansion state, an interrupted call uses it, or its memory was lost each time
+ *	       expansion state, an interrupted call uses it, or each attempt failed
  * @ret: if @is_served: the length of the request, or -errno
  */
 struct expanded {

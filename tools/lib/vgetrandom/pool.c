@@ -15,7 +15,7 @@
 #define MAX_REFUSALS	12	/* a million requests */
 
 /* The share of RLIMIT_MEMLOCK that a locked pool uses: the rest is for the program. */
-#define OUR_SHARE(limit)	((limit) / 8)
+#define LOCKED_SHARE(limit)	((limit) / 8)
 
 /*
  * Values of a locked pool's *@lock. It lies in the locked memory, so a child of fork(), where
@@ -127,7 +127,7 @@ static bool may_grow(struct pool *pool, enum pool_owner owner)
 {
 	uint32_t backoff = 0;
 
-	if (atomic_load(&pool->is_fixed) || atomic_load(&pool->capacity) == POOL_MAX)
+	if (atomic_load(&pool->is_fixed))
 		return false;
 	if (atomic_compare_exchange_strong(&pool->backoff, &backoff, FIRST_BACKOFF) ||
 	    owner == POOL_USER)
@@ -168,7 +168,7 @@ static bool grow(struct pool *pool, enum pool_owner owner)
 
 	if (atomic_load(&pool->fresh) < capacity)
 		return true;
-	if (!may_grow(pool, owner) || !map_chunk(pool, n))
+	if (capacity == POOL_MAX || !may_grow(pool, owner) || !map_chunk(pool, n))
 		return false;
 	atomic_compare_exchange_strong(&pool->capacity, &capacity, chunk_start(n + 1));
 	atomic_store(&pool->refusals, 0);
@@ -248,7 +248,7 @@ bool pool_is_refused(const struct pool *pool)
 	return pool->lock && *pool->lock == LOCK_REFUSED;
 }
 
-/* Apart from dropping, kernels before 6.11 have each property of droppable memory as well. */
+/* Kernels before 6.11 can also keep memory out of swap, core dumps and children, but not drop it. */
 static const char *open_locked(struct pool *pool)
 {
 	size_t pages = pages_for(POOL_FIRST, pool->per_page), slots;
@@ -258,8 +258,8 @@ static const char *open_locked(struct pool *pool)
 
 	if (raw_syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit))
 		limit.rlim_cur = 0;
-	if (OUR_SHARE(limit.rlim_cur) / ARCH_PAGE < pages)
-		pages = OUR_SHARE(limit.rlim_cur) / ARCH_PAGE;
+	if (LOCKED_SHARE(limit.rlim_cur) / ARCH_PAGE < pages)
+		pages = LOCKED_SHARE(limit.rlim_cur) / ARCH_PAGE;
 	if (!pages)
 		return "no memory for keys: the kernel has no droppable memory, and RLIMIT_MEMLOCK is too low to lock memory; raise it (ulimit -l)";
 	bytes = pages * ARCH_PAGE;

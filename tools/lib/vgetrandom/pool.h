@@ -18,7 +18,7 @@
 #define POOL_MAX	(POOL_FIRST * ((1 << POOL_CHUNKS) - 1))
 
 /**
- * enum pool_owner - who has a slot
+ * enum pool_owner - the owner of a slot
  * @POOL_FREE: none; or the slot is just being allocated or freed
  * @POOL_THREAD: a thread, which frees the slot when it exits
  * @POOL_IN_FORK: the same, but allocated while a fork was under way
@@ -56,7 +56,7 @@ struct pool_slot {
  * @refusals: how many times in a row the kernel has refused to map more
  * @backoff: number of requests that do not try to map more, before one tries again
  * @is_fixed: the pool never grows (again)
- * @lock: locked memory only, otherwise NULL: whether this process has locked it
+ * @lock: NULL if the memory is not locked memory; otherwise whether this process has locked it
  * @slots: POOL_MAX of them
  */
 struct pool {

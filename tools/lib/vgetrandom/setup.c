@@ -19,7 +19,7 @@
 /*
  * The size of a state tells which generator the vDSO has. Linux 6.11's has states of 144 bytes and
  * makes one block at a time. This project's has states of sizeof(struct vgetrandom_state) and wide
- * cores. The library expands no keys from any other generator.
+ * cores. With any other generator, no request is large by default.
  */
 #define STATE_SIZE_OF_6_11	144
 
@@ -49,7 +49,7 @@ static const char *get_setting(const char *name)
 	return NULL;
 }
 
-/* The vDSO's function, unless its states may be in memory that a child of fork() shares. */
+/* The vDSO's function, unless its states may be in memory that fork() copies or shares. */
 static vdso_fn find_vdso(struct vgetrandom_opaque_params *params, const char **why)
 {
 	vdso_fn fn = vdso_find(params, why);
@@ -116,10 +116,10 @@ static struct large default_large(void)
 					"the vDSO's generator makes a block at a time" };
 	if (config.state_size != sizeof(struct vgetrandom_state))
 		return (struct large) { NEVER_LARGE,
-					"the vDSO's generator is not one that this library knows" };
+					"this library does not know the vDSO's generator" };
 	return (struct large) { NEVER_LARGE, config.way == VGETRANDOM_MODULE ?
-				"the library's generator is as wide itself" :
-				"the vDSO's generator is as wide itself" };
+				"the library's generator makes several blocks at a time itself" :
+				"the vDSO's generator makes several blocks at a time itself" };
 }
 
 /*

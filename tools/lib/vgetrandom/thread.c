@@ -80,7 +80,7 @@ static void exit_thread(void *unused)
  * The child may have new threads before after_fork_in_child() runs: fork handlers of other
  * libraries, which run earlier, may create them. Their slots must not be reclaimed, so slots that
  * are allocated during a fork are POOL_IN_FORK. The parent's threads may allocate such slots too:
- * these are lost to the child, and that is harmless.
+ * the child cannot use these again, and that is harmless.
  */
 static void before_fork(void)
 {
@@ -140,7 +140,10 @@ static void *get_slot(struct pool *pool, struct thread_slot *slot)
 	enter_pool();
 	if (thread.phase == THREAD_NEW && !pthread_setspecific(exit_key, &thread))
 		thread.phase = THREAD_REGISTERED;
-	/* A signal handler may have allocated the slot since the check above. */
+	/*
+	 * A signal handler may have allocated the slot since the check above. A handler that comes
+	 * after leave_pool() must find it, or it would allocate another one.
+	 */
 	if (thread.phase == THREAD_REGISTERED && !slot->own) {
 		slot->own = pool_alloc(pool, forking ? POOL_IN_FORK : POOL_THREAD);
 		slot->idle = slot->own;

@@ -75,9 +75,9 @@ extern struct pool thread_states, thread_expansions;
  * @slot: the slot
  *
  * A signal handler may interrupt the vDSO function and call it with the same state. The function
- * detects that by a token in the state. Linux 6.11's does not if the token is lost in between,
- * because the page was dropped or because the handler forked and this is the child: then the
- * parent and the child return the same bytes. So handlers must not find the state.
+ * detects that by a token in the state. Linux 6.11's does not detect it if the token is zeroed in
+ * between: because the page is dropped, or in a child that the handler forks. Then the parent and
+ * the child return the same bytes. So handlers must not find the state.
  */
 static __always_inline void thread_begin_use(struct thread_slot *slot)
 {

@@ -78,8 +78,8 @@ static bool read_image(struct image *image, const Elf64_Ehdr *ehdr)
 }
 
 /*
- * The number of symbols. Only hash tables tell it. The old kind has a field for it; in the GNU
- * kind, the chain that begins last ends with the last symbol.
+ * The number of symbols. Only the hash tables tell it. DT_HASH has a field for it; in DT_GNU_HASH,
+ * the chain that begins last ends with the last symbol.
  */
 static uint32_t nr_symbols(const struct image *image)
 {

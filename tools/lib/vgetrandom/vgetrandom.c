@@ -4,7 +4,7 @@
  *
  *	request --- small --> the vDSO's function, with the thread's state
  *	        |         |-> or the library's generator, if the module is loaded
- *	        |         `-> or the system call
+ *	        |         `-> or the system call, if there is neither
  *	        `-- large --> a key from one of these, expanded in the process (expand.c)
  *
  *	setup.c		decides, at the library's start, what is available and what is large
@@ -77,7 +77,7 @@ static noinline ssize_t slow_path(void *buf, size_t len, unsigned int flags)
 	void *state = thread.state.idle;
 	struct expanded expanded;
 
-	/* Also keeps SIZE_MAX below NEVER_LARGE. */
+	/* Also keeps @len below NEVER_LARGE. */
 	if (len > MAX_BYTES)
 		len = MAX_BYTES;
 	/* The system call returns the right error. Linux 6.11's vDSO accepts any flags. */

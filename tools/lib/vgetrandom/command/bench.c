@@ -42,7 +42,7 @@ static unsigned long name(void *buf, size_t len, unsigned long calls)		\
 	unsigned long failed = 0;						\
 										\
 	while (calls--)								\
-		failed += (call) <= 0;	/* a short count is no failure */	\
+		failed += (call) <= 0;	/* a signal may shorten a call */	\
 	return failed;								\
 }
 

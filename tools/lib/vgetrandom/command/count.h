@@ -16,13 +16,13 @@ void count_prepare(const char *file);
 
 /**
  * count_wait - fork, and wait for the child in the parent
- * @usage: resource usage of the child and its descendants
+ * @usage: resource usage of the child and of the descendants that it has waited for
  *
  * Return: in the child -1; in the parent the child's status, as from wait().
  */
 int count_wait(struct rusage *usage);
 
-/* To be called in the child if the program was not run: there is nothing to report. */
+/* Called in the child if the program could not be run: then there is no report. */
 void count_exec_failed(void);
 
 /**

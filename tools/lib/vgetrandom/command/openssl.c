@@ -212,7 +212,7 @@ static char *write_new(const struct file *file, const char *text, size_t len)
 	return path;
 }
 
-static void section(FILE *out, const char *name)
+static void write_section(FILE *out, const char *name)
 {
 	fprintf(out, "[%s]\n", name);
 }
@@ -240,10 +240,10 @@ static void add_provider(FILE *out, const struct file *file, struct conf *conf,
 		is_active |= !!NCONF_get_string(conf, provider->value, "activate");
 	}
 	if (!is_active && standard) {
-		section(out, standard);
+		write_section(out, standard);
 		fputs("activate = 1\n", out);
 	}
-	section(out, providers);
+	write_section(out, providers);
 	if (!is_active && !standard)
 		fputs("default = vgetrandom_default\n", out);
 	fputs("vgetrandom = vgetrandom_module\n", out);
@@ -256,7 +256,7 @@ static void add_root(FILE *out, const struct file *file, struct conf *conf, cons
 	const char *init = NCONF_get_string(conf, NULL, root), *providers;
 
 	if (!init) {
-		section(out, "default");
+		write_section(out, "default");
 		fprintf(out, "%s = vgetrandom_init\n", root);
 		return;
 	}
@@ -266,7 +266,7 @@ static void add_root(FILE *out, const struct file *file, struct conf *conf, cons
 		errx(1, "%s: already configures a random generator, 'random' in section [%s]; remove it by hand",
 		     file->path, init);
 	providers = NCONF_get_string(conf, init, "providers");
-	section(out, init);
+	write_section(out, init);
 	fputs("random = vgetrandom_random\n", out);
 	if (providers)
 		add_provider(out, file, conf, providers);
@@ -365,8 +365,8 @@ static int turn_off(const char *path)
 	return 0;
 }
 
-/* Prints why the module in the file cannot be loaded, if that is so. */
-static void explain(const struct file *file)
+/* If the module that the file names cannot be loaded, prints why. */
+static void show_load_error(const struct file *file)
 {
 	const char *module = NULL;
 	struct conf *conf = NCONF_new(NULL);
@@ -387,7 +387,7 @@ static int status(const char *path)
 	printf("%-16s%s%s\n", "random bytes", source ? "from the provider " : "none: libcrypto fails",
 	       source ? source : "");
 	if (file.begin && !is_vgetrandom(source))
-		explain(&file);
+		show_load_error(&file);
 	return !is_vgetrandom(source);
 }
 

@@ -190,8 +190,8 @@ static bool inspect(const char *path, const char *library, struct outlook *outlo
  * Finds the program that a script's first line names.
  * Return: true if the program is to be examined.
  */
-static bool follow(char *line, char *path, size_t size, const char *library,
-		   struct outlook *outlook)
+static bool find_interpreter(char *line, char *path, size_t size, const char *library,
+			     struct outlook *outlook)
 {
 	char unused[MAX_FIRST_LINE], *rest;
 	char *interpreter = strtok_r(line + strlen("#!"), BLANK, &rest);
@@ -212,7 +212,7 @@ static bool follow(char *line, char *path, size_t size, const char *library,
 	return rest && find_in_env(rest, path, size);
 }
 
-void program_look(const char *path, const char *library, struct outlook *outlook)
+void program_predict(const char *path, const char *library, struct outlook *outlook)
 {
 	char current[4096], line[MAX_FIRST_LINE];
 	unsigned int scripts = 0;
@@ -221,6 +221,6 @@ void program_look(const char *path, const char *library, struct outlook *outlook
 	if (snprintf(current, sizeof(current), "%s", path) >= (int)sizeof(current))
 		return;
 	while (inspect(current, library, outlook, line) && scripts++ < MAX_SCRIPTS &&
-	       follow(line, current, sizeof(current), library, outlook))
+	       find_interpreter(line, current, sizeof(current), library, outlook))
 		;
 }

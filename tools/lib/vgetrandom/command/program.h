@@ -35,11 +35,11 @@ struct outlook {
 bool program_find(const char *name, char *path, size_t size);
 
 /**
- * program_look - predict whether a program uses a preloaded library
+ * program_predict - predict whether a program uses a preloaded library
  * @path: the program, or a script
  * @library: path of the library
  * @outlook: result; a file of unknown format gets no warning
  */
-void program_look(const char *path, const char *library, struct outlook *outlook);
+void program_predict(const char *path, const char *library, struct outlook *outlook);
 
 #endif /* PROGRAM_H */

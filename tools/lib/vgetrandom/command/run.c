@@ -13,7 +13,7 @@
 #include "count.h"
 #include "program.h"
 
-static void set(const char *name, const char *value)
+static void set_variable(const char *name, const char *value)
 {
 	if (setenv(name, value, 1))
 		err(EXIT_RUN_FAILED, "%s: cannot be set", name);
@@ -62,7 +62,7 @@ static void preload(const char *library)
 	if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "",
 		     others ? others : "") < 0)
 		err(EXIT_RUN_FAILED, "LD_PRELOAD");
-	set("LD_PRELOAD", value);
+	set_variable("LD_PRELOAD", value);
 	free(value);
 }
 
@@ -78,7 +78,7 @@ static void disable_asan_link_order_check(void)
 
 	if (asprintf(&value, "%s%s%s", option, others ? ":" : "", others ? others : "") < 0)
 		err(EXIT_RUN_FAILED, "ASAN_OPTIONS");
-	set("ASAN_OPTIONS", value);
+	set_variable("ASAN_OPTIONS", value);
 	free(value);
 }
 
@@ -122,7 +122,7 @@ int command_run(const struct arguments *args)
 	if (!library_find("", SONAME, library, sizeof(library)))
 		not_found(library);
 	if (program_find(argv[0], path, sizeof(path)))
-		program_look(path, library, &outlook);
+		program_predict(path, library, &outlook);
 	if (outlook.why[0] && !outlook.gains)
 		warnx("%s", outlook.why);
 	if (outlook.preload)
@@ -135,9 +135,9 @@ int command_run(const struct arguments *args)
 	if (outlook.preload && outlook.asan)
 		disable_asan_link_order_check();
 	if (args->no_large)
-		set("VGETRANDOM_LARGE", "off");
+		set_variable("VGETRANDOM_LARGE", "off");
 	if (args->core)
-		set("VGETRANDOM_CORE", args->core);
+		set_variable("VGETRANDOM_CORE", args->core);
 	if (!args->count)
 		run(argv, &outlook);
 	count_prepare(args->count_file);

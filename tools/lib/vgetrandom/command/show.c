@@ -2,7 +2,7 @@
 /*
  * vgetrandom info: report how requests are served.
  *
- * The report describes this process. Programs with the same environment get the same.
+ * The report describes this process. A program with the same environment is served the same way.
  */
 #define _GNU_SOURCE
 #include <arch.h>
@@ -55,8 +55,8 @@ static bool is_module_installed(const char *release)
 }
 
 /*
- * The module helps unless this project's generator is in use already, if the kernel is 5.10 or
- * later. If the module's page exists and is not used, module_why has the reason.
+ * On Linux 5.10 and later, the module helps unless this project's generator is in use already. If
+ * the module's page exists and is not used, module_why has the reason.
  */
 const char *speed_hint(const struct vgetrandom_info *info)
 {
@@ -148,7 +148,7 @@ static __attribute__((format(printf, 2, 3))) void row(const char *name, const ch
 	putchar('\n');
 }
 
-static void why(const char *text)
+static void show_why(const char *text)
 {
 	if (text && *text)
 		row("", "(%s)", text);
@@ -183,7 +183,7 @@ static void show_text(const struct report *a)
 	else
 		row("vDSO function", "none");
 	row("module", "%s", info->small == VGETRANDOM_MODULE ? "used" : "not used");
-	why(info->module_why);
+	show_why(info->module_why);
 	if (*a->reseeds)
 		row("", "reseeds are %s", a->reseeds);
 	if (info->vdso)
@@ -191,17 +191,17 @@ static void show_text(const struct report *a)
 		    "the kernel may drop: never swapped, dumped or inherited" :
 		    "is locked: never swapped, dumped or inherited");
 	row("small requests", "%s", way_text(info->small));
-	why(info->small_why);
+	show_why(info->small_why);
 	if (a->faster)
 		row("faster", "%s", a->faster);
 	if (info->large_from) {
 		row("large requests", "from %zu bytes on: %s", info->large_from,
 		    way_text(info->large));
-		why(info->large_why);
+		show_why(info->large_why);
 		row("", "with the ChaCha20 core %s", info->core);
 	} else {
 		row("large requests", "like small ones");
-		why(info->large_why);
+		show_why(info->large_why);
 	}
 	if (info->core)
 		puts(cores);

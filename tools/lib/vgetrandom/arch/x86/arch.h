@@ -31,7 +31,7 @@
 #define ARCH_MULTIARCH		"x86_64-linux-"
 
 /*
- * For each core, the request size in bytes from which expanding a key is faster: than a vDSO
+ * For each core, the request sizes in bytes from which expanding a key is faster than a vDSO
  * generator that makes one block at a time, and than the system call. "crossover" in bench/
  * measures them. An expansion costs a whole iteration of the core, whatever the size; the other
  * ways cost more with each block. SSE2's iteration is so slow that 513 bytes, the first size that

@@ -15,7 +15,7 @@
 
 #define PAGE_SIZE	ARCH_PAGE
 
-/* Count a system call that serves a request, where buffer is a void *, but not one for a key. */
+/* Count only system calls that serve a request: their buffer is a void *, that of a key is not. */
 #define getrandom_syscall(buffer, len, flags)						\
 	(_Generic((buffer), void *: (void)thread.syscalls++, default: (void)0),		\
 	 raw_syscall(SYS_getrandom, buffer, len, flags))
