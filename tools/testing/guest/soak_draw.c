@@ -3,10 +3,10 @@
  * Calls by threads, to the vDSO with a state for each thread and to the library; by signal
  * handlers in the middle of these calls, on the same states; and by children of both.
  *
- * At most one handler runs during a call. A drop and two handlers within the few hundred
- * instructions in which a call writes are the race that the generator does not survive (see
- * the top of lib/vdso/getrandom.c). It would happen here, because signals arrive quickly
- * when memory is short. So the thread sets the timer again only between two calls.
+ * At most one handler runs during a call. The generator does not survive a drop and two
+ * handlers within the few hundred instructions in which a call writes (see the top of
+ * lib/vdso/getrandom.c). This race would happen here, because signals arrive quickly when
+ * memory is short. So the thread sets the timer again only between two calls.
  *
  * All threads but one are on one processor, together with the dropper: a new page stays on
  * the processor's list of new pages for a while, and only that processor can reclaim it.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A signal handler may run at any instruction of the library. These tests execute the library's
- * start, a thread's first requests, the growth of a pool and the work in a child of fork()
- * instruction by instruction, and run a handler at each of them.
+ * A signal handler may run at any instruction of the library. These tests run one at each
+ * instruction of the library's start, of a thread's first requests, of the growth of a pool and of
+ * the work in a child of fork().
  *
  * Linked with the library's internal symbols, to see which slots a thread owns.
  */
