@@ -121,7 +121,7 @@ int main(void)
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t stack = { .ss_size = STACK_SIZE };
-	/* These cause a refill, all ways of __arch_vgetrandom_take(), and several core iterations. */
+	/* These cause refills, all ways of __arch_vgetrandom_take() and several core iterations. */
 	static const size_t lens[] = { 1, 1, 2, 4, 5, 8, 9, 16, 17, 33, 65, 500, 1000 };
 
 	guest_open();
