@@ -248,7 +248,7 @@ bool pool_is_refused(const struct pool *pool)
 	return pool->lock && *pool->lock == LOCK_REFUSED;
 }
 
-/* Kernels before 6.11 can also keep memory out of swap, core dumps and children, but not drop it. */
+/* Before 6.11 the kernel can keep memory out of swap, dumps and children too, but not drop it. */
 static const char *open_locked(struct pool *pool)
 {
 	size_t pages = pages_for(POOL_FIRST, pool->per_page), slots;
