@@ -269,7 +269,7 @@ def _series(number, series, points):
     """A series: its line with points, and its legend below the frame."""
     style = series.style
     dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
-    x, y = 12 + number // ROWS_OF_NAMES * 245, 466 + number % ROWS_OF_NAMES * 32
+    x, y = 12 + number // ROWS_OF_NAMES * 262, 466 + number % ROWS_OF_NAMES * 32
     marker = "".join(f' marker-{where}="url(#m{number})"' for where in ("start", "mid", "end"))
     fill = "currentColor" if style.is_filled else "none"
     return [
@@ -280,7 +280,7 @@ def _series(number, series, points):
         f"<title>{escape(series.label)}</title>",
         f'<polyline{marker} points="' + " ".join(f"{px:.1f},{py:.1f}" for px, py in points) + '"/>',
         f'<polyline{marker} points="{x},{y} {x + 20},{y} {x + 40},{y}"/>', "</g>",
-        f'<text x="{x + 50}" y="{y + 5}" font-size="15.5">{escape(series.label)}'
+        f'<text x="{x + 50}" y="{y + 5}" font-size="13.5">{escape(series.label)}'
         "</text>"]
 
 
