@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "../../lib/vgetrandom/setup.h"
 #include "../../lib/vgetrandom/thread.h"
 #include "../libvgetrandom/filter_droppable.h"
+#include "lock_limit.h"
 #include "testbed.h"
 
 /* The memory of locked states. */
@@ -33,13 +33,7 @@ static struct {
 /* Refuse MAP_DROPPABLE, as an older kernel does, and let RLIMIT_MEMLOCK apply. */
 static bool emulate_old_kernel(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &header, caps))
-		return false;
-	caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-	return !syscall(SYS_capset, &header, caps) && filter_droppable();
+	return apply_lock_limit() && filter_droppable();
 }
 
 /* The bytes of memory that this process has locked. */

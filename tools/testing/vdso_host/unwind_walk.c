@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@
 #include "../../lib/vgetrandom/pool.h"
 #include "../../lib/vgetrandom/setup.h"
 #include "../../lib/vgetrandom/thread.h"
+#include "lock_limit.h"
 #include "walk.h"
 
 #define PAGE		4096
@@ -233,18 +233,6 @@ static void syscalls(void)
 		walk_call((void *)SYS_getrandom, (size_t)out, 8, NULL, 0, NULL, NULL);
 	}
 	config->leave_syscall = false;
-}
-
-/* Without the capability RLIMIT_MEMLOCK applies. */
-static bool drop_capability(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &header, caps))
-		return false;
-	caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-	return !syscall(SYS_capset, &header, caps);
 }
 
 static void edge_case_calls(void)
@@ -537,7 +525,7 @@ static bool open_library(void)
 					      0);
 
 	pool = walk_data("thread_states");
-	if (mapped == MAP_FAILED || !pool || !pool->lock || !drop_capability())
+	if (mapped == MAP_FAILED || !pool || !pool->lock || !apply_lock_limit())
 		return false;
 	rng = &mapped->rng;
 	page = (void *)pool->chunks[0];
