@@ -158,15 +158,30 @@ long trap_path(void)
 	return path ? path->length : 0;
 }
 
+/*
+ * Records until two runs in a row have the same length: a first request, a refill or a reseed takes
+ * a path of its own, which later runs would miss.
+ */
+static long record(bool (*run)(long at))
+{
+	long length = 0, previous;
+	int tries = 0;
+
+	do {
+		previous = length;
+		check(run(TRAP_RECORD));
+		length = trap_path();
+	} while (length != previous && ++tries < TRIES);
+	check(length < MAX_STEPS, "more than %d steps", MAX_STEPS);
+	return length;
+}
+
 long trap_each(bool (*run)(long at), long every, long stride)
 {
 	long points = 0, missed = 0, length;
 
 	need_path();
-	/* The first run may take a different path: the second one is recorded. */
-	check(run(TRAP_RECORD) && run(TRAP_RECORD));
-	length = trap_path();
-	check(length < MAX_STEPS, "more than %d steps", MAX_STEPS);
+	length = record(run);
 	for (long at = 0; at < length; at += at < every ? 1 : stride, points++) {
 		int tries = 0;
 
