@@ -79,10 +79,10 @@ static inline bool mmap_is_droppable(unsigned long flags)
 }
 
 /*
- * Page faults. If no memory is available for a droppable page, the kernel runs no OOM killer
- * and prints no warning, and user space retries the access. Generic code makes the allocations
- * of a fault: the page, page tables, the charge to the memory cgroup. It does not know the VMA,
- * so a flag of the task says that the task is in such a fault.
+ * Page faults. If no memory is available for a droppable page, the kernel runs no OOM killer,
+ * and user space retries the access. Generic code makes the allocations of a fault: the page,
+ * page tables, the charge to the memory cgroup. It does not know the VMA, so a flag of the task
+ * says that the task is in such a fault.
  */
 #ifdef CONFIG_DROPPABLE_MEMORY
 
