@@ -50,6 +50,11 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 	return pages;
 }
 
+bool __weak arch_abort_droppable_access(void)
+{
+	return false;
+}
+
 static void unlock_fault(struct vm_area_struct *vma, unsigned int flags)
 {
 #ifdef CONFIG_PER_VMA_LOCK
@@ -77,9 +82,12 @@ vm_fault_t __droppable_exit_fault(struct vm_area_struct *vma, vm_fault_t ret, un
 	current->in_droppable_fault = 0;
 	if (!(ret & VM_FAULT_OOM) || !(flags & FAULT_FLAG_USER) || (flags & FAULT_FLAG_REMOTE))
 		return ret;
+	ret &= ~VM_FAULT_OOM;
+	if (arch_abort_droppable_access())
+		return ret;
 	unlock_fault(vma, flags);
 	schedule_timeout_interruptible(1);
-	return (ret & ~VM_FAULT_OOM) | VM_FAULT_COMPLETED;
+	return ret | VM_FAULT_COMPLETED;
 }
 
 /**

@@ -105,6 +105,17 @@ static inline bool in_droppable_fault(void)
 	return current->in_droppable_fault && in_task();
 }
 
+/**
+ * arch_abort_droppable_access - let user space do something else than retry an access
+ *
+ * An architecture can override it. Called if the current task, in user mode, has accessed
+ * droppable memory and no memory is available. The caller holds the lock of the mapping or the
+ * mmap lock, so the function must not fault pages in.
+ *
+ * Return: true if the function has changed where the task continues; if not, the task waits.
+ */
+bool arch_abort_droppable_access(void);
+
 vm_fault_t __droppable_exit_fault(struct vm_area_struct *vma, vm_fault_t ret, unsigned int flags);
 
 /**
