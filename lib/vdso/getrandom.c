@@ -21,14 +21,18 @@
  * starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
  * in the caller's buffer are not valid.
  *
- * Before the final check, a call does not know that its page was dropped, and goes on
- * writing to it. If a signal handler has made a new state in the page meanwhile, no
- * call may use that state: not while the interrupted call writes to it, and not
- * afterwards. So a call locks the state when it begins, and again before each of the
- * few places where it writes. If the final check does not follow at once, it also
- * locks after such a place.
+ * A third thing can happen: a signal handler runs, and may call getrandom(), fork, or leave
+ * the call by longjmp(). Where the architecture supports it, the kernel then aborts the
+ * interrupted call, which starts over if the handler returns: see __arch_vgetrandom_try().
  *
- * One race remains. All of this must happen within one such place, which has at most
+ * Without such a kernel, an interrupted call goes on. Before the final check, it does not
+ * know that its page was dropped, and goes on writing to it. If a signal handler has made a
+ * new state in the page meanwhile, no call may use that state: not while the interrupted
+ * call writes to it, and not afterwards. So a call locks the state when it begins, and again
+ * before each of the few places where it writes. If the final check does not follow at once,
+ * it also locks after such a place.
+ *
+ * Then one race remains. All of this must happen within one such place, which has at most
  * some two hundred instructions, and before its last store: the page is dropped; a
  * handler calls getrandom(); then another handler calls it, or one leaves the
  * interrupted call by longjmp(). The generator cannot prevent it: the drop could only
