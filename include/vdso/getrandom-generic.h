@@ -202,7 +202,7 @@ struct vgetrandom_request;
  * of them would have raised SIGSEGV or SIGBUS.
  */
 #ifndef __arch_vgetrandom_try
-#define __arch_vgetrandom_try vgetrandom_try
+#define __arch_vgetrandom_try(request) vgetrandom_try(request)
 #endif
 
 #endif /* _VDSO_GETRANDOM_GENERIC_H */

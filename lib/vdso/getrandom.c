@@ -21,14 +21,18 @@
  * starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
  * in the caller's buffer are not valid.
  *
- * Before the final check, a call does not know that its page was dropped, and goes on
- * writing to it. If a signal handler has made a new state in the page meanwhile, no
- * call may use that state: not while the interrupted call writes to it, and not
- * afterwards. So a call locks the state when it begins, and again before each of the
- * few places where it writes. If the final check does not follow at once, it also
- * locks after such a place.
+ * A third thing can happen: a signal handler runs, and may call getrandom(), fork, or leave
+ * the call by longjmp(). Where the architecture supports it, the kernel then aborts the
+ * interrupted call, which starts over if the handler returns: see __arch_vgetrandom_try().
  *
- * One race remains. All of this must happen within one such place, which has at most
+ * Without such a kernel, an interrupted call goes on. Before the final check, it does not
+ * know that its page was dropped, and goes on writing to it. If a signal handler has made a
+ * new state in the page meanwhile, no call may use that state: not while the interrupted
+ * call writes to it, and not afterwards. So a call locks the state when it begins, and again
+ * before each of the few places where it writes. If the final check does not follow at once,
+ * it also locks after such a place.
+ *
+ * Then one race remains. All of this must happen within one such place, which has at most
  * some two hundred instructions, and before its last store: the page is dropped; a
  * handler calls getrandom(); then another handler calls it, or one leaves the
  * interrupted call by longjmp(). The generator cannot prevent it: the drop could only
@@ -60,8 +64,8 @@
  * iteration of a core makes at least one block for the state. Each abort divides the size
  * by 4, each success multiplies it.
  */
-#define VGETRANDOM_CHUNK_SIZE	16384
-#define VGETRANDOM_CHUNK_LEVELS	4
+#define VGETRANDOM_CHUNK_SIZE		16384
+#define VGETRANDOM_MIN_CHUNK_SIZE	256
 
 /*
  * After so many aborts without a chunk between them, the system call serves the request. This
@@ -284,7 +288,7 @@ struct vgetrandom_request {
 	u8		*buffer;
 	size_t		len;
 	size_t		done;	/* bytes at the start of @buffer that are valid */
-	size_t		chunk;	/* the most bytes to make before the next final check */
+	size_t		chunk;	/* make one block less than this before the next final check */
 	unsigned long	token;
 	u64		outer;	/* @request of the state before this request changed it */
 	bool		is_retry;
@@ -343,8 +347,8 @@ int vgetrandom_try(struct vgetrandom_request *request)
 	}
 
 	len = request->len - request->done;
-	if (len > request->chunk)
-		len = request->chunk;
+	if (len > request->chunk - VGETRANDOM_BLOCK_SIZE)
+		len = request->chunk - VGETRANDOM_BLOCK_SIZE;
 	if (!request->done && len < request->len) {
 		outer = READ_ONCE(state->request);
 		/* It is this call's token if the kernel aborted the first chunk. */
@@ -383,6 +387,44 @@ invalid:
 }
 
 /*
+ * Go on with a request, after vgetrandom_try() has made a chunk of it (@err is 0), has failed,
+ * or was aborted.
+ */
+static noinline ssize_t vgetrandom_continue(struct vgetrandom_request *request,
+					    unsigned int flags, int err)
+{
+	unsigned int attempts = 0, aborts = 0;
+
+	for (;;) {
+		switch (err) {
+		case 0:
+			aborts = 0;
+			if (request->chunk < VGETRANDOM_CHUNK_SIZE)
+				request->chunk *= 4;
+			break;
+		case -EINTR:
+			if (++aborts > VGETRANDOM_ABORTS)
+				goto syscall;
+			if (request->chunk > VGETRANDOM_MIN_CHUNK_SIZE)
+				request->chunk /= 4;
+			break;
+		case -EAGAIN:
+			if (++attempts == VGETRANDOM_ATTEMPTS)
+				goto syscall;
+			break;
+		default:
+			goto syscall;
+		}
+
+		err = __arch_vgetrandom_try(request);
+		if (request->is_complete)
+			return request->len;
+	}
+syscall:
+	return getrandom_syscall(request->buffer, request->len, flags);
+}
+
+/*
  * Serve a call that needs a key, or more bytes than the batch has, or that has failed
  * the final check after it took bytes from the batch. @err is 0; or why the kernel aborted
  * the call before: see __arch_vgetrandom_try().
@@ -395,36 +437,17 @@ ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int flags,
 		.state	= state,
 		.buffer	= buffer,
 		.len	= len < MAX_RW_COUNT ? len : MAX_RW_COUNT,
+		.chunk	= VGETRANDOM_CHUNK_SIZE,
 		.token	= __arch_vgetrandom_token(),
 		.is_retry = err,
 	};
-	unsigned int attempts = 0, aborts = 0, level = 0;
 
-	for (;;) {
-		if (err == -EINTR) {
-			if (++aborts > VGETRANDOM_ABORTS)
-				break;
-			if (level < VGETRANDOM_CHUNK_LEVELS - 1)
-				level++;
-		} else if (err == -EAGAIN) {
-			if (++attempts == VGETRANDOM_ATTEMPTS)
-				break;
-		} else if (err) {
-			break;
-		}
-
-		request.chunk = (VGETRANDOM_CHUNK_SIZE >> 2 * level) - VGETRANDOM_BLOCK_SIZE;
+	if (likely(!err)) {
 		err = __arch_vgetrandom_try(&request);
-		if (request.is_complete)
+		if (likely(request.is_complete))
 			return request.len;
-		if (!err) {
-			aborts = 0;
-			if (level)
-				level--;
-		}
 	}
-
-	return getrandom_syscall(buffer, len, flags);
+	return vgetrandom_continue(&request, flags, err);
 }
 
 /* Serve a query, and a call whose arguments or data the fast path leaves to others. */

@@ -12,7 +12,7 @@
 #include <asm/page_types.h>
 #include <asm/unistd.h>
 #include <asm/vdso/getrandom-ranges.h>
-#include <asm/vdso/getrandom-take.h>
+#include <asm/vdso/getrandom-take.S>
 
 #include "vgetrandom-asm.S"
 
@@ -144,20 +144,23 @@ SYM_START(__vdso_getrandom, SYM_L_GLOBAL, .balign 64)
 	finish
 
 .Ltake_over_32:
-	mov	BUFFER, %r10
 	cmp	$64, LEN
-	jbe	.Ltake_long
+	ja	.Ltake_over_64
+	VGETRANDOM_TAKE_64(%rax, BUFFER, LEN)
+	finish
+
+.Ltake_over_64:
 	/* An unknown core means the first one: see __arch_vgetrandom_has_avx(). */
-	movzbl	RNG(VGETRANDOM_RNG_CORE), %r11d
-	sub	$.Lcore_AVX2, %r11d
-	cmp	$(.Lcores - .Lcore_AVX2), %r11d
-	jae	.Ltake_long
+	movzbl	RNG(VGETRANDOM_RNG_CORE), %r10d
+	sub	$.Lcore_AVX2, %r10d
+	cmp	$(.Lcores - .Lcore_AVX2), %r10d
+	mov	BUFFER, %r10
 	mov	LEN, %r11
+	jae	.Ltake_long
 	VGETRANDOM_TAKE_AVX(%rax, %r10, %r11)
 	finish
 
 .Ltake_long:
-	mov	LEN, %r11
 	VGETRANDOM_TAKE_LONG(%rax, %r10, %r11)
 	finish
 
