@@ -88,8 +88,6 @@ bool testbed_open(void)
 		return false;
 	}
 	testbed.rng = vdso_host_rng(testbed.host);
-	if (strcmp(getenv("VDSO_HOOK") ?: "1", "0"))
-		testbed.ranges = vdso_host_sym(testbed.host, "vgetrandom_ranges");
 	if (!testbed_set_core(core)) {
 		fprintf(stderr, "%s: %s\n", core ? core : image,
 			vdso_host_set_core(testbed.host, core));

@@ -70,7 +70,7 @@ bool testbed_open(void);
 /* Part of testbed_open(), for a vDSO that is not hosted: map the page. */
 bool testbed_open_page(size_t state_size);
 
-/* Part of testbed_open(), in testbed_library.c: set up VDSO_STATES and VDSO_ENTRY. */
+/* Part of testbed_open(), in testbed_library.c: set up VDSO_STATES, VDSO_ENTRY, VDSO_HOOK. */
 bool testbed_open_library(void);
 
 /* The path of the image. */
