@@ -46,7 +46,7 @@
 #define LEAST_RESEEDS	200
 #define LEAST_FORKS	40
 #define LEAST_SIGNALS	400
-#define LEAST_JUMPS	400
+#define LEAST_JUMPS	100
 
 struct soak_shared *soak;
 struct soak_vdso vdso;

@@ -114,7 +114,7 @@ static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak
 	int error;
 
 	buffer[len] = CANARY;
-	if (in_loop && state && vdso.aborts && self->calls % 4 == 0) {
+	if (in_loop && state && vdso.aborts && self->calls % 2 == 0) {
 		if (sigsetjmp(self->jump, 1)) {
 			count(&self_counts()->jumps);
 			return;
@@ -305,7 +305,7 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 		set_timer(w, OFTEN_US / 2 + (r >> 24) % OFTEN_US);
 	else
 		w->fired = true;
-	if (w->may_jump && !w->is_child && (r >> 32) % 4 == 0) {
+	if (w->may_jump && !w->is_child && (r >> 32) % 2) {
 		w->calling = false;
 		w->may_jump = false;
 		siglongjmp(w->jump, 1);
