@@ -330,7 +330,11 @@ static void edge_case_calls(void)
 	clock_data->clock_mode = INT_MAX;
 	call(8, NULL, NULL);
 	timens_rng->is_ready = 1;
+	/* The fast path leaves the check of the lock to the slow one. */
+	state->owner = 1;
 	rng->generation = 0;
+	call(8, NULL, NULL);
+	state->owner = 0;
 	state->generation = 0;
 	call(8, NULL, NULL);
 	call(200, NULL, NULL);
