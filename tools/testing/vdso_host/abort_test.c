@@ -598,8 +598,8 @@ TEST_F_TIMEOUT(abort, every_call_ends, LIMIT)
 
 /*
  * A handler interrupts a request of several chunks, and forks; or makes such a request itself
- * before or after it forks, in one process or both. No two calls may return the same bytes,
- * whichever chunk has been made before.
+ * before or after it forks, in one process or both. Or the page is dropped. No two calls may
+ * return the same bytes, whichever chunk has been made before, and none those of a key of zeros.
  */
 #define MAX_CALLS	8
 
@@ -615,8 +615,10 @@ static struct calls {
 
 static const struct handler {
 	const char *name;
-	bool calls, forks, child_calls, parent_calls;
+	bool drops, calls, forks, child_calls, parent_calls;
 } handlers[] = {
+	{ .name = "drop", .drops = true },
+	{ .name = "drop, then call", .drops = true, .calls = true },
 	{ .name = "fork", .forks = true },
 	{ .name = "call", .calls = true },
 	{ .name = "call, then fork", .calls = true, .forks = true },
@@ -659,7 +661,10 @@ static void handle_signal(void)
 	int status = 0;
 	pid_t pid;
 
-	step_abort(-EINTR);
+	if (h->drops)
+		testbed_drop();
+	if (h->calls || h->forks)
+		step_abort(-EINTR);
 	if (h->calls)
 		call_in_handler();
 	if (!h->forks)
@@ -680,6 +685,7 @@ static void handle_signal(void)
 
 static const char *check_calls(void)
 {
+	static const uint8_t no_key[VGETRANDOM_KEY_SIZE];
 	size_t where;
 
 	if (shared->finished != 1U + chunks.handler->forks)
@@ -690,11 +696,12 @@ static const char *check_calls(void)
 		shared->n--;
 	}
 	secrets_clear();
+	secrets_add_output(no_key, SECRET_BLOCKS);
 	for (unsigned int i = 0; i < shared->n; i++) {
 		if (!is_unique(shared->calls[i].out, shared->calls[i].len))
 			return "a call returned zeros, or the same bytes twice";
 		if (secrets_found(shared->calls[i].out, shared->calls[i].len, &where))
-			return "two calls returned the same bytes";
+			return "two calls returned the same bytes, or one those of no key";
 		secrets_add(shared->calls[i].out, shared->calls[i].len);
 	}
 	return secrets_complete() ? NULL : "too many bytes to check";
@@ -759,7 +766,7 @@ static void explore_chunks(struct __test_metadata *_metadata, const struct handl
 	EXPECT_EQ((ssize_t)len, ret);
 	EXPECT_LT(0, chunks.tried);
 	/* The parent keeps the chunks that it has: it does not start over. */
-	EXPECT_LT(chunks.complete, chunks.kept);
+	EXPECT_TRUE(handler->drops || chunks.kept > chunks.complete);
 	EXPECT_GE(MAX_TAIL, chunks.complete);
 	EXPECT_EQ(0, trial.nfailed) {
 		TH_LOG("%zu bytes, %s, %s: %lu of %lu fail, first %s", len, start_names[start],
