@@ -119,7 +119,7 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 		regs->r15 = 0;
 	}
 	regs->ip = table + range->landing;
-	/* The task may be in the system call that gets a key: do not restart that. */
+	/* If the task was in the system call that gets a key, it is not any more. */
 	regs->orig_ax = -1;
 	return true;
 }

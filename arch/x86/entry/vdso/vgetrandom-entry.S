@@ -186,6 +186,16 @@ SYM_FUNC_END(__vdso_getrandom)
 .size	getrandom, . - __vdso_getrandom
 
 /*
+ * Old assemblers do not know these. Without a shadow stack, "rdsspq %rax" does nothing on any
+ * processor, so rax stays 0.
+ */
+.macro	get_shadow_stack_pointer
+	xor	%eax, %eax
+	.byte	0xf3, 0x48, 0x0f, 0x1e, 0xc8	/* rdsspq %rax */
+.endm
+#define POP_SHADOW_STACK_BY_RCX	.byte 0xf3, 0x48, 0x0f, 0xae, 0xe9	/* incsspq %rcx */
+
+/*
  * int vgetrandom_guard(struct vgetrandom_request *request);
  *
  * Calls vgetrandom_try(). That is compiled with -ffixed-rbx and -ffixed-rbp, and the cores do
@@ -209,11 +219,24 @@ SYM_START(vgetrandom_guard, SYM_L_GLOBAL, SYM_A_ALIGN)
 	.cfi_rel_offset %r14, -32
 	push	%r15
 	.cfi_rel_offset %r15, -40
-	sub	$8, %rsp			/* aligns the stack */
+	get_shadow_stack_pointer
+	push	%rax				/* aligns the stack, too */
 	mov	(%rdi), %rbx
 	call	vgetrandom_try
 	mov	%eax, REASON
+	jmp	.Lguard_return
+
 .Lguard_landing:
+	/* The shadow stack still has the return addresses of the functions that were left. */
+	get_shadow_stack_pointer
+	test	%rax, %rax
+	jz	.Lguard_return
+	mov	-48(%rbp), %rcx
+	sub	%rax, %rcx
+	shr	$3, %ecx
+	POP_SHADOW_STACK_BY_RCX
+
+.Lguard_return:
 	mov	REASON, %eax
 	mov	-40(%rbp), %r15
 	mov	-32(%rbp), %r14
