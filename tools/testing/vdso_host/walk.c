@@ -146,6 +146,7 @@ static void observe(ucontext_t *context, long ip)
 	if (!follow_calls(ip, context->uc_mcontext.gregs))
 		instruction->failed++;
 	if (current.landed) {
+		instruction->walked++;
 		walk.landings++;
 		walk.failed_landings += !reaches_main(context, ip);
 		current.landed = false;
