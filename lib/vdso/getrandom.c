@@ -165,12 +165,13 @@ static __always_inline void vgetrandom_relock(struct vgetrandom_state *state,
 static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 					     unsigned long call)
 {
-	u8 *p;
+	u8 *p = state->key;
 
-	for (p = state->key; p < (u8 *)(state + 1); p += VGETRANDOM_BLOCK_SIZE) {
+	do {
 		vgetrandom_relock(state, call);
 		__arch_vgetrandom_erase_64(p);
-	}
+		p += VGETRANDOM_BLOCK_SIZE;
+	} while (p < (u8 *)(state + 1));
 }
 
 /*

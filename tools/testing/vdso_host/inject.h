@@ -42,7 +42,7 @@ enum {
 	UNREADY = 'u',		/* the RNG is no longer ready: no kernel does that */
 	LIMITED = 'l',		/* the process may lock no more memory */
 	CALLS = 'c',		/* a signal handler makes a call with the same state */
-	FORKS = 'f',		/* a handler forks; the child's page is wiped; later events happen there */
+	FORKS = 'f',		/* a handler forks; the child is wiped, and has later events */
 	/* In logs only. */
 	ABORTED = 'a',		/* the kernel aborted the call, before a handler ran */
 	WIPED = 'w',		/* the child's side of FORKS */

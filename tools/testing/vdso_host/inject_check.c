@@ -406,7 +406,7 @@ static const char *check_order(struct replay *replay, const struct requests *req
 			replay->aborted = entry->what == ABORTED;
 			break;
 		case CALLS:
-			/* An attempt that has failed invalidates the state, also that of a handler. */
+			/* A failed attempt invalidates the state, also a handler's. */
 			replay->chain.may_rekey |= i < place && may_have_failed(history, i);
 			why = why ? why : check_call(replay, entry);
 			replay->aborted = false;
@@ -457,7 +457,8 @@ static const char *check_attempts(const struct history *history, unsigned int ab
 	if (requests.nkeys > 2)
 		return "the call asked for more than two keys";
 	source = requests.nkeys && requests.fallback == NONE ? requests.key : requests.fallback;
-	last = place = begin;
+	place = begin;
+	last = begin;
 	for (unsigned int i = begin; i < history->nentries && history->entries[i].what != NEXT;
 	     i++) {
 		last++;

@@ -19,7 +19,7 @@
 #include "walk.h"
 
 #define MAX_FRAMES	32
-#define MAX_DEPTH	6	/* the generator: fast and slow path, continue, guard, try; a core */
+#define MAX_DEPTH	6	/* from the fast path through vgetrandom_try() to a core */
 #define MAX_DATA	16
 #define SYSCALL_SIZE	2
 #define STACK_SIZE	(256 * 1024)
@@ -146,6 +146,7 @@ static void observe(ucontext_t *context, long ip)
 	if (!follow_calls(ip, context->uc_mcontext.gregs))
 		instruction->failed++;
 	if (current.landed) {
+		instruction->walked++;
 		walk.landings++;
 		walk.failed_landings += !reaches_main(context, ip);
 		current.landed = false;
