@@ -276,17 +276,18 @@ static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *st
 
 /*
  * A request that vgetrandom_try() works on. It is outside of the state, and so survives a
- * drop. @state is first: assembly reads it.
+ * drop. @state is first: assembly reads it. At most 64 bytes: gcc initializes more by "rep
+ * stos", which takes longer than all else that comes before a refill.
  */
 struct vgetrandom_request {
 	struct vgetrandom_state *state;
 	u8		*buffer;
 	size_t		len;
 	size_t		done;	/* bytes at the start of @buffer that are valid */
-	size_t		chunk;	/* make one block less than this before the next final check */
 	unsigned long	token;
 	u64		outer;	/* @request of the state before this request changed it */
 	u64		generation; /* of the bytes that are valid, and of the key */
+	unsigned int	chunk;	/* make one block less than this before the next final check */
 	bool		has_key; /* the system call has stored a key */
 	bool		is_retry;
 	bool		is_complete;
