@@ -198,8 +198,8 @@ struct vgetrandom_request;
  * lib/vdso/getrandom.c protects the state as far as it can.
  *
  * Return: the result of vgetrandom_try(); or the reason for the abort: -EINTR for a signal;
- * -ENOMEM if there was no memory for the state or the buffer; -EFAULT if the access of one
- * of them would have raised SIGSEGV or SIGBUS.
+ * -ENOMEM if an access of droppable memory found no memory; -EFAULT if an access would have
+ * raised SIGSEGV or SIGBUS.
  */
 #ifndef __arch_vgetrandom_try
 #define __arch_vgetrandom_try(request) vgetrandom_try(request)

@@ -17,8 +17,8 @@
  *    now the child of a fork.
  *  - The kernel's RNG is reseeded: the state's key and batch are stale.
  *
- * The generator prevents neither. It detects both at the end of the call, and then
- * starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
+ * The generator prevents neither. It detects both at the end of the call, or of a chunk of
+ * a large request, and then starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
  * in the caller's buffer are not valid.
  *
  * A third thing can happen: a signal handler runs, and may call getrandom(), fork, or leave
@@ -53,7 +53,7 @@
 #define MAX_RW_COUNT	(INT_MAX & ~(PAGE_SIZE - 1))
 
 /*
- * Attempts in vgetrandom_slow(): one, and another if the final check fails. A call
+ * Attempts in vgetrandom_slow(): one, and another if a final check fails. A call
  * that took its bytes from the batch and failed the check made one more before these.
  */
 #define VGETRANDOM_ATTEMPTS 2
@@ -175,26 +175,20 @@ static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 }
 
 /*
- * Get a key that is not older than @generation. The caller has read @generation
- * before, by smp_load_acquire(). That pairs with the smp_store_release() by which the
- * kernel's RNG publishes a generation after its key of that generation is in place.
+ * Prepare the state for a key, which the system call then stores. That is outside of
+ * vgetrandom_try(): a sandbox may send SIGSYS for it, and needs its registers.
  *
- * The page can be dropped after the key has arrived. If @generation were stored then,
+ * The page can be dropped after the key has arrived. If the generation were stored then,
  * the key of zeros would look valid to any call that comes before this call's final
- * check. So @generation only replaces a token that was stored before the key.
+ * check. So the generation only replaces a token that was stored before the key.
  */
-static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
-					     unsigned long call, u64 generation)
+static __always_inline void vgetrandom_rekey(struct vgetrandom_state *state,
+					     unsigned long call)
 {
-	const u64 token = vgetrandom_rekey_token(call);
-
-	WRITE_ONCE(state->generation, token);
+	WRITE_ONCE(state->generation, vgetrandom_rekey_token(call));
 	WRITE_ONCE(state->available, 0);
 	/* The next batch may be shorter than the rest of the last one. */
 	vgetrandom_erase(state, call);
-
-	return getrandom_syscall(state->key, sizeof(state->key), 0) == sizeof(state->key) &&
-	       __arch_vgetrandom_replace(&state->generation, token, generation);
 }
 
 /*
@@ -282,16 +276,19 @@ static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *st
 
 /*
  * A request that vgetrandom_try() works on. It is outside of the state, and so survives a
- * drop. @state is first: assembly reads it.
+ * drop. @state is first: assembly reads it. At most 64 bytes: gcc initializes more by "rep
+ * stos", which takes longer than all else that comes before a refill.
  */
 struct vgetrandom_request {
 	struct vgetrandom_state *state;
 	u8		*buffer;
 	size_t		len;
 	size_t		done;	/* bytes at the start of @buffer that are valid */
-	size_t		chunk;	/* make one block less than this before the next final check */
 	unsigned long	token;
 	u64		outer;	/* @request of the state before this request changed it */
+	u64		generation; /* of the bytes that are valid, and of the key */
+	unsigned int	chunk;	/* make one block less than this before the next final check */
+	bool		has_key; /* the system call has stored a key */
 	bool		is_retry;
 	bool		is_complete;
 };
@@ -304,33 +301,45 @@ struct vgetrandom_request {
  * next one. But if the handler forks, parent and child both have the chunk, and only one
  * of them may return it. So a request of several chunks stores its token in @request of the
  * state, and completes by replacing it. A fork has zeroed it in the child, which makes all
- * chunks again. A handler's own request of several chunks restores it.
+ * chunks again. A handler's own request of several chunks restores it. If the kernel has
+ * reseeded, all chunks are made again, too: the chunks may have been made before a snapshot.
  *
- * Return: 0; -EAGAIN if the chunk is not valid; -EBUSY if the system call must serve the
- * request.
+ * Return: 0; -ENOKEY if the caller must ask for a key and call again; -EAGAIN if the chunk is
+ * not valid; -EBUSY if the system call must serve the request.
  */
 VGETRANDOM_LINKAGE noinline VGETRANDOM_SECTION
 int vgetrandom_try(struct vgetrandom_request *request)
 {
 	struct vgetrandom_state *state = request->state;
 	const unsigned long token = request->token;
+	const bool has_key = request->has_key;
 	const struct vdso_rng_data *rng;
+	bool is_locked;
 	u64 generation, outer;
 	size_t len;
 	int err = -EAGAIN;
 
 	/*
 	 * In use: this call is in a signal handler that interrupted another call on the state.
-	 * A retry ignores a lock: calls in handlers that interrupted this call have ended.
+	 * After the first attempt, no other call can be on the state any more. If it is locked,
+	 * a handler has left its call, and the state may be damaged.
 	 */
-	if (unlikely(!__arch_vgetrandom_holds(&state->owner, 0)) && !request->is_retry)
+	is_locked = !__arch_vgetrandom_holds(&state->owner, 0);
+	if (unlikely(is_locked) && !request->is_retry)
 		return -EBUSY;
 	request->is_retry = true;
+	request->has_key = false;
 
 	rng = __arch_find_vdso_rng_data();
-	/* Before the kernel is asked for a key: see vgetrandom_rekey(). */
+	/*
+	 * Before the kernel is asked for a key. This pairs with the smp_store_release() by
+	 * which the kernel's RNG publishes a generation after its key of that generation is
+	 * in place, so the key is not older than @generation.
+	 */
 	generation = smp_load_acquire(&rng->generation);
 	vgetrandom_lock(state, token);
+	if (unlikely(is_locked))
+		WRITE_ONCE(state->generation, 0);
 
 	/*
 	 * Generation 0 is not valid: it is that of a zeroed state, and of the page of a time
@@ -339,12 +348,27 @@ int vgetrandom_try(struct vgetrandom_request *request)
 	if (unlikely(!generation))
 		goto invalid;
 	if (unlikely(READ_ONCE(state->generation) != generation)) {
-		if (!__arch_vgetrandom_may_hold_keys(state)) {
-			err = -EBUSY;
-			goto invalid;
+		if (!has_key) {
+			if (!__arch_vgetrandom_may_hold_keys(state)) {
+				err = -EBUSY;
+				goto invalid;
+			}
+			vgetrandom_rekey(state, token);
+			if (request->generation != generation)
+				request->done = 0;
+			request->generation = generation;
+			/* A handler may call meanwhile, and then the state is valid. */
+			WRITE_ONCE(state->owner, 0);
+			return -ENOKEY;
 		}
-		if (!vgetrandom_rekey(state, token, generation))
+		if (generation != request->generation ||
+		    !__arch_vgetrandom_replace(&state->generation, vgetrandom_rekey_token(token),
+					       generation))
 			goto invalid;
+	}
+	if (request->generation != generation) {
+		request->generation = generation;
+		request->done = 0;
 	}
 
 	len = request->len - request->done;
@@ -352,10 +376,12 @@ int vgetrandom_try(struct vgetrandom_request *request)
 		len = request->chunk - VGETRANDOM_BLOCK_SIZE;
 	if (!request->done && len < request->len) {
 		outer = READ_ONCE(state->request);
-		/* It is this call's token if the kernel aborted the first chunk. */
-		if (outer != token)
+		/* It is this call's token if the first chunk was made before. */
+		if (outer != token) {
 			request->outer = outer;
-		WRITE_ONCE(state->request, token);
+			if (!__arch_vgetrandom_replace(&state->request, outer, token))
+				goto invalid;
+		}
 	}
 
 	if (len)
@@ -408,6 +434,12 @@ static noinline ssize_t vgetrandom_continue(struct vgetrandom_request *request,
 				goto syscall;
 			if (request->chunk > VGETRANDOM_MIN_CHUNK_SIZE)
 				request->chunk /= 4;
+			break;
+		case -ENOKEY:
+			if (getrandom_syscall(request->state->key, VGETRANDOM_KEY_SIZE, 0) !=
+			    VGETRANDOM_KEY_SIZE)
+				goto syscall;
+			request->has_key = true;
 			break;
 		case -EAGAIN:
 			if (++attempts == VGETRANDOM_ATTEMPTS)

@@ -9,7 +9,8 @@
  *	- a call that is stopped each time that it starts over ends by the system call;
  *	- an instruction that the processor does not know still raises SIGILL.
  *
- * INSTRUCTIONS in the environment is a file of the addresses of the vDSO's instructions.
+ * INSTRUCTIONS in the environment is a file: for each instruction of the vDSO, its address and
+ * the number of its function.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -29,6 +30,7 @@
 #define LARGEST		20000
 #define STACK_SIZE	(64 * 1024)
 #define MAX_INSTRUCTIONS 8192
+#define MAX_FUNCTIONS	1024
 #define SLOTS		4		/* debug registers for addresses */
 #define MAX_FRAMES	(2 * SLOTS)
 #define MAX_AREA	16384		/* more than any processor's XSAVE area */
@@ -39,7 +41,8 @@
 #define MXCSR		0x3f80		/* rounds down */
 #define UD2		0x0b0f
 
-static const size_t lens[] = { 4, 8, 16, 32, 64, 100, 300, 1000, LARGEST };
+/* The first one uses the core. */
+static const size_t lens[] = { LARGEST, 4, 8, 16, 32, 64, 100, 300, 1000 };
 
 /* The parent stops its child before and after two calls, the first one without a key. */
 static struct shared {
@@ -64,6 +67,7 @@ static struct stop {
 
 static pid_t pid;
 static unsigned long instructions[MAX_INSTRUCTIONS];
+static unsigned int functions[MAX_INSTRUCTIONS];
 static unsigned int nr_instructions;
 static unsigned long vdso;
 
@@ -434,10 +438,29 @@ static unsigned int run_with_breakpoints(const unsigned long *at, unsigned int n
 
 static unsigned long first_hit[VGETRANDOM_NR_RANGES];
 
+/* Remove the cores that this processor does not use: no call has stopped there. */
+static void keep_used_functions(const bool *is_used)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < nr_instructions; i++) {
+		if (!is_used[functions[i]])
+			continue;
+		instructions[nr] = instructions[i];
+		functions[nr++] = functions[i];
+	}
+	nr_instructions = nr;
+}
+
 static void check_all_instructions(void)
 {
-	unsigned int hits[VGETRANDOM_NR_RANGES] = { 0 };
+	unsigned int hits[VGETRANDOM_NR_RANGES] = { 0 }, all = nr_instructions;
+	/* The fast path is not used by the first size. */
+	bool is_used[MAX_FUNCTIONS] = { false };
 
+	for (unsigned int i = 0; i < nr_instructions; i++)
+		if (!abort_model_range(ranges, vdso + instructions[i])->guarded)
+			is_used[functions[i]] = true;
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		shared->len = lens[i];
 		for (unsigned int j = 0; j < nr_instructions; j += SLOTS) {
@@ -450,13 +473,15 @@ static void check_all_instructions(void)
 				int range = abort_model_range(ranges, vdso + at) - ranges;
 
 				hits[range] += hit[k];
+				is_used[functions[j + k]] |= hit[k];
 				if (hit[k] && !first_hit[range])
 					first_hit[range] = at;
 			}
 		}
+		keep_used_functions(is_used);
 	}
-	printf("# breakpoints at %u instructions, %u and %u stops\n", nr_instructions, hits[0],
-	       hits[1]);
+	printf("# breakpoints at %u instructions, for most sizes at %u: %u and %u stops\n", all,
+	       nr_instructions, hits[0], hits[1]);
 	check(hits[0] > 60 && hits[1] > 1000, "breakpoints have stopped too few calls");
 	passed("stops and frames at each instruction are those of the model");
 }
@@ -503,14 +528,17 @@ static void read_instructions(void)
 {
 	const char *name = getenv("INSTRUCTIONS");
 	FILE *file = name ? fopen(name, "r") : NULL;
+	unsigned int function;
 	unsigned long at;
 
 	check(file, "INSTRUCTIONS: cannot read it; run scripts/tests/aborts");
-	while (fscanf(file, "%lx", &at) == 1) {
+	while (fscanf(file, "%lx %u", &at, &function) == 2) {
 		if (!abort_model_range(ranges, vdso + at))
 			continue;
-		check(nr_instructions < MAX_INSTRUCTIONS, "INSTRUCTIONS: too many");
-		instructions[nr_instructions++] = at;
+		check(nr_instructions < MAX_INSTRUCTIONS && function < MAX_FUNCTIONS,
+		      "INSTRUCTIONS: too many");
+		instructions[nr_instructions] = at;
+		functions[nr_instructions++] = function;
 	}
 	fclose(file);
 }

@@ -24,12 +24,9 @@
 #include <asm/vgetrandom-abort.h>
 #include <vdso/getrandom.h>
 
-/* The range of the image that @regs are in, or NULL. */
-static const struct vgetrandom_range *find_range(const struct pt_regs *regs, unsigned long table,
-						 const struct vdso_image *image)
+/* The range of @ranges that @ip is in, an offset from the table; or NULL. */
+static const struct vgetrandom_range *find_range(const struct vgetrandom_range *ranges, long ip)
 {
-	const struct vgetrandom_range *ranges = image->data + image->sym_vgetrandom_ranges;
-	long ip = regs->ip - table;
 	int i;
 
 	for (i = 0; i < VGETRANDOM_NR_RANGES; i++)
@@ -61,8 +58,21 @@ static void clear_vector_registers(void)
 }
 
 /*
+ * Is the image's table mapped at @table? A process may unmap its vDSO and map other code there;
+ * the mm still has the address.
+ */
+static bool is_mapped(const struct vgetrandom_range *ranges, unsigned long table)
+{
+	struct vgetrandom_range mapped[VGETRANDOM_NR_RANGES];
+
+	return !copy_from_user(mapped, (void __user *)table, sizeof(mapped)) &&
+	       !memcmp(mapped, ranges, sizeof(mapped));
+}
+
+/*
  * Nothing says that the state is valid once @generation is 0. @owner is last: if an earlier store
- * fails, the state stays locked. A store fails if the page was dropped, or has become read-only.
+ * fails, the state stays locked. With page faults disabled, a store fails if the page was dropped.
+ * It also fails if the page is being migrated: then the state stays locked until it is dropped.
  */
 static void invalidate_state(struct vgetrandom_state __user *state)
 {
@@ -77,30 +87,37 @@ static void invalidate_state(struct vgetrandom_state __user *state)
  *	found no memory, -EFAULT if it was invalid
  *
  * Invalidates the state of the call and clears all registers that may hold secrets. May sleep and
- * fault pages in, except for -ENOMEM: then the caller may hold the mmap lock.
+ * fault pages in, except for -ENOMEM: then the caller may hold the mmap lock or that of a mapping.
  *
  * Return: true if the task was there.
  */
 bool vgetrandom_abort(struct pt_regs *regs, int reason)
 {
-	const struct vdso_image *image = current->mm->context.vdso_image;
-	unsigned long vdso = (unsigned long)current->mm->context.vdso;
-	const struct vgetrandom_range *range;
+	/* Another thread may be mapping the vDSO: see map_vdso(). */
+	const struct vdso_image *image = READ_ONCE(current->mm->context.vdso_image);
+	unsigned long vdso = (unsigned long)READ_ONCE(current->mm->context.vdso);
+	const struct vgetrandom_range *ranges, *range;
 	unsigned long table;
+	bool is_ours;
 
-	if (!vdso || regs->ip - vdso >= image->size || !image->sym_vgetrandom_ranges ||
+	if (!vdso || !image || regs->ip - vdso >= image->size || !image->sym_vgetrandom_ranges ||
 	    !user_64bit_mode(regs))
 		return false;
 	table = vdso + image->sym_vgetrandom_ranges;
-	range = find_range(regs, table, image);
+	ranges = image->data + image->sym_vgetrandom_ranges;
+	range = find_range(ranges, regs->ip - table);
 	if (!range)
 		return false;
 
 	if (reason == -ENOMEM)
 		pagefault_disable();
-	invalidate_state((void __user *)(range->guarded ? regs->bx : regs->cx));
+	is_ours = is_mapped(ranges, table);
+	if (is_ours)
+		invalidate_state((void __user *)(range->guarded ? regs->bx : regs->cx));
 	if (reason == -ENOMEM)
 		pagefault_enable();
+	if (!is_ours)
+		return false;
 
 	clear_vector_registers();
 	regs->ax = 0;
@@ -119,8 +136,6 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 		regs->r15 = 0;
 	}
 	regs->ip = table + range->landing;
-	/* If the task was in the system call that gets a key, it is not any more. */
-	regs->orig_ax = -1;
 	return true;
 }
 

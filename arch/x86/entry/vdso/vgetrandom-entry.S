@@ -185,15 +185,9 @@ SYM_FUNC_END(__vdso_getrandom)
 .set	getrandom, __vdso_getrandom
 .size	getrandom, . - __vdso_getrandom
 
-/*
- * Old assemblers do not know these. Without a shadow stack, "rdsspq %rax" does nothing on any
- * processor, so rax stays 0.
- */
-.macro	get_shadow_stack_pointer
-	xor	%eax, %eax
-	.byte	0xf3, 0x48, 0x0f, 0x1e, 0xc8	/* rdsspq %rax */
-.endm
-#define POP_SHADOW_STACK_BY_RCX	.byte 0xf3, 0x48, 0x0f, 0xae, 0xe9	/* incsspq %rcx */
+/* Old assemblers do not know these. Without a shadow stack, the first one changes nothing. */
+#define GET_SHADOW_STACK_POINTER_IN_RAX	.byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8	/* rdsspq %rax */
+#define POP_SHADOW_STACK_BY_RDX		.byte 0xf3, 0x48, 0x0f, 0xae, 0xea	/* incsspq %rdx */
 
 /*
  * int vgetrandom_guard(struct vgetrandom_request *request);
@@ -219,22 +213,28 @@ SYM_START(vgetrandom_guard, SYM_L_GLOBAL, SYM_A_ALIGN)
 	.cfi_rel_offset %r14, -32
 	push	%r15
 	.cfi_rel_offset %r15, -40
-	get_shadow_stack_pointer
-	push	%rax				/* aligns the stack, too */
+	sub	$8, %rsp			/* aligns the stack */
 	mov	(%rdi), %rbx
 	call	vgetrandom_try
 	mov	%eax, REASON
 	jmp	.Lguard_return
 
 .Lguard_landing:
-	/* The shadow stack still has the return addresses of the functions that were left. */
-	get_shadow_stack_pointer
+	/*
+	 * The shadow stack still has the return addresses of functions that were left, above
+	 * the one of this function.
+	 */
+	xor	%eax, %eax
+	GET_SHADOW_STACK_POINTER_IN_RAX
 	test	%rax, %rax
 	jz	.Lguard_return
-	mov	-48(%rbp), %rcx
-	sub	%rax, %rcx
-	shr	$3, %ecx
-	POP_SHADOW_STACK_BY_RCX
+	mov	$1, %edx
+	mov	8(%rbp), %rcx
+1:	cmp	%rcx, (%rax)
+	je	.Lguard_return
+	POP_SHADOW_STACK_BY_RDX
+	add	$8, %rax
+	jmp	1b
 
 .Lguard_return:
 	mov	REASON, %eax
