@@ -69,7 +69,7 @@ walk()
 [[ -r $image ]] || { echo "Bail out! $image: cannot read it; run scripts/build vdso"; exit 1; }
 status=0
 # The generator, and the library's functions between it and a caller.
-functions='^(syscall|vgetrandom(_(for_syscall|fail|slow|chacha20_.*))?|slow_path(\.cold)?|generator_getrandom|pool_may_hold_keys)$'
+functions='^(syscall|vgetrandom(_(for_syscall|fail|rare|slow(\.constprop\.0)?|continue|try|chacha20_.*))?|slow_path(\.cold)?|generator_getrandom|pool_may_hold_keys)$'
 echo "TAP version 13"
 list "$image" >"$dir/list"
 walk "$dir/list" "$image" >"$dir/tap" || status=1
