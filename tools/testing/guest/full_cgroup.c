@@ -24,7 +24,7 @@
 enum step { START, FILLED, CALLED, TOUCHED, REFILLED };
 
 static struct shared {
-	int go, done, without_state[2];
+	int go, done, is_mapped, without_state[2];
 	long longest_ms;
 } *shared;
 
@@ -136,6 +136,7 @@ static void touch_memory(void)
 
 	check(!mlockall(MCL_CURRENT), "mlockall: %s", strerror(errno));
 	memory = map_pages(MAP_PRIVATE, FILL);
+	set(&shared->is_mapped, true);
 	wait_for(&shared->go, TOUCHED);
 	memset(memory, 1, FILL);
 	_exit(0);
@@ -181,6 +182,7 @@ int main(void)
 	children[0] = start(make_calls);
 	children[1] = start(touch_memory);
 	check(done_within(FILLED, TIMEOUT_MS), "the cgroup is not filled");
+	wait_for(&shared->is_mapped, true);
 
 	/* Lowering the limit below the usage would kill a process. */
 	for (int i = 0; i < 2; i++)

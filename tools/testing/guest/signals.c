@@ -26,6 +26,7 @@
 #define NESTED		4096		/* blocks that handlers get in a call */
 #define SET_BITS	20
 #define PERIOD_US	100
+#define LONGEST_MS	90000		/* for a debug kernel */
 
 enum mode { LOOK, CALL, FORK, JUMP, MODES };
 
@@ -301,7 +302,7 @@ static void make_calls(size_t len)
 	memset(&seen, 0, sizeof(seen));
 	now.len = len;
 	set_next_timer();
-	for (; *counted < enough && now_ms() - begin < 20000; calls++) {
+	for (; *counted < enough && now_ms() - begin < LONGEST_MS; calls++) {
 		/* The set must not fill up with blocks that are all alike. */
 		if (set_count > 1 << (SET_BITS - 2)) {
 			memset(set, 0, sizeof(*set) << SET_BITS);
