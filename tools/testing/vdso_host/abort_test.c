@@ -72,6 +72,7 @@ const uint64_t caller_values[] = {
 	0x1bad1bad1bad1b01, 0x1bad1bad1bad1b02, 0x1bad1bad1bad1b03,
 	0x1bad1bad1bad1b04, 0x1bad1bad1bad1b05, 0x1bad1bad1bad1b06,
 };
+
 uint64_t caller_registers[ARRAY_SIZE(caller_values)], caller_sp, caller_sp_after;
 vgetrandom_fn caller_fn;
 
