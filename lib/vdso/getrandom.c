@@ -175,20 +175,26 @@ static __always_inline void vgetrandom_erase(struct vgetrandom_state *state,
 }
 
 /*
- * Prepare the state for a key, which the system call then stores. That is outside of
- * vgetrandom_try(): a sandbox may send SIGSYS for it, and needs its registers.
+ * Get a key that is not older than @generation. The caller has read @generation
+ * before, by smp_load_acquire(). That pairs with the smp_store_release() by which the
+ * kernel's RNG publishes a generation after its key of that generation is in place.
  *
- * The page can be dropped after the key has arrived. If the generation were stored then,
+ * The page can be dropped after the key has arrived. If @generation were stored then,
  * the key of zeros would look valid to any call that comes before this call's final
- * check. So the generation only replaces a token that was stored before the key.
+ * check. So @generation only replaces a token that was stored before the key.
  */
-static __always_inline void vgetrandom_rekey(struct vgetrandom_state *state,
-					     unsigned long call)
+static __always_inline bool vgetrandom_rekey(struct vgetrandom_state *state,
+					     unsigned long call, u64 generation)
 {
-	WRITE_ONCE(state->generation, vgetrandom_rekey_token(call));
+	const u64 token = vgetrandom_rekey_token(call);
+
+	WRITE_ONCE(state->generation, token);
 	WRITE_ONCE(state->available, 0);
 	/* The next batch may be shorter than the rest of the last one. */
 	vgetrandom_erase(state, call);
+
+	return getrandom_syscall(state->key, sizeof(state->key), 0) == sizeof(state->key) &&
+	       __arch_vgetrandom_replace(&state->generation, token, generation);
 }
 
 /*
@@ -286,9 +292,8 @@ struct vgetrandom_request {
 	size_t		done;	/* bytes at the start of @buffer that are valid */
 	unsigned long	token;
 	u64		outer;	/* @request of the state before this request changed it */
-	u64		generation; /* of the bytes that are valid, and of the key */
+	u64		generation; /* of the bytes that are valid */
 	unsigned int	chunk;	/* make one block less than this before the next final check */
-	bool		has_key; /* the system call has stored a key */
 	bool		is_retry;
 	bool		is_complete;
 };
@@ -304,15 +309,14 @@ struct vgetrandom_request {
  * chunks again. A handler's own request of several chunks restores it. If the kernel has
  * reseeded, all chunks are made again, too: the chunks may have been made before a snapshot.
  *
- * Return: 0; -ENOKEY if the caller must ask for a key and call again; -EAGAIN if the chunk is
- * not valid; -EBUSY if the system call must serve the request.
+ * Return: 0; -EAGAIN if the chunk is not valid; -EBUSY if the system call must serve the
+ * request.
  */
 VGETRANDOM_LINKAGE noinline VGETRANDOM_SECTION
 int vgetrandom_try(struct vgetrandom_request *request)
 {
 	struct vgetrandom_state *state = request->state;
 	const unsigned long token = request->token;
-	const bool has_key = request->has_key;
 	const struct vdso_rng_data *rng;
 	bool is_locked;
 	u64 generation, outer;
@@ -328,14 +332,9 @@ int vgetrandom_try(struct vgetrandom_request *request)
 	if (unlikely(is_locked) && !request->is_retry)
 		return -EBUSY;
 	request->is_retry = true;
-	request->has_key = false;
 
 	rng = __arch_find_vdso_rng_data();
-	/*
-	 * Before the kernel is asked for a key. This pairs with the smp_store_release() by
-	 * which the kernel's RNG publishes a generation after its key of that generation is
-	 * in place, so the key is not older than @generation.
-	 */
+	/* Before the kernel is asked for a key: see vgetrandom_rekey(). */
 	generation = smp_load_acquire(&rng->generation);
 	vgetrandom_lock(state, token);
 	if (unlikely(is_locked))
@@ -348,22 +347,11 @@ int vgetrandom_try(struct vgetrandom_request *request)
 	if (unlikely(!generation))
 		goto invalid;
 	if (unlikely(READ_ONCE(state->generation) != generation)) {
-		if (!has_key) {
-			if (!__arch_vgetrandom_may_hold_keys(state)) {
-				err = -EBUSY;
-				goto invalid;
-			}
-			vgetrandom_rekey(state, token);
-			if (request->generation != generation)
-				request->done = 0;
-			request->generation = generation;
-			/* A handler may call meanwhile, and then the state is valid. */
-			WRITE_ONCE(state->owner, 0);
-			return -ENOKEY;
+		if (!__arch_vgetrandom_may_hold_keys(state)) {
+			err = -EBUSY;
+			goto invalid;
 		}
-		if (generation != request->generation ||
-		    !__arch_vgetrandom_replace(&state->generation, vgetrandom_rekey_token(token),
-					       generation))
+		if (!vgetrandom_rekey(state, token, generation))
 			goto invalid;
 	}
 	if (request->generation != generation) {
@@ -434,12 +422,6 @@ static noinline ssize_t vgetrandom_continue(struct vgetrandom_request *request,
 				goto syscall;
 			if (request->chunk > VGETRANDOM_MIN_CHUNK_SIZE)
 				request->chunk /= 4;
-			break;
-		case -ENOKEY:
-			if (getrandom_syscall(request->state->key, VGETRANDOM_KEY_SIZE, 0) !=
-			    VGETRANDOM_KEY_SIZE)
-				goto syscall;
-			request->has_key = true;
 			break;
 		case -EAGAIN:
 			if (++attempts == VGETRANDOM_ATTEMPTS)

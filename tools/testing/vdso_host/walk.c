@@ -19,7 +19,7 @@
 #include "walk.h"
 
 #define MAX_FRAMES	32
-#define MAX_DEPTH	6	/* from the fast path through vgetrandom_try() to a core */
+#define MAX_DEPTH	6	/* from the fast path to a core */
 #define MAX_DATA	16
 #define SYSCALL_SIZE	2
 #define STACK_SIZE	(256 * 1024)

@@ -19,6 +19,7 @@
 #include <linux/uaccess.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
+#include <asm/unistd.h>
 #include <asm/vdso.h>
 #include <asm/vdso/getrandom-ranges.h>
 #include <asm/vgetrandom-abort.h>
@@ -103,6 +104,12 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 	if (!vdso || !image || regs->ip - vdso >= image->size || !image->sym_vgetrandom_ranges ||
 	    !user_64bit_mode(regs))
 		return false;
+	/*
+	 * A sandbox traps the system call that gets a key: it is rolled back. The handler of
+	 * SIGSYS may serve it, and needs its registers, which hold no secrets yet.
+	 */
+	if (regs->orig_ax == __NR_getrandom && regs->ax == __NR_getrandom)
+		return false;
 	table = vdso + image->sym_vgetrandom_ranges;
 	ranges = image->data + image->sym_vgetrandom_ranges;
 	range = find_range(ranges, regs->ip - table);
@@ -136,6 +143,8 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 		regs->r15 = 0;
 	}
 	regs->ip = table + range->landing;
+	/* If the task was in the system call that gets a key, it is not any more. */
+	regs->orig_ax = -1;
 	return true;
 }
 
