@@ -114,18 +114,25 @@ static int reason;	/* for an abort */
 static void abort_at(unsigned long step, long ip, ucontext_t *context)
 {
 	static const uint8_t test_rax[] = { 0x48, 0x85, 0xc0 };
-	static const uint8_t incssp[] = { 0xf3, 0x48, 0x0f, 0xae, 0xe9 };
+	static const uint8_t incssp[] = { 0xf3, 0x48, 0x0f, 0xae, 0xea };
+	static uintptr_t shadow_stack[2];
 	const char *name = walk.functions[walk.instructions[ip].function].name;
 	greg_t *regs = context->uc_mcontext.gregs;
 
 	if (step == disturb_at)
 		walk_abort(context, reason);
-	/* Pretend that there is a shadow stack, and skip the instruction that pops it. */
-	else if (!strcmp(name, "vgetrandom_guard") &&
-		 !memcmp((void *)regs[REG_RIP], test_rax, sizeof(test_rax)))
-		regs[REG_RAX] = 8;
-	else if (!memcmp((void *)regs[REG_RIP], incssp, sizeof(incssp)))
+	if (strcmp(name, "vgetrandom_guard"))
+		return;
+	/*
+	 * Pretend that there is a shadow stack with one address above that of the guard, and
+	 * skip the instruction that pops it.
+	 */
+	if (!memcmp((void *)regs[REG_RIP], test_rax, sizeof(test_rax))) {
+		shadow_stack[1] = ((uintptr_t *)regs[REG_RBP])[1];
+		regs[REG_RAX] = (greg_t)shadow_stack;
+	} else if (!memcmp((void *)regs[REG_RIP], incssp, sizeof(incssp))) {
 		regs[REG_RIP] += sizeof(incssp);
+	}
 }
 
 /* The call is made in small chunks, and loses them all. */
