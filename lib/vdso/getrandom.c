@@ -18,8 +18,8 @@
  *  - The kernel's RNG is reseeded: the state's key and batch are stale.
  *
  * The generator prevents neither. It detects both at the end of the call, or of a chunk of
- * a large request, and then starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
- * in the caller's buffer are not valid.
+ * a large request, and then starts over with a new key. Until this final check,
+ * vgetrandom_is_good(), the bytes in the caller's buffer are not valid.
  *
  * A third thing can happen: a signal handler runs, and may call getrandom(), fork, or leave
  * the call by longjmp(). Where the architecture supports it, the kernel then aborts the

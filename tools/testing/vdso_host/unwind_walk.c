@@ -135,15 +135,17 @@ static void abort_at(unsigned long step, long ip, ucontext_t *context)
 	}
 }
 
-/* The call is made in small chunks, and loses them all. */
+/* The call is made in small chunks, of a locked state at first, and loses them all. */
 static unsigned long aborts;
 
 static void abort_and_drop(unsigned long step, long ip, ucontext_t *context)
 {
-	if (aborts < 3)
-		aborts += walk_abort(context, -EINTR);
-	else
+	if (aborts < 3 && walk_abort(context, -EINTR)) {
+		/* A handler's call has locked the state, and was left by longjmp(). */
+		state->owner = ++aborts;
+	} else if (aborts >= 3) {
 		drop(step, ip, context);
+	}
 }
 
 static void abort_always(unsigned long step, long ip, ucontext_t *context)

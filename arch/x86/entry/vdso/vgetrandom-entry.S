@@ -230,11 +230,11 @@ SYM_START(vgetrandom_guard, SYM_L_GLOBAL, SYM_A_ALIGN)
 	jz	.Lguard_return
 	mov	$1, %edx
 	mov	8(%rbp), %rcx
-1:	cmp	%rcx, (%rax)
-	je	.Lguard_return
+	jmp	2f
+1:	add	$8, %rax
 	POP_SHADOW_STACK_BY_RDX
-	add	$8, %rax
-	jmp	1b
+2:	cmp	%rcx, (%rax)
+	jne	1b
 
 .Lguard_return:
 	mov	REASON, %eax
