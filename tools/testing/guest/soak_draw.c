@@ -60,6 +60,7 @@ struct worker {
 	/* Shared by the thread and its handler. */
 	atomic_uintptr_t state;		/* used by the current call, or 0 for the library */
 	atomic_bool calling, may_jump, fired, is_child, is_twin;
+	pid_t pid;
 	atomic_int handler_child;
 };
 
@@ -263,6 +264,11 @@ static void set_timer(struct worker *w, unsigned int us)
 {
 	struct itimerspec when = { .it_value = { us / 1000000, us % 1000000 * 1000 } };
 
+	/* A child has no timer, even if a handler has forked just before this. */
+	if (getpid() != w->pid) {
+		w->fired = true;
+		return;
+	}
 	w->fired = false;
 	if (timer_settime(w->timer, 0, &when, NULL))
 		soak_fault(BAD_CALL, "timer_settime: %s", strerror(errno));
@@ -300,7 +306,6 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 		call_and_check(state, buffer, VALUE, counts,
 			       pid ? "a handler that has forked" : "a handler's child");
 	}
-	/* A child has no timer. */
 	if (vdso.aborts && !w->is_child)
 		set_timer(w, OFTEN_US / 2 + (r >> 24) % OFTEN_US);
 	else
@@ -318,6 +323,7 @@ static void make_timer(struct worker *w)
 	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL };
 
+	w->pid = getpid();
 	event.sigev_notify_thread_id = syscall(SYS_gettid);
 	if (sigaction(SIGNAL, &sa, NULL) || timer_create(CLOCK_MONOTONIC, &event, &w->timer))
 		soak_die("a timer: %s", strerror(errno));

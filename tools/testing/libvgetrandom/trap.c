@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -28,6 +30,10 @@ static struct path {
 } *path;
 
 static uintptr_t within_start, within_end = UINTPTR_MAX;
+
+/* A vDSO whose calls the kernel aborts at each step: its instructions cannot be tried. */
+#define ABORTING_VDSO_BYTES	(4 * 4096)
+static uintptr_t aborting_vdso = -ABORTING_VDSO_BYTES;
 static void (*trap_action)(void);
 volatile long trap_at;
 static volatile bool is_on, has_happened;
@@ -59,7 +65,7 @@ TRAP_CODE static void write_byte(uint8_t byte)
 
 TRAP_CODE static bool is_in_path(uintptr_t ip)
 {
-	return ip >= within_start && ip < within_end &&
+	return ip >= within_start && ip < within_end && ip - aborting_vdso >= ABORTING_VDSO_BYTES &&
 	       !(ip >= (uintptr_t)__start_trap && ip < (uintptr_t)__stop_trap) &&
 	       /* on_trap() calls it. */
 	       ip - (uintptr_t)__errno_location >= ERRNO_LOCATION_BYTES;
@@ -111,6 +117,8 @@ static void need_path(void)
 		path = mmap(NULL, sizeof(*path), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	check(path != MAP_FAILED);
+	if (getenv("VDSO_IS_ABORTED"))
+		aborting_vdso = getauxval(AT_SYSINFO_EHDR);
 }
 
 TRAP_CODE void trap_on(void (*action)(void), long at)
