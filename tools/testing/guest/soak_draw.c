@@ -264,7 +264,7 @@ static void set_timer(struct worker *w, unsigned int us)
 {
 	struct itimerspec when = { .it_value = { us / 1000000, us % 1000000 * 1000 } };
 
-	/* A child has no timer, even if a handler has forked just before this. */
+	/* A child has no timer, nor has a thread that ends. */
 	if (getpid() != w->pid) {
 		w->fired = true;
 		return;
@@ -434,6 +434,8 @@ static void *work(void *arg)
 		if (next_random(&w->seed) % 1024 == 0)
 			make_thread(w);
 	}
+	/* A signal may be pending still: its handler must not set the timer again. */
+	w->pid = 0;
 	timer_delete(w->timer);
 	reap_children(w, 0);
 	return NULL;
