@@ -165,8 +165,9 @@ SYM_START(__vdso_getrandom, SYM_L_GLOBAL, .balign 64)
 	finish
 
 .Linvalid:
-	movq	$0, FIELD(GENERATION)
+	/* In this order: if the page was dropped, a handler may make a new state in between. */
 	movq	$0, FIELD(AVAILABLE)
+	movq	$0, FIELD(GENERATION)
 .Lslow:
 	movq	$0, FIELD(OWNER)
 .Lfast_end:
