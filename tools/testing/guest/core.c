@@ -8,6 +8,8 @@
  * registers do not: the kernel clears them when it interrupts a call.
  */
 #define _GNU_SOURCE
+#include <stdlib.h>
+
 #include "guest.h"
 
 #define LINES		10000		/* more than a boot logs */
@@ -50,13 +52,12 @@ static void check_number(const struct core *core)
 {
 	const struct vdso_rng_data *rng = NULL;
 	FILE *maps = fopen("/proc/self/maps", "re");
-	unsigned long start;
 	char line[512];
 
 	check(maps, "/proc/self/maps: %s", strerror(errno));
 	while (fgets(line, sizeof(line), maps))
-		if (strstr(line, "[vvar]") && sscanf(line, "%lx", &start) == 1)
-			rng = (const void *)(start + RNG_DATA);
+		if (strstr(line, "[vvar]"))
+			rng = (const void *)(strtoul(line, NULL, 16) + RNG_DATA);
 	fclose(maps);
 	check(rng && rng->is_ready, "the data page has no ready RNG");
 	check(rng->core == core - cores, "the data page has core %u", rng->core);
