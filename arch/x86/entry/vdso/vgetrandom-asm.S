@@ -29,7 +29,8 @@
  * state is dropped meanwhile, the results are garbage. The generator detects the drop at
  * the end of the call, and discards them.
  *
- * On return no register holds the key or anything made from it.
+ * On return no register holds the key or anything made from it. A core does not change rbx
+ * and rbp: the kernel needs them to abort the call.
  */
 #include <linux/linkage.h>
 #include <vdso/getrandom.h>
@@ -55,8 +56,12 @@
 #define KEY(word)	.Lkeystream+4*(word)(STATE)
 #define SCRATCH(at)	.Lscratch+(at)(STATE)
 
-/* Not SYM_FUNC_START: that may begin with an instruction, before .cfi_startproc. */
+/*
+ * In the section of the code that the kernel aborts, see vgetrandom_guard(). Not
+ * SYM_FUNC_START: that may begin with an instruction, before .cfi_startproc.
+ */
 #define CORE_START(name)			\
+	.section .text.vgetrandom, "ax", @progbits;	\
 	SYM_START(name, SYM_L_GLOBAL, SYM_A_ALIGN)	\
 	.cfi_startproc
 #define CORE_END(name)				\

@@ -20,8 +20,6 @@
 	/* "expand 32-byte k", RFC 8439 section 2.3 */
 	.octa	0x6b20657479622d323320646e61707865
 
-.section .text.vgetrandom, "ax", @progbits
-
 /*
  * Fourteen registers hold words, two are for rotations. Half of row c is in the scratch.
  * A double round exchanges it with the other half twice, when that half is not needed. Two

@@ -20,8 +20,6 @@
 	/* "expand 32-byte k", RFC 8439 section 2.3 */
 	.octa	0x6b20657479622d323320646e61707865
 
-.section .text.vgetrandom, "ax", @progbits
-
 /* Macros for both kinds of registers: \v is y or z, and registers are numbers. */
 .macro	move		v, from, to
 	vmovdqa32 %\v\()mm\from, %\v\()mm\to

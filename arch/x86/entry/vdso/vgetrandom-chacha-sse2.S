@@ -13,8 +13,6 @@
 .Lnumbers:
 	.octa	0x00000003000000020000000100000000
 
-.section .text.vgetrandom, "ax", @progbits
-
 /* As in the core for AVX2, see there: half of row c is in the scratch. */
 #define A0		%xmm0
 #define A1		%xmm1
