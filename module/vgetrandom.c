@@ -66,7 +66,7 @@ static void publish(void)
 {
 	if (!rng_is_initialized())
 		return;
-	/* After the key: pairs with the smp_load_acquire() of vgetrandom_slow(). */
+	/* After the key: pairs with the smp_load_acquire() of vgetrandom_try(). */
 	smp_mb__before_atomic();
 	atomic64_inc((atomic64_t *)&page->rng.generation);
 	WRITE_ONCE(page->rng.is_ready, 1);

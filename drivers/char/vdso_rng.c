@@ -28,7 +28,7 @@ DEFINE_VVAR(struct vdso_rng_data, _vdso_rng_data);
  * and the RNG is ready.
  *
  * The smp_store_release() pairs with the smp_load_acquire() of the generation in
- * vgetrandom_slow(). A thread that sees this generation and then enters getrandom(2)
+ * vgetrandom_try(). A thread that sees this generation and then enters getrandom(2)
  * finds base_crng.generation at this value or a later one. So it gets a key made from
  * the new base key. If the generation were published before the key, a thread could
  * use a key of the old generation for as long as the new generation lasts.
@@ -43,7 +43,7 @@ void vdso_rng_publish(unsigned long generation)
 {
 	struct vdso_rng_data *rng = &_vdso_rng_data[0];
 
-	/* After the key: pairs with vgetrandom_slow(). */
+	/* After the key: pairs with vgetrandom_try(). */
 	smp_store_release(&rng->generation, (u64)generation + 1);
 	WRITE_ONCE(rng->is_ready, 1);
 }

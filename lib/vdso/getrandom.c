@@ -53,7 +53,7 @@
 #define MAX_RW_COUNT	(INT_MAX & ~(PAGE_SIZE - 1))
 
 /*
- * Attempts in vgetrandom_slow(): one, and another if a final check fails. A call
+ * Attempts to make a request: one, and another if a final check fails. A call
  * that took its bytes from the batch and failed the check made one more before these.
  */
 #define VGETRANDOM_ATTEMPTS 2
@@ -382,7 +382,7 @@ int vgetrandom_try(struct vgetrandom_request *request)
 	} else {
 		request->done += len;
 		if (request->done < request->len) {
-			/* Do not make chunks that vgetrandom_replace() would reject. */
+			/* Do not make chunks for which the replacement below would fail. */
 			if (READ_ONCE(state->request) != token)
 				goto lost;
 		} else {

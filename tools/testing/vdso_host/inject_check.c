@@ -156,7 +156,7 @@ static void find_counter(struct chain *chain, const struct call_record *call)
 }
 
 /*
- * The next bytes, in the chunks of vgetrandom_slow(): each abort makes the next chunk smaller,
+ * The next bytes, in the chunks of vgetrandom_continue(): each abort makes the next chunk smaller,
  * and each chunk the one after it larger. The tests abort a call only in its first chunk.
  */
 static void take_chunks(struct replay *replay, unsigned int aborts, uint8_t *out, size_t len,
