@@ -42,7 +42,7 @@ bool is_in_vdso(uintptr_t ip)
 bool is_landing(uintptr_t ip)
 {
 	for (int i = 0; i < VGETRANDOM_NR_RANGES; i++)
-		if (ip == (uintptr_t)ranges + ranges[i].landing)
+		if (ip == abort_model_landing(ranges, &ranges[i]))
 			return true;
 	return false;
 }
@@ -73,7 +73,7 @@ void clear_vectors(void)
 
 bool are_vectors_zero(const uint8_t *area, size_t size)
 {
-	static const unsigned int components[] = { 2, 5, 6, 7 };
+	static const unsigned int components[] = FP_COMPONENTS;
 
 	if (!is_zero(area + FP_XMM, FP_XMM_SIZE))
 		return false;

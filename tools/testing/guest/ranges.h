@@ -10,17 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <asm/vdso/getrandom-ranges.h>
-
-/* Offsets in an area of FXSAVE or XSAVE, in a signal frame or from ptrace(). */
-#define FP_CW		0
-#define FP_MXCSR	24
-#define FP_ST0		32
-#define FP_XMM		160
-#define FP_XMM_SIZE	256
-#define FP_SW_BYTES	464		/* struct _fpx_sw_bytes, in a signal frame */
-#define FP_FXSAVE_SIZE	512
-#define FP_IN_USE	512		/* XSTATE_BV */
+#include "../vdso_host/abort_model.h"
 
 /* The table of the running vDSO, in this process and its children. */
 extern const struct vgetrandom_range *ranges;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <cpuid.h>
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,13 +14,6 @@
 
 #define PAGE		4096
 #define USER_CS		0x33	/* selector of 64-bit code */
-
-/* In the frame's XSAVE area, which is never compacted. */
-#define XMM_OFFSET	160
-#define XMM_SIZE	256
-#define MAGIC_OFFSET	464
-#define XSTATE_MAGIC	0x46505853	/* FP_XSTATE_MAGIC1: more than FXSAVE's 512 bytes */
-#define XSTATE_BV	512
 
 const struct vgetrandom_range *abort_model_range(const struct vgetrandom_range *table,
 						 uintptr_t ip)
@@ -69,18 +63,19 @@ static void invalidate(uintptr_t state, int reason)
 /* Clear all vector and mask registers, but neither MXCSR nor the x87 registers. */
 static void clear_vectors(uint8_t *xsave)
 {
-	static const unsigned int components[] = { 2, 5, 6, 7 };	/* ymm, k, zmm, zmm16-31 */
+	static const unsigned int components[] = FP_COMPONENTS;
 	unsigned int size, offset, c, d;
 	uint32_t magic;
 	uint64_t in_use;
 
 	if (!xsave)
 		return;
-	memset(xsave + XMM_OFFSET, 0, XMM_SIZE);
-	memcpy(&magic, xsave + MAGIC_OFFSET, sizeof(magic));
-	if (magic != XSTATE_MAGIC)
+	memset(xsave + FP_XMM, 0, FP_XMM_SIZE);
+	/* The first member of struct _fpx_sw_bytes. */
+	memcpy(&magic, xsave + FP_SW_BYTES, sizeof(magic));
+	if (magic != FP_XSTATE_MAGIC1)
 		return;
-	memcpy(&in_use, xsave + XSTATE_BV, sizeof(in_use));
+	memcpy(&in_use, xsave + FP_IN_USE, sizeof(in_use));
 	for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
 		if (!(in_use & 1ULL << components[i]))
 			continue;
@@ -88,7 +83,7 @@ static void clear_vectors(uint8_t *xsave)
 		memset(xsave + offset, 0, size);
 		in_use &= ~(1ULL << components[i]);
 	}
-	memcpy(xsave + XSTATE_BV, &in_use, sizeof(in_use));
+	memcpy(xsave + FP_IN_USE, &in_use, sizeof(in_use));
 }
 
 bool abort_model(ucontext_t *context, const struct vgetrandom_range *table, int reason)

@@ -14,6 +14,19 @@
 
 #include <asm/vdso/getrandom-ranges.h>	/* add arch/x86/include with -idirafter */
 
+/* Offsets in an area of FXSAVE or XSAVE that is not compacted: a signal frame's, or ptrace()'s. */
+#define FP_CW		0
+#define FP_MXCSR	24
+#define FP_ST0		32
+#define FP_XMM		160
+#define FP_XMM_SIZE	256
+#define FP_SW_BYTES	464		/* struct _fpx_sw_bytes, in a signal frame */
+#define FP_FXSAVE_SIZE	512
+#define FP_IN_USE	512		/* XSTATE_BV */
+
+/* The components with vector and mask registers besides xmm: ymm, k, zmm, zmm16-31. */
+#define FP_COMPONENTS	{ 2, 5, 6, 7 }
+
 /**
  * abort_model_range - the range that an instruction is in
  * @table: vgetrandom_ranges, of the image as it is mapped

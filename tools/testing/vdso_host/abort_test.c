@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "abort_model.h"
+#include "callee_saved.h"
 #include "kselftest_harness.h"
 #include "secrets.h"
 #include "testbed.h"
@@ -87,13 +88,7 @@ __attribute__((naked, noinline, noclone))
 static ssize_t call_from_known_registers(void *buffer, size_t len, unsigned int flags,
 					 void *state, size_t state_len)
 {
-	asm("push %rbp\n\t"
-	    "push %rbx\n\t"
-	    "push %r12\n\t"
-	    "push %r13\n\t"
-	    "push %r14\n\t"
-	    "push %r15\n\t"
-	    "sub $8, %rsp\n\t"
+	asm(PUSH_CALLEE_SAVED
 	    "mov %rdi, %r9\n\t"
 	    "mov %edx, %r10d\n\t"
 	    "mov %rcx, %r11\n\t"
@@ -123,13 +118,7 @@ static ssize_t call_from_known_registers(void *buffer, size_t len, unsigned int 
 	    "mov %r13, caller_registers+24(%rip)\n\t"
 	    "mov %r14, caller_registers+32(%rip)\n\t"
 	    "mov %r15, caller_registers+40(%rip)\n\t"
-	    "add $8, %rsp\n\t"
-	    "pop %r15\n\t"
-	    "pop %r14\n\t"
-	    "pop %r13\n\t"
-	    "pop %r12\n\t"
-	    "pop %rbx\n\t"
-	    "pop %rbp\n\t"
+	    POP_CALLEE_SAVED
 	    "ret");
 }
 

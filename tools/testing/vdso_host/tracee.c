@@ -20,6 +20,7 @@
 
 #include "../../lib/vgetrandom/pool.h"
 #include "abort_model.h"
+#include "callee_saved.h"
 #include "oracle.h"
 #include "tracee.h"
 #include "testbed.h"
@@ -53,13 +54,7 @@ __attribute__((naked, noinline, noclone))
 static void stub(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags, void *state,
 		 size_t state_len)
 {
-	asm("push %rbp\n\t"
-	    "push %rbx\n\t"
-	    "push %r12\n\t"
-	    "push %r13\n\t"
-	    "push %r14\n\t"
-	    "push %r15\n\t"
-	    "sub $8, %rsp\n\t"
+	asm(PUSH_CALLEE_SAVED
 	    "mov %rdi, %rbx\n\t"
 	    "mov %rdx, %r10\n\t"
 	    "mov $0xe7, %eax\n\t"
@@ -73,13 +68,7 @@ static void stub(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags,
 	    "call *%rbx\n\t"
 	    "int3\n"
 	    "tracee_returned:\n\t"
-	    "add $8, %rsp\n\t"
-	    "pop %r15\n\t"
-	    "pop %r14\n\t"
-	    "pop %r13\n\t"
-	    "pop %r12\n\t"
-	    "pop %rbx\n\t"
-	    "pop %rbp\n\t"
+	    POP_CALLEE_SAVED
 	    "ret");
 }
 
