@@ -81,19 +81,3 @@ bool droppable_drop_folio(struct folio *folio)
 	try_to_unmap(folio, TTU_IGNORE_MLOCK | TTU_SYNC);
 	return !folio_mapped(folio);
 }
-
-/**
- * droppable_reset_device_page - clear the flags that say whether a device page is droppable
- * @page: the device page; it is being freed
- *
- * The page allocator clears all flags of a freed page. A freed device page keeps them, and
- * the next page that migrates there takes them over: a droppable page would become swap
- * backed, and a swap backed page would look as if it were in the swap cache.
- */
-void droppable_reset_device_page(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	__folio_clear_swapbacked(folio);
-	__clear_bit(PG_swapcache, folio_flags(folio, 0));
-}

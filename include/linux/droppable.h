@@ -124,7 +124,6 @@ static inline vm_fault_t droppable_exit_fault(vm_fault_t ret, unsigned int flags
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags);
 unsigned long mm_lockable_pages(struct mm_struct *mm);
 bool droppable_drop_folio(struct folio *folio);
-void droppable_reset_device_page(struct page *page);
 
 #else /* !CONFIG_DROPPABLE_MEMORY */
 
@@ -156,10 +155,6 @@ static inline unsigned long mm_lockable_pages(struct mm_struct *mm)
 static inline bool droppable_drop_folio(struct folio *folio)
 {
 	return false;
-}
-
-static inline void droppable_reset_device_page(struct page *page)
-{
 }
 
 #endif /* !CONFIG_DROPPABLE_MEMORY */
