@@ -106,7 +106,7 @@ test-rest: deps	## run the tests of test-all that 'test' does not run
 	@scripts/run-tests --rest
 
 # The tests that run in the guest, for the debug kernel.
-DEBUG_TESTS := *-guest lib-guest-* cores readiness generation timens reclaim unwind memory-* model-*
+DEBUG_TESTS := *-guest lib-guest-* cores readiness generation timens reclaim aborts* memory-* model-*
 test-debug: tree	## run the tests of the guest on a kernel with KASAN and lockdep (slow)
 	@scripts/build kernel-debug
 	@PATIENCE=4 VM_KERNEL=build/kernel-debug \

@@ -59,22 +59,44 @@ unsigned long mm_lockable_pages(struct mm_struct *mm)
 	return pages;
 }
 
+bool __weak arch_abort_droppable_access(void)
+{
+	return false;
+}
+
+static void unlock_fault(struct vm_area_struct *vma, unsigned int flags)
+{
+#ifdef CONFIG_PER_VMA_LOCK
+	if (flags & FAULT_FLAG_VMA_LOCK) {
+		vma_end_read(vma);
+		return;
+	}
+#endif
+	mmap_read_unlock(vma->vm_mm);
+}
+
 /*
  * If no memory is available, a fault of user space returns without mapping a page, and user
- * space retries the access. The delay of one jiffy lets other tasks free memory.
+ * space retries the access. The delay of one jiffy lets other tasks free memory. The task does
+ * not hold the mmap lock meanwhile: munmap() by another thread may be what frees some.
  *
  * A fault of the kernel gets VM_FAULT_OOM. The kernel must not wait here: it may hold any lock
  * while it copies to user space, and it holds the mmap lock in get_user_pages(). The page
  * may belong to another process, whose memory the kernel's reference keeps from being freed.
- * And an exiting task or a kernel thread could not be killed while it waits.
+ * And an exiting task or a kernel thread could not be killed while it waits. FAULT_FLAG_REMOTE
+ * marks the kernel threads that handle a device's faults, even if they are on behalf of user space.
  */
-vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags)
+vm_fault_t __droppable_exit_fault(struct vm_area_struct *vma, vm_fault_t ret, unsigned int flags)
 {
 	current->in_droppable_fault = 0;
-	if (!(ret & VM_FAULT_OOM) || !(flags & FAULT_FLAG_USER))
+	if (!(ret & VM_FAULT_OOM) || !(flags & FAULT_FLAG_USER) || (flags & FAULT_FLAG_REMOTE))
 		return ret;
-	schedule_timeout_killable(1);
-	return ret & ~VM_FAULT_OOM;
+	ret &= ~VM_FAULT_OOM;
+	if (arch_abort_droppable_access())
+		return ret;
+	unlock_fault(vma, flags);
+	schedule_timeout_interruptible(1);
+	return ret | VM_FAULT_COMPLETED;
 }
 
 /**

@@ -92,10 +92,10 @@ static inline bool mmap_is_droppable(unsigned long flags)
 }
 
 /*
- * Page faults. If no memory is available for a droppable page, the kernel runs no OOM killer
- * and prints no warning, and user space retries the access. Generic code makes the allocations
- * of a fault: the page, page tables, the charge to the memory cgroup. It does not know the VMA,
- * so a flag of the task says that the task is in such a fault.
+ * Page faults. If no memory is available for a droppable page, the kernel runs no OOM killer,
+ * and user space retries the access. Generic code makes the allocations of a fault: the page,
+ * page tables, the charge to the memory cgroup. It does not know the VMA, so a flag of the task
+ * says that the task is in such a fault.
  */
 #ifdef CONFIG_DROPPABLE_MEMORY
 
@@ -118,20 +118,33 @@ static inline bool in_droppable_fault(void)
 	return current->in_droppable_fault && in_task();
 }
 
-vm_fault_t __droppable_exit_fault(vm_fault_t ret, unsigned int flags);
+/**
+ * arch_abort_droppable_access - let user space do something else than retry an access
+ *
+ * An architecture can override it. Called if the current task, in user mode, has accessed
+ * droppable memory and no memory is available. The caller holds the lock of the mapping or the
+ * mmap lock, so the function must not fault pages in.
+ *
+ * Return: true if the function has changed where the task continues; if not, the task waits.
+ */
+bool arch_abort_droppable_access(void);
+
+vm_fault_t __droppable_exit_fault(struct vm_area_struct *vma, vm_fault_t ret, unsigned int flags);
 
 /**
  * droppable_exit_fault - clear the task's flag after a fault has been handled
+ * @vma: the mapping; may have been freed, unless @ret has VM_FAULT_OOM
  * @ret: the VM_FAULT_* result of the handler
  * @flags: the FAULT_FLAG_* flags of the fault
  *
- * The mapping may have been freed meanwhile, so this uses only the task's flag.
- *
- * Return: @ret; without VM_FAULT_OOM if user space caused the fault in droppable memory.
+ * Return: @ret; without VM_FAULT_OOM if user space caused the fault in droppable memory. With
+ * VM_FAULT_COMPLETED, the locks of the fault have been released.
  */
-static inline vm_fault_t droppable_exit_fault(vm_fault_t ret, unsigned int flags)
+static inline vm_fault_t droppable_exit_fault(struct vm_area_struct *vma, vm_fault_t ret,
+					      unsigned int flags)
 {
-	return likely(!current->in_droppable_fault) ? ret : __droppable_exit_fault(ret, flags);
+	return likely(!current->in_droppable_fault) ? ret :
+	       __droppable_exit_fault(vma, ret, flags);
 }
 
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags);
@@ -151,7 +164,8 @@ static inline bool in_droppable_fault(void)
 	return false;
 }
 
-static inline vm_fault_t droppable_exit_fault(vm_fault_t ret, unsigned int flags)
+static inline vm_fault_t droppable_exit_fault(struct vm_area_struct *vma, vm_fault_t ret,
+					      unsigned int flags)
 {
 	return ret;
 }

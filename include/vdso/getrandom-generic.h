@@ -176,4 +176,33 @@ __arch_vgetrandom_generate(struct vgetrandom_state *state, u8 *dst, size_t nbloc
 }
 #endif
 
+/*
+ * An architecture whose assembly uses vgetrandom_try(), vgetrandom_slow() and
+ * vgetrandom_rare() defines their linkage, and the section of vgetrandom_try().
+ */
+#ifndef VGETRANDOM_LINKAGE
+#define VGETRANDOM_LINKAGE	static
+#define VGETRANDOM_SECTION
+#endif
+
+struct vgetrandom_request;
+
+/**
+ * __arch_vgetrandom_try - call vgetrandom_try() so that the kernel can abort it
+ * @request:	the argument of vgetrandom_try()
+ *
+ * The kernel aborts a call when it interrupts vgetrandom_try() or the fast path, so that an
+ * interrupted call never writes to the state again, and its registers hold no secrets. It
+ * stores 0 to @generation, @available and @owner of the state, in this order. This function
+ * then returns. Without such a kernel it only calls vgetrandom_try(), and the locking in
+ * lib/vdso/getrandom.c protects the state as far as it can.
+ *
+ * Return: the result of vgetrandom_try(); or the reason for the abort: -EINTR for a signal;
+ * -ENOMEM if there was no memory for the state or the buffer; -EFAULT if the access of one
+ * of them would have raised SIGSEGV or SIGBUS.
+ */
+#ifndef __arch_vgetrandom_try
+#define __arch_vgetrandom_try(request) vgetrandom_try(request)
+#endif
+
 #endif /* _VDSO_GETRANDOM_GENERIC_H */

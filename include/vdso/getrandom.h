@@ -24,10 +24,21 @@
 /* For cores that need more registers than the processor has. */
 #define VGETRANDOM_SCRATCH_SIZE	64
 
-/* Offsets in struct vgetrandom_state, for the cores, which are assembly. */
+/* From here on flags are for the system call: GRND_RANDOM | GRND_INSECURE, and unknown ones. */
+#define VGETRANDOM_FLAGS_END	6
+
+/* Offsets in struct vgetrandom_state, for assembly. */
 #define VGETRANDOM_OWNER	0
+#define VGETRANDOM_WITNESS	8
+#define VGETRANDOM_GENERATION	16
+#define VGETRANDOM_AVAILABLE	24
 #define VGETRANDOM_KEYSTREAM	64
+#define VGETRANDOM_BATCH	(VGETRANDOM_KEYSTREAM + VGETRANDOM_KEY_SIZE)
 #define VGETRANDOM_SCRATCH	(VGETRANDOM_KEYSTREAM + VGETRANDOM_KEYSTREAM_SIZE)
+#define VGETRANDOM_STATE_SIZE	(VGETRANDOM_SCRATCH + VGETRANDOM_SCRATCH_SIZE)
+
+/* The same in struct vdso_rng_data. */
+#define VGETRANDOM_RNG_CORE	9
 
 #ifndef __ASSEMBLY__
 
@@ -62,6 +73,9 @@ struct vdso_rng_data {
  *		valid: 0, or the token of a call that is making a key.
  * @available:	how many bytes at the start of @batch have not been returned yet. A
  *		count, not a position: a zeroed state has no bytes available.
+ * @request:	the token of the innermost request that is made in several chunks: see
+ *		vgetrandom_try(). A fork zeroes it, so the child knows that the parent has the
+ *		same chunks.
  * @unused:	aligns @key to a cache line, so that no vector of the keystream spans two
  * @key:	key of the next refill, which overwrites it
  * @batch:	keystream for later calls; zeros from @available on
@@ -82,7 +96,8 @@ struct vgetrandom_state {
 	unsigned long	witness;
 	__u64		generation;
 	__u64		available;
-	__u8		unused[32];
+	__u64		request;
+	__u8		unused[24];
 	__u8		key[VGETRANDOM_KEY_SIZE];
 	__u8		batch[VGETRANDOM_BATCH_SIZE];
 	__u8		scratch[VGETRANDOM_SCRATCH_SIZE];

@@ -21,14 +21,18 @@
  * starts over with a new key. Until this final check, vgetrandom_is_good(), the bytes
  * in the caller's buffer are not valid.
  *
- * Before the final check, a call does not know that its page was dropped, and goes on
- * writing to it. If a signal handler has made a new state in the page meanwhile, no
- * call may use that state: not while the interrupted call writes to it, and not
- * afterwards. So a call locks the state when it begins, and again before each of the
- * few places where it writes. If the final check does not follow at once, it also
- * locks after such a place.
+ * A third thing can happen: a signal handler runs, and may call getrandom(), fork, or leave
+ * the call by longjmp(). Where the architecture supports it, the kernel then aborts the
+ * interrupted call, which starts over if the handler returns: see __arch_vgetrandom_try().
  *
- * One race remains. All of this must happen within one such place, which has at most
+ * Without such a kernel, an interrupted call goes on. Before the final check, it does not
+ * know that its page was dropped, and goes on writing to it. If a signal handler has made a
+ * new state in the page meanwhile, no call may use that state: not while the interrupted
+ * call writes to it, and not afterwards. So a call locks the state when it begins, and again
+ * before each of the few places where it writes. If the final check does not follow at once,
+ * it also locks after such a place.
+ *
+ * Then one race remains. All of this must happen within one such place, which has at most
  * some two hundred instructions, and before its last store: the page is dropped; a
  * handler calls getrandom(); then another handler calls it, or one leaves the
  * interrupted call by longjmp(). The generator cannot prevent it: the drop could only
@@ -54,21 +58,45 @@
  */
 #define VGETRANDOM_ATTEMPTS 2
 
+/*
+ * A large request is made in chunks, each with its own final check, so that a signal costs
+ * one chunk and not the request. A chunk is one block less than a power of 2: the last
+ * iteration of a core makes at least one block for the state. Each abort divides the size
+ * by 4, each success multiplies it.
+ */
+#define VGETRANDOM_CHUNK_SIZE		16384
+#define VGETRANDOM_MIN_CHUNK_SIZE	256
+
+/*
+ * After so many aborts without a chunk between them, the system call serves the request. This
+ * ends calls of a program that is single-stepped, or gets signals faster than it makes chunks.
+ */
+#define VGETRANDOM_ABORTS	16
+
 /* Check what the cores, the functions below, and callers with many states in a page rely on. */
 static __always_inline void vgetrandom_check_layout(void)
 {
 	compiletime_assert(offsetof(struct vgetrandom_state, owner) == VGETRANDOM_OWNER &&
+			   offsetof(struct vgetrandom_state, witness) == VGETRANDOM_WITNESS &&
+			   offsetof(struct vgetrandom_state, generation) ==
+				   VGETRANDOM_GENERATION &&
+			   offsetof(struct vgetrandom_state, available) ==
+				   VGETRANDOM_AVAILABLE &&
 			   offsetof(struct vgetrandom_state, key) == VGETRANDOM_KEYSTREAM &&
-			   offsetof(struct vgetrandom_state, batch) ==
-				   VGETRANDOM_KEYSTREAM + VGETRANDOM_KEY_SIZE &&
-			   offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH,
-			   "the cores use other offsets for the fields of a state");
+			   offsetof(struct vgetrandom_state, batch) == VGETRANDOM_BATCH &&
+			   offsetof(struct vgetrandom_state, scratch) == VGETRANDOM_SCRATCH &&
+			   sizeof(struct vgetrandom_state) == VGETRANDOM_STATE_SIZE,
+			   "assembly uses other offsets for the fields of a state");
+	compiletime_assert(offsetof(struct vdso_rng_data, generation) == 0 &&
+			   offsetof(struct vdso_rng_data, core) == VGETRANDOM_RNG_CORE,
+			   "assembly uses other offsets for the kernel's data");
 	compiletime_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE,
 			   "a state does not fit in a page");
 	compiletime_assert((sizeof(struct vgetrandom_state) - VGETRANDOM_KEYSTREAM) %
 				   VGETRANDOM_BLOCK_SIZE == 0,
 			   "vgetrandom_erase() writes beyond a state");
-	compiletime_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4,
+	compiletime_assert(GRND_NONBLOCK == 1 && GRND_RANDOM == 2 && GRND_INSECURE == 4 &&
+			   VGETRANDOM_FLAGS_END == (GRND_RANDOM | GRND_INSECURE),
 			   "vgetrandom_flags_valid() assumes other values");
 #define VGETRANDOM_CORE(NAME, name, log, blocks, FEATURE, feature)		\
 	compiletime_assert((blocks) <= VGETRANDOM_MAX_BLOCKS,			\
@@ -95,7 +123,14 @@ static __always_inline ssize_t vgetrandom_query(struct vgetrandom_opaque_params 
  */
 static __always_inline bool vgetrandom_flags_valid(unsigned int flags)
 {
-	return flags < (GRND_RANDOM | GRND_INSECURE);
+	return flags < VGETRANDOM_FLAGS_END;
+}
+
+/* The kernel drops whole pages: a call would not notice that half a state is zeros. */
+static __always_inline bool vgetrandom_straddles_page(const void *state)
+{
+	return ((unsigned long)state & (PAGE_SIZE - 1)) >
+	       PAGE_SIZE - sizeof(struct vgetrandom_state);
 }
 
 /* Stored in @generation while @call makes a key. Bit 63 is not set in any generation. */
@@ -245,52 +280,206 @@ static __always_inline bool vgetrandom_is_good(const struct vgetrandom_state *st
 }
 
 /*
- * Serve a call that needs a key, or more bytes than the batch has, or that has failed
- * the final check after it took bytes from the batch.
+ * A request that vgetrandom_try() works on. It is outside of the state, and so survives a
+ * drop. @state is first: assembly reads it.
  */
-static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int flags,
-					struct vgetrandom_state *state,
-					unsigned long this_call)
+struct vgetrandom_request {
+	struct vgetrandom_state *state;
+	u8		*buffer;
+	size_t		len;
+	size_t		done;	/* bytes at the start of @buffer that are valid */
+	size_t		chunk;	/* make one block less than this before the next final check */
+	unsigned long	token;
+	u64		outer;	/* @request of the state before this request changed it */
+	bool		is_retry;
+	bool		is_complete;
+};
+
+/*
+ * Make the next chunk of a request, with a new key if necessary. The kernel can abort this
+ * at any instruction: then nothing in it happens any more, and the state has no key.
+ *
+ * A chunk that has passed its final check stays valid if a signal handler runs before the
+ * next one. But if the handler forks, parent and child both have the chunk, and only one
+ * of them may return it. So a request of several chunks stores its token in @request of the
+ * state, and completes by replacing it. A fork has zeroed it in the child, which makes all
+ * chunks again. A handler's own request of several chunks restores it.
+ *
+ * Return: 0; -EAGAIN if the chunk is not valid; -EBUSY if the system call must serve the
+ * request.
+ */
+VGETRANDOM_LINKAGE noinline VGETRANDOM_SECTION
+int vgetrandom_try(struct vgetrandom_request *request)
 {
-	const size_t clipped_len = len < MAX_RW_COUNT ? len : MAX_RW_COUNT;
+	struct vgetrandom_state *state = request->state;
+	const unsigned long token = request->token;
 	const struct vdso_rng_data *rng;
-	unsigned int attempt;
-	u64 generation;
+	u64 generation, outer;
+	size_t len;
+	int err = -EAGAIN;
 
-	for (attempt = 0; attempt < VGETRANDOM_ATTEMPTS; attempt++) {
-		rng = __arch_find_vdso_rng_data();
-		/* Before the kernel is asked for a key: see vgetrandom_rekey(). */
-		generation = smp_load_acquire(&rng->generation);
-		vgetrandom_lock(state, this_call);
+	/*
+	 * In use: this call is in a signal handler that interrupted another call on the state.
+	 * A retry ignores a lock: calls in handlers that interrupted this call have ended.
+	 */
+	if (unlikely(!__arch_vgetrandom_holds(&state->owner, 0)) && !request->is_retry)
+		return -EBUSY;
+	request->is_retry = true;
 
-		/*
-		 * A failed attempt may have damaged the state: if the page was
-		 * dropped and a signal handler made a new state in it, the
-		 * attempt's later stores went there. So the second attempt
-		 * always gets a new key.
-		 *
-		 * Generation 0 is not valid: it is that of a zeroed state, and of
-		 * the page of a time namespace that a handler has just joined.
-		 */
-		if (unlikely(!generation))
-			continue;
-		if (unlikely(attempt || READ_ONCE(state->generation) != generation)) {
-			if (!__arch_vgetrandom_may_hold_keys(state))
-				break;
-			if (!vgetrandom_rekey(state, this_call, generation))
-				continue;
+	rng = __arch_find_vdso_rng_data();
+	/* Before the kernel is asked for a key: see vgetrandom_rekey(). */
+	generation = smp_load_acquire(&rng->generation);
+	vgetrandom_lock(state, token);
+
+	/*
+	 * Generation 0 is not valid: it is that of a zeroed state, and of the page of a time
+	 * namespace that a handler has just joined.
+	 */
+	if (unlikely(!generation))
+		goto invalid;
+	if (unlikely(READ_ONCE(state->generation) != generation)) {
+		if (!__arch_vgetrandom_may_hold_keys(state)) {
+			err = -EBUSY;
+			goto invalid;
 		}
-
-		vgetrandom_fill(state, rng, this_call, buffer, clipped_len);
-
-		if (likely(vgetrandom_is_good(state, rng, this_call, generation))) {
-			WRITE_ONCE(state->owner, 0);
-			return clipped_len;
-		}
+		if (!vgetrandom_rekey(state, token, generation))
+			goto invalid;
 	}
 
-	vgetrandom_invalidate(state, this_call);
-	return getrandom_syscall(buffer, len, flags);
+	len = request->len - request->done;
+	if (len > request->chunk - VGETRANDOM_BLOCK_SIZE)
+		len = request->chunk - VGETRANDOM_BLOCK_SIZE;
+	if (!request->done && len < request->len) {
+		outer = READ_ONCE(state->request);
+		/* It is this call's token if the kernel aborted the first chunk. */
+		if (outer != token)
+			request->outer = outer;
+		WRITE_ONCE(state->request, token);
+	}
+
+	if (len)
+		vgetrandom_fill(state, rng, token, request->buffer + request->done, len);
+	if (unlikely(!vgetrandom_is_good(state, rng, token, generation)))
+		goto invalid;
+
+	if (likely(len == request->len)) {
+		request->is_complete = true;
+	} else {
+		request->done += len;
+		if (request->done < request->len) {
+			/* Do not make chunks that vgetrandom_replace() would reject. */
+			if (READ_ONCE(state->request) != token)
+				goto lost;
+		} else {
+			if (!__arch_vgetrandom_replace(&state->request, token, request->outer))
+				goto lost;
+			request->is_complete = true;
+		}
+	}
+	WRITE_ONCE(state->owner, 0);
+	return 0;
+
+lost:
+	request->done = 0;
+invalid:
+	vgetrandom_invalidate(state, token);
+	return err;
+}
+
+/*
+ * Go on with a request, after vgetrandom_try() has made a chunk of it (@err is 0), has failed,
+ * or was aborted.
+ */
+static noinline ssize_t vgetrandom_continue(struct vgetrandom_request *request,
+					    unsigned int flags, int err)
+{
+	unsigned int attempts = 0, aborts = 0;
+
+	for (;;) {
+		switch (err) {
+		case 0:
+			aborts = 0;
+			if (request->chunk < VGETRANDOM_CHUNK_SIZE)
+				request->chunk *= 4;
+			break;
+		case -EINTR:
+			if (++aborts > VGETRANDOM_ABORTS)
+				goto syscall;
+			if (request->chunk > VGETRANDOM_MIN_CHUNK_SIZE)
+				request->chunk /= 4;
+			break;
+		case -EAGAIN:
+			if (++attempts == VGETRANDOM_ATTEMPTS)
+				goto syscall;
+			break;
+		default:
+			goto syscall;
+		}
+
+		err = __arch_vgetrandom_try(request);
+		if (request->is_complete)
+			return request->len;
+	}
+syscall:
+	return getrandom_syscall(request->buffer, request->len, flags);
+}
+
+/*
+ * Serve a call that needs a key, or more bytes than the batch has, or that has failed
+ * the final check after it took bytes from the batch. @err is 0; or why the kernel aborted
+ * the call before: see __arch_vgetrandom_try().
+ */
+VGETRANDOM_LINKAGE noinline
+ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int flags,
+			struct vgetrandom_state *state, int err)
+{
+	struct vgetrandom_request request = {
+		.state	= state,
+		.buffer	= buffer,
+		.len	= len < MAX_RW_COUNT ? len : MAX_RW_COUNT,
+		.chunk	= VGETRANDOM_CHUNK_SIZE,
+		.token	= __arch_vgetrandom_token(),
+		.is_retry = err,
+	};
+
+	if (likely(!err)) {
+		err = __arch_vgetrandom_try(&request);
+		if (likely(request.is_complete))
+			return request.len;
+	}
+	return vgetrandom_continue(&request, flags, err);
+}
+
+/* Serve a query, and a call whose arguments or data the fast path leaves to others. */
+VGETRANDOM_LINKAGE noinline
+ssize_t vgetrandom_rare(void *buffer, size_t len, unsigned int flags,
+			void *opaque_state, size_t opaque_len)
+{
+	if (opaque_len == ~0UL && !buffer && !len && !flags)
+		return vgetrandom_query(opaque_state);
+
+	/* The process was restored from a kernel with states of another size. */
+	if (opaque_len != sizeof(struct vgetrandom_state))
+		return getrandom_syscall(buffer, len, flags);
+
+	if (vgetrandom_straddles_page(opaque_state))
+		return -EFAULT;
+
+	if (!vgetrandom_flags_valid(flags))
+		return getrandom_syscall(buffer, len, flags);
+
+	/*
+	 * Before the RNG is ready, the kernel decides whether to block, to fail or to return
+	 * insecure bytes. In a time namespace the data is on another page; vgetrandom_try()
+	 * finds it, too.
+	 */
+	if (!READ_ONCE(__arch_find_vdso_rng_data()->is_ready))
+		return getrandom_syscall(buffer, len, flags);
+
+	if (!len)
+		return 0;
+
+	return vgetrandom_slow(buffer, len, flags, opaque_state, 0);
 }
 
 /**
@@ -307,9 +496,10 @@ static noinline ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int f
  *
  * Only one thread at a time may use a state. A signal handler may call on the state
  * of the call that it interrupts, and may fork; parent and child may then continue.
- * If a handler leaves a call by longjmp(), the state stays locked: every later call
- * on it makes a system call, until the page is dropped or zeroed by a fork. The bytes
- * are still right, except after the race described at the top of this file.
+ * It may also leave the call by longjmp(). If the kernel does not abort interrupted calls
+ * (see __arch_vgetrandom_try()), the state then stays locked: every later call on it makes
+ * a system call, until the page is dropped or zeroed by a fork. The bytes are still right,
+ * except after the race described at the top of this file.
  *
  * Return: the number of bytes written; 0 for a query; -EFAULT if the state straddles
  * a page; otherwise the result of the system call.
@@ -318,41 +508,18 @@ static __always_inline ssize_t
 __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		  void *opaque_state, size_t opaque_len)
 {
+	const struct vdso_rng_data *rng = __arch_get_vdso_rng_data();
 	const unsigned long this_call = __arch_vgetrandom_token();
 	struct vgetrandom_state *state = opaque_state;
-	const struct vdso_rng_data *rng;
 	u64 generation, available;
 
-	if (unlikely(opaque_len != sizeof(*state))) {
-		if (opaque_len == ~0UL && !buffer && !len && !flags)
-			return vgetrandom_query(opaque_state);
-		/* The process was restored from a kernel with states of another size. */
-		goto syscall;
-	}
-
-	/* The kernel drops whole pages: a call would not notice that half a state is zeros. */
-	if (unlikely(((unsigned long)state & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(*state)))
-		return -EFAULT;
-
-	if (unlikely(!vgetrandom_flags_valid(flags)))
-		goto syscall;
-
-	/*
-	 * Before the RNG is ready, the kernel decides whether to block, to fail or to return
-	 * insecure bytes. In a time namespace the data is on another page; if the RNG is
-	 * ready, vgetrandom_slow() will find it there.
-	 */
-	rng = __arch_get_vdso_rng_data();
-	if (unlikely(!READ_ONCE(rng->is_ready)) &&
-	    !READ_ONCE(__arch_find_vdso_rng_data()->is_ready))
-		goto syscall;
-
-	if (unlikely(!len))
-		return 0;
+	if (unlikely(opaque_len != sizeof(*state) || vgetrandom_straddles_page(state) ||
+		     !vgetrandom_flags_valid(flags) || !READ_ONCE(rng->is_ready) || !len))
+		return vgetrandom_rare(buffer, len, flags, opaque_state, opaque_len);
 
 	/* In use: this call is in a signal handler that interrupted another call on the state. */
 	if (unlikely(!__arch_vgetrandom_holds(&state->owner, 0)))
-		goto syscall;
+		return getrandom_syscall(buffer, len, flags);
 
 	/*
 	 * From here on calls in signal handlers make the system call. Most calls write
@@ -378,10 +545,9 @@ __cvdso_getrandom(void *buffer, size_t len, unsigned int flags,
 		WRITE_ONCE(state->owner, 0);
 		return len;
 	}
-	/* A new key, because the state may be damaged: as in vgetrandom_slow(). */
+	/* A new key, because the state may be damaged: see vgetrandom_invalidate(). */
 	WRITE_ONCE(state->generation, 0);
 slow:
-	return vgetrandom_slow(buffer, len, flags, state, this_call);
-syscall:
-	return getrandom_syscall(buffer, len, flags);
+	WRITE_ONCE(state->owner, 0);
+	return vgetrandom_slow(buffer, len, flags, state, 0);
 }

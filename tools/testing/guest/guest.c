@@ -33,6 +33,11 @@ void fail(const char *format, ...)
 	_exit(1);
 }
 
+void passed(const char *name)
+{
+	printf("# passed: %s\n", name);
+}
+
 void guest_open(void)
 {
 	unsigned long base = getauxval(AT_SYSINFO_EHDR);

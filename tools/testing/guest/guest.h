@@ -26,6 +26,9 @@ noreturn void fail(const char *format, ...);
 		fail(__VA_ARGS__);		\
 } while (0)
 
+/* Print the name of a test that has passed, in a program that has several. */
+void passed(const char *name);
+
 /* Exit if the vDSO has no getrandom(), or its states have another size. */
 void guest_open(void);
 

@@ -4,7 +4,7 @@
  * value that a call returns is kept and compared with the others.
  *
  * usage: guest_soak [--set MIB] [--seed N] [--image VDSO] [--patience SECONDS]
- *                   [--plant FAULT] [SECONDS]
+ *                   [--plant FAULT] [--aborts] [SECONDS]
  *
  *	SECONDS		how long; default 60. Up to four times that, if too few events have
  *			happened on a busy machine
@@ -13,6 +13,7 @@
  *	--patience	a thread without progress for so long hangs; default 30
  *	--plant		a fault that the test must find: repeat, zero, short, errno, overrun,
  *			child, hang or leak
+ *	--aborts	the running kernel aborts calls that signals interrupt
  *
  * With DROPPABLE_STRICT in the environment the kernel must have everything that the test
  * uses; otherwise the test leaves out what the kernel lacks, and says so.
@@ -45,6 +46,7 @@
 #define LEAST_RESEEDS	200
 #define LEAST_FORKS	40
 #define LEAST_SIGNALS	400
+#define LEAST_JUMPS	100
 
 struct soak_shared *soak;
 struct soak_vdso vdso;
@@ -177,7 +179,7 @@ static void tell(FILE *to, double seconds)
 	fprintf(to, "%lu reseeds (%lu seen), %lu forks (%lu in handlers), ",
 		soak->reseeds, all.generations, all.forks + all.handler_forks,
 		all.handler_forks);
-	fprintf(to, "%lu signals, %lu threads\n", all.signals, all.threads);
+	fprintf(to, "%lu signals, %lu jumps, %lu threads\n", all.signals, all.jumps, all.threads);
 	fprintf(to, "# %.0f s: %lu values returned, %lu of them compared with all others; ",
 		seconds, set.asked, set.compared);
 	if (set.bits)
@@ -194,7 +196,7 @@ struct event {
 	bool can;
 };
 
-#define EVENTS	8
+#define EVENTS	9
 
 static void fill_events(struct event *events)
 {
@@ -210,6 +212,7 @@ static void fill_events(struct event *events)
 		{ "forks", all.forks, LEAST_FORKS, true },
 		{ "forks in handlers", all.handler_forks, LEAST_FORKS, true },
 		{ "signals", all.signals, LEAST_SIGNALS, true },
+		{ "jumps out of handlers", all.jumps, LEAST_JUMPS, vdso.aborts },
 	};
 
 	memcpy(events, now, sizeof(now));
@@ -368,7 +371,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "set", 1, NULL, 's' }, { "seed", 1, NULL, 'r' }, { "image", 1, NULL, 'i' },
-		{ "patience", 1, NULL, 'p' }, { "plant", 1, NULL, 'f' }, { 0 },
+		{ "patience", 1, NULL, 'p' }, { "plant", 1, NULL, 'f' },
+		{ "aborts", 0, NULL, 'a' }, { 0 },
 	};
 	const char *image = NULL;
 	size_t mib = file_number("/proc/meminfo", "MemTotal:", NULL) >> 11;
@@ -394,6 +398,8 @@ int main(int argc, char **argv)
 			hang_after = parse_number(optarg);
 		else if (c == 'f')
 			plant = find_plant(optarg);
+		else if (c == 'a')
+			vdso.aborts = true;
 		else
 			return 2;
 	}

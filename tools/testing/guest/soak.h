@@ -44,7 +44,7 @@ struct soak_counts {
 	uint64_t drops;			/* a state in use was zeros before a call */
 	uint64_t idle_drops;		/* an idle state was; only memory pressure drops those */
 	uint64_t generations;		/* a state had another generation than before */
-	uint64_t forks, handler_forks, signals, threads;
+	uint64_t forks, handler_forks, signals, jumps, threads;
 };
 
 /* Shared by all processes of the test, and locked in memory. */
@@ -66,6 +66,7 @@ struct soak_vdso {
 	size_t size;			/* of a state */
 	int prot, flags;		/* of its memory */
 	bool ours;			/* states are struct vgetrandom_state */
+	bool aborts;			/* the kernel aborts calls that signals interrupt */
 	bool droppable;			/* the kernel has droppable memory for states */
 	struct vdso_host *host;		/* not NULL if the vDSO is hosted */
 };

@@ -3,7 +3,10 @@
  * Calls by threads, to the vDSO with a state for each thread and to the library; by signal
  * handlers in the middle of these calls, on the same states; and by children of both.
  *
- * At most one handler runs during a call. The generator does not survive a drop and two
+ * If the kernel aborts the calls that signals interrupt, these arrive each 100 us, and some
+ * handlers leave the call by siglongjmp().
+ *
+ * Otherwise at most one handler runs during a call. The generator does not survive a drop and two
  * handlers within the few hundred instructions in which a call writes (see the top of
  * lib/vdso/getrandom.c). This race would happen here, because signals arrive quickly when
  * memory is short. So the thread sets the timer again only between two calls.
@@ -15,6 +18,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
@@ -37,6 +41,7 @@
 #define BAD_FLAGS	0xff00
 #define CHILD_CALLS	6
 #define SIGNAL		SIGRTMIN
+#define OFTEN_US	100		/* between signals, if the kernel aborts calls */
 
 /* A request of this size or more may end early, at a page boundary, if a signal is pending. */
 #define CUT_FROM	4096
@@ -50,10 +55,11 @@ struct worker {
 	bool used[1 + IDLE_PAGES];	/* whether each state has been used */
 	timer_t timer;
 	pid_t child;
+	sigjmp_buf jump;
 
 	/* Shared by the thread and its handler. */
 	atomic_uintptr_t state;		/* used by the current call, or 0 for the library */
-	atomic_bool calling, fired, is_child, is_twin;
+	atomic_bool calling, may_jump, fired, is_child, is_twin;
 	atomic_int handler_child;
 };
 
@@ -87,6 +93,18 @@ static void plant_fault(const struct soak_counts *counts, uint8_t *buffer, size_
 		memcpy(buffer, soak->planted, VALUE);
 }
 
+static struct soak_counts *self_counts(void)
+{
+	return &soak->counts[self->number];
+}
+
+static bool is_locked(const void *state)
+{
+	const struct vgetrandom_state *s = state;
+
+	return __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
+}
+
 /* Make one call, and check its result, errno and bytes. */
 static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak_counts *counts,
 			   const char *who)
@@ -96,6 +114,13 @@ static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak
 	int error;
 
 	buffer[len] = CANARY;
+	if (in_loop && state && vdso.aborts && self->calls % 2 == 0) {
+		if (sigsetjmp(self->jump, 1)) {
+			count(&self_counts()->jumps);
+			return;
+		}
+		self->may_jump = true;
+	}
 	errno = ERRNO;
 	if (in_loop)
 		self->calling = true;
@@ -104,8 +129,10 @@ static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak
 	else
 		ret = vgetrandom(buffer, len, 0);
 	error = errno;
-	if (in_loop)
+	if (in_loop) {
 		self->calling = false;
+		self->may_jump = false;
+	}
 	/*
 	 * If a handler forked after the final check of the state, parent and child have the same
 	 * bytes. This test cannot know when it forked, and accepts them; step_test checks both
@@ -126,6 +153,8 @@ static void call_and_check(void *state, uint8_t *buffer, size_t len, struct soak
 	else if (error != ERRNO)
 		soak_fault(BAD_CALL, "%s asked %s for %zu bytes, and errno is %d", who,
 			   state ? "the vDSO" : "the library", len, error);
+	else if (in_loop && state && vdso.aborts && is_locked(state))
+		soak_fault(BAD_CALL, "a call of %zu bytes leaves the state locked", len);
 	else if (buffer[len] != CANARY)
 		soak_fault(BAD_CALL, "%s asked for %zu bytes and got more", who, len);
 	for (ssize_t i = 0; i + VALUE <= ret; i += VALUE) {
@@ -230,6 +259,15 @@ static noreturn void be_child(struct worker *w)
 	_exit(plant == PLANT_CHILD && next_random(&w->seed) % 16 == 0);
 }
 
+static void set_timer(struct worker *w, unsigned int us)
+{
+	struct itimerspec when = { .it_value = { us / 1000000, us % 1000000 * 1000 } };
+
+	w->fired = false;
+	if (timer_settime(w->timer, 0, &when, NULL))
+		soak_fault(BAD_CALL, "timer_settime: %s", strerror(errno));
+}
+
 /* May interrupt a call, and may fork: then parent and child both continue that call. */
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
@@ -262,17 +300,17 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 		call_and_check(state, buffer, VALUE, counts,
 			       pid ? "a handler that has forked" : "a handler's child");
 	}
-	w->fired = true;
+	/* A child has no timer. */
+	if (vdso.aborts && !w->is_child)
+		set_timer(w, OFTEN_US / 2 + (r >> 24) % OFTEN_US);
+	else
+		w->fired = true;
+	if (w->may_jump && !w->is_child && (r >> 32) % 2) {
+		w->calling = false;
+		w->may_jump = false;
+		siglongjmp(w->jump, 1);
+	}
 	errno = saved;
-}
-
-static void set_timer(struct worker *w, unsigned int us)
-{
-	struct itimerspec when = { .it_value = { us / 1000000, us % 1000000 * 1000 } };
-
-	w->fired = false;
-	if (timer_settime(w->timer, 0, &when, NULL))
-		soak_fault(BAD_CALL, "timer_settime: %s", strerror(errno));
 }
 
 static void make_timer(struct worker *w)

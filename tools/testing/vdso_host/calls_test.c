@@ -200,7 +200,7 @@ TEST_F(calls, not_ready_uses_syscall)
 		vdso_host_set_rng(testbed.host, 1, true);
 		testbed_start(start);
 		before = *testbed.state;
-		vdso_host_set_rng(testbed.host, start == EMPTY ? 0 : 1, false);
+		vdso_host_set_rng(testbed.host, 0, false);
 		for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 			for (size_t j = 0; j < ARRAY_SIZE(lens); j++) {
 				mock->refuse_with = lens[j] > MAX_REPLAY ? -EAGAIN : 0;
@@ -271,6 +271,27 @@ TEST_F_TIMEOUT(calls, length_is_clipped, 90)
 }
 #endif
 
+/* Requests of several chunks. */
+TEST_F(calls, large_requests)
+{
+	static const size_t lens[] = {
+		MAX_CHUNK - 1, MAX_CHUNK, MAX_CHUNK + 1, 2 * MAX_CHUNK, 2 * MAX_CHUNK + 100,
+		MAX_REPLAY,
+	};
+
+	for (int start = EMPTY; start <= FULL_BATCH; start++) {
+		for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+			struct oracle o;
+
+			testbed_start(start);
+			oracle_load(&o, testbed.state);
+			EXPECT_TRUE(is_served(self->out, lens[i], 0, &o))
+				TH_LOG("%zu bytes", lens[i]);
+			EXPECT_EQ(0, testbed.state->request);
+		}
+	}
+}
+
 static sigjmp_buf after_fault;
 static void *fault_address;
 
@@ -305,10 +326,34 @@ static size_t blocks_asked;
 
 static void on_breakpoint(int sig, siginfo_t *info, void *ucontext)
 {
+	const size_t blocks = machine_argument(ucontext, 2);
+
 	(void)sig;
 	(void)info;
-	blocks_asked += machine_argument(ucontext, 2);	/* nblocks */
-	machine_return_early(ucontext);
+	blocks_asked += blocks;
+	machine_return_early(ucontext, ITERATION_BLOCKS - blocks % ITERATION_BLOCKS);
+}
+
+/* The whole blocks of a request: each chunk begins with what the one before left in the batch. */
+static size_t blocks_of(size_t len)
+{
+	size_t available = 0, sum = 0, chunk, part, blocks;
+
+	for (; len; len -= chunk) {
+		chunk = len < MAX_CHUNK ? len : MAX_CHUNK;
+		for (size_t left = chunk; ; left -= blocks * VGETRANDOM_BLOCK_SIZE) {
+			part = left < available ? left : available;
+			available -= part;
+			left -= part;
+			if (!left)
+				break;
+			blocks = left / VGETRANDOM_BLOCK_SIZE;
+			sum += blocks;
+			available = (ITERATION_BLOCKS - blocks % ITERATION_BLOCKS) *
+				    VGETRANDOM_BLOCK_SIZE - VGETRANDOM_KEY_SIZE;
+		}
+	}
+	return sum;
 }
 
 /* Make the core return at its first instruction, after its blocks have been counted. */
@@ -352,7 +397,7 @@ TEST_F(calls, all_lengths_are_clipped)
 		testbed_start(EMPTY);
 		blocks_asked = 0;
 		EXPECT_EQ((ssize_t)len, testbed_call(huge, lens[i], 0));
-		EXPECT_EQ(len / VGETRANDOM_BLOCK_SIZE, blocks_asked)
+		EXPECT_EQ(blocks_of(len), blocks_asked)
 			TH_LOG("length %#zx: %#zx blocks", lens[i], blocks_asked);
 	}
 }
@@ -594,7 +639,7 @@ TEST_F(calls, time_namespace)
 	EXPECT_TRUE(is_served(self->out, 16, 0, &o));
 	EXPECT_EQ(before + 1, mock_count());
 	EXPECT_EQ(2, testbed.state->generation);
-	vdso_host_set_rng(testbed.host, 2, false);
+	vdso_host_set_rng(testbed.host, 0, false);
 	EXPECT_TRUE(falls_back(self->out, 16, 0, testbed.state, STATE_SIZE));
 
 	/* Back outside, the state is still valid. */

@@ -66,6 +66,15 @@ static uint64_t generation(void)
 	return inject.subject.rng ? inject.subject.rng->generation : 0;
 }
 
+/* As vdso_rng_publish(): an RNG that is not ready has published generation 0. */
+static void publish(bool is_ready)
+{
+	struct vdso_rng_data *rng = inject.subject.rng;
+
+	rng->generation = is_ready ? inject.generation : 0;
+	rng->is_ready = is_ready;
+}
+
 static void begin_call(struct call_record *record, uint8_t *buffer, size_t len,
 		       unsigned int flags)
 {
@@ -176,11 +185,21 @@ static bool fork_here(unsigned long step, bool as_child, bool *ok)
 	return child;
 }
 
+/* All that an event does in signal handlers, it does in one: before that the call is aborted. */
+static void begin_handler(unsigned long step)
+{
+	if (step_abort(-EINTR))
+		add_entry(ABORTED, step);
+}
+
 bool inject_event(const struct event *event, unsigned long step, bool as_child)
 {
+	const size_t async = strcspn(event->what, (const char []){ CALLS, FORKS, 0 });
 	bool ok = true;
 
 	for (const char *p = event->what; *p; p++) {
+		if (p == event->what + async)
+			begin_handler(step);
 		switch (*p) {
 		case DROPS:
 			add_entry(DROPS, step);
@@ -188,11 +207,12 @@ bool inject_event(const struct event *event, unsigned long step, bool as_child)
 			break;
 		case RESEEDS:
 			add_entry(RESEEDS, step);
-			inject.subject.rng->generation++;
+			inject.generation++;
+			publish(is_ready());
 			break;
 		case UNREADY:
 			add_entry(UNREADY, step);
-			inject.subject.rng->is_ready = 0;
+			publish(false);
 			break;
 		case LIMITED:
 			add_entry(LIMITED, step);
@@ -250,7 +270,7 @@ static void finish_copy(ssize_t ret)
 	end_call(&history->outer, ret);
 	if (!is_ready()) {
 		call(NEXT, 0, NEXT_CALL, 0);
-		inject.subject.rng->is_ready = 1;
+		publish(true);
 	}
 	call(NEXT, 0, NEXT_CALL, 0);
 	history->generation = generation();
@@ -299,10 +319,9 @@ ssize_t inject_step(enum start start, size_t len, step_fn step, void *arg)
 	inject.shared->nhistories = 1;
 	inject.shared->serial = 0;
 	mock->count = 0;
-	if (s->rng) {
-		s->rng->generation = 1;
-		s->rng->is_ready = 1;
-	}
+	inject.generation = 1;
+	if (s->rng)
+		publish(true);
 	memset(history, 0, sizeof(*history));
 	history->lineage[0].pid = getpid();
 	history->lineage[0].to = ~0U;

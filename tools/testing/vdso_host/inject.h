@@ -33,17 +33,18 @@
  * as if the event came after the call. At most this many instructions may follow the check:
  * they unlock the state, load the result, restore registers and return.
  */
-#define MAX_TAIL	24
+#define MAX_TAIL	40
 
 /* An event is a string of these. */
 enum {
 	DROPS = 'd',		/* reclaim zeroes the page; locked states: testbed_drop() */
 	RESEEDS = 'r',		/* the kernel publishes a new generation */
-	UNREADY = 'u',		/* the RNG is no longer ready, which no kernel does */
+	UNREADY = 'u',		/* the RNG is no longer ready: no kernel does that */
 	LIMITED = 'l',		/* the process may lock no more memory */
 	CALLS = 'c',		/* a signal handler makes a call with the same state */
-	FORKS = 'f',		/* the child's page is wiped; later events happen there */
+	FORKS = 'f',		/* a handler forks; the child's page is wiped; later events happen there */
 	/* In logs only. */
+	ABORTED = 'a',		/* the kernel aborted the call, before a handler ran */
 	WIPED = 'w',		/* the child's side of FORKS */
 	NEXT = 'n',		/* a call after the interrupted one; see finish_copy() */
 };
@@ -77,7 +78,7 @@ struct log_entry {
 	};
 };
 
-#define MAX_ENTRIES	8
+#define MAX_ENTRIES	12
 #define MAX_LINEAGE	4
 #define MAX_HISTORIES	8
 
@@ -125,6 +126,7 @@ extern struct inject {
 	unsigned long steps;		/* of the call, once it has returned */
 
 	struct history *history;	/* of this process */
+	uint64_t generation;		/* of the RNG, which publishes it while it is ready */
 	bool limited;			/* this process may lock no more memory */
 	bool is_copy;			/* this process finishes the call and exits */
 } inject;
@@ -156,7 +158,8 @@ void inject_undo(void);
 struct verdict {
 	const char *why;		/* what is wrong, or NULL */
 	const char *process;		/* the process that it is wrong in */
-	bool committed;			/* an event came after the call was committed */
+	bool invalidated;		/* an event invalidated the call's state */
+	bool committed;			/* such an event came after the call was committed */
 	unsigned long committed_at;	/* step of the first such event */
 };
 

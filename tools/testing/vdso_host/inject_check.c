@@ -8,8 +8,12 @@
  * process, for this state, in the current generation. Afterwards the check looks for bytes
  * that were returned twice, in one process or in two.
  *
- * The log does not say when the interrupted call took bytes from a key that was there
- * before the call. So the replay tries each place between two entries.
+ * The log does not say when the interrupted call took bytes from a key that it did not ask
+ * for: one that was there before the call, or that of a handler which ran between two attempts
+ * of the call. So the replay tries each place between two entries.
+ *
+ * A call that the kernel has aborted starts over: its bytes come from after the last abort, or
+ * it was complete before. Then the abort counts as an event after the call was committed.
  */
 #include <linux/random.h>
 #include <stdio.h>
@@ -29,6 +33,7 @@ struct replay {
 	struct chain chain;		/* the bytes that the state may return */
 	uint64_t generation;
 	bool ready;
+	bool aborted;			/* the state is what an abort has left: no call since */
 	bool committed;			/* an event came after the call had all its bytes */
 	bool wiped_after_commit;	/* and was a fork: parent and child return the same bytes */
 	unsigned long committed_at;
@@ -50,6 +55,8 @@ struct requests {
 	unsigned int nkeys, key;	/* number of the last request for a key */
 	unsigned int fallback;		/* number of the fallback system call, or NONE */
 	unsigned int others;
+	unsigned int aborts;		/* of the call, before the first of these requests */
+	bool loads_key;			/* the call's bytes come from its last key */
 };
 
 static bool is_call(const struct log_entry *entry)
@@ -60,7 +67,8 @@ static bool is_call(const struct log_entry *entry)
 /* After this event a state may no longer return bytes of an older key. */
 static bool is_invalidation(const struct log_entry *entry)
 {
-	return entry->what == DROPS || entry->what == WIPED || entry->what == RESEEDS;
+	return entry->what == DROPS || entry->what == WIPED || entry->what == RESEEDS ||
+	       entry->what == UNREADY || entry->what == ABORTED;
 }
 
 static bool is_request_of(const struct history *history, unsigned int n)
@@ -82,12 +90,13 @@ static bool is_inner_request(const struct history *history, unsigned int n)
 	return false;
 }
 
+/* The requests from number @from on. */
 static struct requests get_requests(const struct history *history,
-				    const struct call_record *call)
+				    const struct call_record *call, unsigned int from)
 {
 	struct requests requests = { .fallback = NONE };
 
-	for (unsigned int n = call->from; n < call->to; n++) {
+	for (unsigned int n = from; n < call->to; n++) {
 		const struct mock_request *r = mock_request(n);
 
 		if (!is_request_of(history, n) ||
@@ -146,8 +155,26 @@ static void find_counter(struct chain *chain, const struct call_record *call)
 	}
 }
 
+/*
+ * The next bytes, in the chunks of vgetrandom_slow(): each abort makes the next chunk smaller,
+ * and each chunk the one after it larger. The tests abort a call only in its first chunk.
+ */
+static void take_chunks(struct replay *replay, unsigned int aborts, uint8_t *out, size_t len,
+			struct spans *spans)
+{
+	static const size_t chunks[] = { MAX_CHUNK, 4032, 960, 192 };
+	size_t level = aborts < ARRAY_SIZE(chunks) ? aborts : ARRAY_SIZE(chunks) - 1;
+	size_t part;
+
+	for (; len; out += part, len -= part) {
+		part = len < chunks[level] ? len : chunks[level];
+		chain_take(&replay->chain, &inject.subject.layout, out, part, spans);
+		level -= level > 0;
+	}
+}
+
 static const char *check_bytes(struct replay *replay, const struct call_record *call,
-			       struct spans *spans)
+			       unsigned int aborts, struct spans *spans)
 {
 	uint8_t want[MAX_LEN];
 
@@ -157,7 +184,7 @@ static const char *check_bytes(struct replay *replay, const struct call_record *
 		return wrong_bytes(call, "the call returned bytes of an older generation");
 	if (!inject.subject.is_hosted)
 		find_counter(&replay->chain, call);
-	chain_take(&replay->chain, &inject.subject.layout, want, call->len, spans);
+	take_chunks(replay, aborts, want, call->len, spans);
 	if (memcmp(want, call->out, call->len))
 		return wrong_bytes(call, "the call returned other bytes than its key's");
 	return NULL;
@@ -189,13 +216,17 @@ static const char *load_key(struct replay *replay, unsigned int key)
 	return r->may_hold_keys ? NULL : "the call stored a key in memory that is not locked";
 }
 
+static bool has_valid_key(const struct replay *replay)
+{
+	return replay->chain.valid && replay->chain.generation == replay->generation;
+}
+
 /* A handler's call, or one after the interrupted call: no event happens during it. */
 static const char *check_call(struct replay *replay, const struct log_entry *entry)
 {
 	const struct call_record *call = &entry->call;
 	struct spans *spans = add_output(replay, entry->serial);
-	const struct requests requests = get_requests(replay->history, call);
-	bool has_valid_key = replay->chain.valid && replay->chain.generation == replay->generation;
+	const struct requests requests = get_requests(replay->history, call, call->from);
 	const char *why = NULL;
 
 	if (call->ret != (ssize_t)call->len)
@@ -215,15 +246,26 @@ static const char *check_call(struct replay *replay, const struct log_entry *ent
 	if (!call->ready)
 		return "the RNG was not ready, and the call did not fall back";
 	if (requests.nkeys) {
-		if (has_valid_key && !replay->chain.may_rekey && inject.subject.is_hosted)
+		if (has_valid_key(replay) && !replay->chain.may_rekey && inject.subject.is_hosted)
 			return "a call asked for a new key without need";
 		why = load_key(replay, requests.key);
 	}
-	return why ? why : check_bytes(replay, call, spans);
+	return why ? why : check_bytes(replay, call, 0, spans);
 }
 
-/* How often was the interrupted call's state dropped or made stale before request @n? */
-static unsigned int invalidations_before(const struct history *history, unsigned int n)
+static bool is_aborted_at(const struct history *history, unsigned long step)
+{
+	for (unsigned int i = 0; i < history->nentries; i++)
+		if (history->entries[i].what == ABORTED && history->entries[i].step == step)
+			return true;
+	return false;
+}
+
+/*
+ * How many attempts of the interrupted call can have failed before request @n? Its state was
+ * dropped or made stale so often. An attempt that is aborted at that step does not fail.
+ */
+static unsigned int failures_before(const struct history *history, unsigned int n)
 {
 	unsigned long last = ~0UL;
 	unsigned int count = 0;
@@ -231,12 +273,34 @@ static unsigned int invalidations_before(const struct history *history, unsigned
 	for (unsigned int i = 0; i < history->nentries; i++) {
 		const struct log_entry *entry = &history->entries[i];
 
-		if (!is_invalidation(entry) || entry->at > n || entry->step == last)
+		if (!is_invalidation(entry) || entry->at > n || entry->step == last ||
+		    is_aborted_at(history, entry->step))
 			continue;
 		count++;
 		last = entry->step;
 	}
 	return count;
+}
+
+/* Can an attempt have failed before entry @n? */
+static bool may_have_failed(const struct history *history, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (is_invalidation(&history->entries[i]) &&
+		    !is_aborted_at(history, history->entries[i].step))
+			return true;
+	return false;
+}
+
+/* Has nothing happened since the call began, or began again, that makes request @n necessary? */
+static bool is_undisturbed(const struct history *history, unsigned int n)
+{
+	bool undisturbed = true;
+
+	for (unsigned int i = 0; i < history->nentries && history->entries[i].at <= n; i++)
+		if (is_invalidation(&history->entries[i]))
+			undisturbed = history->entries[i].what == ABORTED;
+	return undisturbed;
 }
 
 static const char *check_outer(struct replay *replay, const struct requests *requests)
@@ -246,20 +310,20 @@ static const char *check_outer(struct replay *replay, const struct requests *req
 	const char *why = NULL;
 
 	if (requests->fallback != NONE) {
-		/* It may fall back after two invalidated attempts, or without any attempt. */
+		/* It may fall back after two failed attempts, or without any attempt. */
 		if (inject.subject.is_hosted && replay->ready && !is_locking_refused(call) &&
-		    invalidations_before(replay->history, requests->fallback) < 2)
+		    failures_before(replay->history, requests->fallback) < 2)
 			return "the call fell back to the system call without need";
 		replay->chain.may_rekey = true;
 		return check_fallback(call, requests->fallback, spans);
 	}
-	if (requests->nkeys) {
-		if (inject.subject.is_hosted && inject.before.valid &&
-		    !invalidations_before(replay->history, requests->key))
+	if (requests->loads_key) {
+		if (inject.subject.is_hosted && has_valid_key(replay) &&
+		    is_undisturbed(replay->history, requests->key))
 			return "the call asked for a new key without need";
 		why = load_key(replay, requests->key);
 	}
-	return why ? why : check_bytes(replay, call, spans);
+	return why ? why : check_bytes(replay, call, requests->aborts, spans);
 }
 
 /* An event after the call took its bytes is harmless only if the buffer has them all. */
@@ -276,6 +340,14 @@ static const char *check_committed(struct replay *replay, const struct log_entry
 	return NULL;
 }
 
+/* An abort leaves a state that is invalid and not locked. The next call erases it. */
+static bool state_is_invalid(const uint8_t *state)
+{
+	const struct vgetrandom_state *is = (const void *)state;
+
+	return !is->owner && !is->generation && !is->available && !is->request;
+}
+
 /* Does the state hold the rest of the batch, the next key, and zeros elsewhere? */
 static bool state_is_right(const struct chain *chain, const uint8_t *state)
 {
@@ -283,7 +355,7 @@ static bool state_is_right(const struct chain *chain, const uint8_t *state)
 	const struct vgetrandom_state *is = (const void *)state;
 
 	return !inject.subject.is_hosted ||
-	       (!is->owner && is->available == chain->left &&
+	       (!is->owner && !is->request && is->available == chain->left &&
 		!memcmp(is->key, chain->key, sizeof(is->key)) &&
 		!memcmp(is->batch, chain->batch, sizeof(is->batch)) &&
 		!memcmp(is->scratch, scratch, sizeof(is->scratch)));
@@ -310,8 +382,10 @@ static const char *check_order(struct replay *replay, const struct requests *req
 	for (i = 0; i <= history->nentries && !why; i++) {
 		const struct log_entry *entry = &history->entries[i];
 
-		if (i == place)
+		if (i == place) {
 			why = check_outer(replay, requests);
+			replay->aborted = false;
+		}
 		if (why || i == history->nentries || entry->what == NEXT)
 			break;
 		/* If the call fell back, only a fork can make its bytes wrong. */
@@ -327,16 +401,22 @@ static const char *check_order(struct replay *replay, const struct requests *req
 			break;
 		case DROPS:
 		case WIPED:
+		case ABORTED:
 			memset(&replay->chain, 0, sizeof(replay->chain));
+			replay->aborted = entry->what == ABORTED;
 			break;
 		case CALLS:
+			/* An attempt that has failed invalidates the state, also that of a handler. */
+			replay->chain.may_rekey |= i < place && may_have_failed(history, i);
 			why = why ? why : check_call(replay, entry);
+			replay->aborted = false;
 			break;
 		}
 	}
 	if (why)
 		return why;
 	if (!state_is_right(&replay->chain, history->outer.after) &&
+	    !(replay->aborted && state_is_invalid(history->outer.after)) &&
 	    !(replay->chain.may_rekey && state_is_right(&nothing, history->outer.after)))
 		return "the call left a wrong state";
 	if (!keys_are_locked(&history->outer))
@@ -357,32 +437,35 @@ static const char *check_order(struct replay *replay, const struct requests *req
 	return NULL;
 }
 
-/* Check one process by itself. */
-static const char *check_history(const struct history *history, struct replay *replay)
+/* Check one process, if the interrupted call began again after the first @aborts aborts. */
+static const char *check_attempts(const struct history *history, unsigned int aborts,
+				  struct replay *replay)
 {
-	const struct requests requests = get_requests(history, &history->outer);
 	const char *why = NULL, *first = NULL;
+	struct requests requests;
 	/* source: the request that gave the call its bytes or its last key, or NONE. */
-	unsigned int place = 0, last = 0, source = requests.fallback;
+	unsigned int place = 0, last, source, begin = 0, seen = 0;
 
-	if (!history->finished)
-		return "the call did not return";
-	if (!history->canaries_ok)
-		return "bytes of the page outside of the state changed";
-	if (history->outer.ret != (ssize_t)history->outer.len)
-		return "the call failed";
+	for (unsigned int i = 0; i < history->nentries; i++)
+		if (history->entries[i].what == ABORTED && seen < aborts && ++seen)
+			begin = i + 1;
+	requests = get_requests(history, &history->outer,
+				begin ? history->entries[begin - 1].at : history->outer.from);
+	requests.aborts = aborts;
 	if (requests.others)
 		return "the call requested something else than keys and one fallback";
 	if (requests.nkeys > 2)
 		return "the call asked for more than two keys";
-	if (requests.fallback == NONE && requests.nkeys)
-		source = requests.key;
-	for (unsigned int i = 0; i < history->nentries && history->entries[i].what != NEXT; i++) {
+	source = requests.nkeys && requests.fallback == NONE ? requests.key : requests.fallback;
+	last = place = begin;
+	for (unsigned int i = begin; i < history->nentries && history->entries[i].what != NEXT;
+	     i++) {
 		last++;
 		place += source != NONE && history->entries[i].at <= source;
 	}
-	if (source != NONE)
+	if (requests.fallback != NONE)
 		last = place;
+	requests.loads_key = source != NONE && requests.fallback == NONE;
 	for (; place <= last; place++) {
 		replay->history = history;
 		replay->committed = false;
@@ -391,12 +474,35 @@ static const char *check_history(const struct history *history, struct replay *r
 		replay->chain = inject.before;
 		replay->generation = history->outer.generation;
 		replay->ready = history->outer.ready;
+		replay->aborted = false;
 		why = check_order(replay, &requests, place);
 		if (!why)
 			return NULL;
 		first = first ? first : why;
+		requests.loads_key = false;
 	}
 	return first;
+}
+
+/* Check one process by itself. */
+static const char *check_history(const struct history *history, struct replay *replay)
+{
+	unsigned int aborts = 0;
+	const char *why;
+
+	if (!history->finished)
+		return "the call did not return";
+	if (!history->canaries_ok)
+		return "bytes of the page outside of the state changed";
+	if (history->outer.ret != (ssize_t)history->outer.len)
+		return "the call failed";
+	for (unsigned int i = 0; i < history->nentries; i++)
+		aborts += history->entries[i].what == ABORTED;
+	why = check_attempts(history, aborts, replay);
+	/* The last abort may have come when the call was complete. */
+	if (why && aborts && !check_attempts(history, aborts - 1, replay))
+		return NULL;
+	return why;
 }
 
 /* All bytes that calls have returned, in all processes. */
@@ -450,5 +556,7 @@ void inject_check(struct verdict *v)
 		if (replay.committed && (!v->committed || replay.committed_at < v->committed_at))
 			v->committed_at = replay.committed_at;
 		v->committed = v->committed || replay.committed;
+		for (unsigned int n = 0; n < inject.shared->histories[i].nentries; n++)
+			v->invalidated |= is_invalidation(&inject.shared->histories[i].entries[n]);
 	}
 }

@@ -77,7 +77,7 @@ static void on_getrandom(int sig, siginfo_t *info, void *ucontext)
 		     machine_argument(ucontext, 2));
 	machine_return_from_syscall(ucontext, ret);
 	if (mock->hook)
-		mock->hook(machine_ip(ucontext));
+		mock->hook(ucontext);
 	errno = saved_errno;
 }
 

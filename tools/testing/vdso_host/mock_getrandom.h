@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <ucontext.h>
 #include <vdso/getrandom.h>
 
 #include "vdso_host.h"
@@ -43,7 +44,7 @@ struct mock {
 	unsigned int count;
 	long refuse_with;	/* if not 0: return this -errno */
 	long refuse_keys_with;	/* the same, for requests for keys only */
-	void (*hook)(const void *ip);	/* called after each answer; ip: next instruction */
+	void (*hook)(ucontext_t *context);	/* called after each answer */
 	const void *states;	/* the memory of states */
 	size_t states_len;
 	const struct vdso_rng_data *rng;	/* NULL: the running kernel's, unknown */

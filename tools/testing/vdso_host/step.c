@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
+#include "abort_model.h"
 #include "step.h"
+#include "testbed.h"
 #include "trap_flag.h"
 
 #define ALT_STACK	(256 * 1024)	/* for handlers that nest in one another */
@@ -20,15 +21,29 @@ static struct {
 	unsigned long steps;
 	bool active;		/* stepping, and fn is not running */
 	uintptr_t entry_sp;	/* stack pointer at the call's first instruction */
+	ucontext_t *context;	/* of this step */
 } stepper;
 
-void step_here(const void *ip)
+void step_here(ucontext_t *context)
 {
+	const void *ip = (void *)context->uc_mcontext.gregs[REG_RIP];
+
 	if (!stepper.active)
 		return;
 	/* Do not step through calls that fn makes. */
 	stepper.active = false;
+	stepper.context = context;
 	stepper.active = stepper.fn(stepper.steps++, ip, stepper.arg);
+}
+
+ucontext_t *step_context(void)
+{
+	return stepper.context;
+}
+
+bool step_abort(int reason)
+{
+	return testbed.ranges && abort_model(stepper.context, testbed.ranges, reason);
 }
 
 static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
@@ -42,7 +57,7 @@ static void on_sigtrap(int sig, siginfo_t *info, void *ucontext)
 	if (ip >= stepper.text && ip < stepper.text_end) {
 		if (!stepper.entry_sp)
 			stepper.entry_sp = regs[REG_RSP];
-		step_here((void *)ip);
+		step_here(ucontext);
 	} else if (stepper.entry_sp && (uintptr_t)regs[REG_RSP] > stepper.entry_sp) {
 		/* The call has returned: a libc function that it calls has a lower stack. */
 		stepper.active = false;

@@ -5,6 +5,9 @@
  * The processor's trap flag raises SIGTRAP after every instruction. The signal handler calls
  * a function of the test before each instruction of the vDSO's text, and once more after
  * each system call that the mock kernel answers. Each such call is a step.
+ *
+ * The running kernel does not know the hosted image, so signals do not abort its calls. If the
+ * testbed has the image's ranges (testbed.h), step_signal() does that in the kernel's place.
  */
 #ifndef _STEP_H
 #define _STEP_H
@@ -12,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <ucontext.h>
 
 #include "vdso_host.h"
 
@@ -38,7 +42,17 @@ ssize_t step_call(vgetrandom_fn fn, void *buffer, size_t len, unsigned int flags
 		  void *state, size_t state_len, step_fn step, void *arg,
 		  unsigned long *steps);
 
-/* A step at @ip. The mock's signal handler calls this after each system call. */
-void step_here(const void *ip);
+/* A step. The mock's signal handler calls this after each system call. */
+void step_here(ucontext_t *context);
+
+/* In a step function: the registers of the call. */
+ucontext_t *step_context(void);
+
+/*
+ * In a step function: abort the call with @reason, as the kernel does before it looks for
+ * signals (-EINTR) or after a fault. Returns false if the kernel would not: the call is outside
+ * of the ranges, or testbed.ranges is NULL.
+ */
+bool step_abort(int reason);
 
 #endif /* _STEP_H */

@@ -3,6 +3,10 @@
  * The setup that the hosted tests share: a hosted vDSO, a page for a state between two
  * inaccessible pages, and a mock of the getrandom system call.
  *
+ * If the image has a table of ranges, signals abort calls, as with the kernel that has the hook
+ * for it. VDSO_HOOK=0 in the environment tests the image on a kernel without the hook: another
+ * kernel's process that CRIU has restored.
+ *
  * If the image is libvgetrandom, environment variables select a variant:
  *
  *	VDSO_STATES=locked	use the states of a kernel without droppable memory: wiped in a
@@ -34,7 +38,10 @@
  */
 #define SECOND_KEY	(ITERATION_SIZE - 10)
 
-#define MAX_REPLAY	4096	/* the longest request that is compared with the oracle */
+/* Longer requests are made in chunks: VGETRANDOM_CHUNK_SIZE of lib/vdso/getrandom.c. */
+#define MAX_CHUNK	(16384 - VGETRANDOM_BLOCK_SIZE)
+
+#define MAX_REPLAY	40960	/* the longest request that is compared with the oracle */
 #define CANARY		0x5a
 
 extern struct testbed {
@@ -43,6 +50,7 @@ extern struct testbed {
 	size_t iteration_blocks;
 	size_t state_size;
 	struct vdso_rng_data *rng;
+	const struct vgetrandom_range *ranges;	/* of the image; NULL: the kernel has no hook */
 	uint8_t *page;			/* that the state is in */
 	struct vgetrandom_state *state;
 	struct pool *pool;		/* of libvgetrandom, if states are locked; or NULL */
@@ -62,7 +70,7 @@ bool testbed_open(void);
 /* Part of testbed_open(), for a vDSO that is not hosted: map the page. */
 bool testbed_open_page(size_t state_size);
 
-/* Part of testbed_open(), in testbed_library.c: set up VDSO_STATES and VDSO_ENTRY. */
+/* Part of testbed_open(), in testbed_library.c: set up VDSO_STATES, VDSO_ENTRY, VDSO_HOOK. */
 bool testbed_open_library(void);
 
 /* The path of the image. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The parts of the testbed that differ if the hosted vDSO is libvgetrandom: locked states
- * (VDSO_STATES) and calls through vgetrandom() (VDSO_ENTRY).
+ * (VDSO_STATES), calls through vgetrandom() (VDSO_ENTRY), and no ranges (VDSO_HOOK).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -221,6 +221,8 @@ bool testbed_open_library(void)
 {
 	struct pool *pool = vdso_host_sym(testbed.host, "thread_states");
 
+	if (!env_is("VDSO_HOOK", "0"))
+		testbed.ranges = vdso_host_sym(testbed.host, "vgetrandom_ranges");
 	if (env_is("VDSO_ENTRY", "vgetrandom") && !open_vgetrandom())
 		return false;
 	if (env_is("VDSO_STATES", "locked"))

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../../lib/vgetrandom/pool.h"
+#include "abort_model.h"
 #include "oracle.h"
 #include "tracee.h"
 #include "testbed.h"
@@ -27,6 +28,7 @@
 #define TRACEE_ERROR	(-4096)	/* no -errno */
 #define MAX_STOPS	100000	/* of a call that does not hang */
 #define INT3		0xcc
+#define MAGIC_OFFSET	464	/* in the XSAVE area of a signal frame */
 
 /*
  * Code of the traced process. It keeps no data of its calls.
@@ -259,6 +261,50 @@ static bool answer(struct tracee *t, enum tracee_event event)
 	return !ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs);
 }
 
+/* User registers as a signal's context has them. */
+static const struct {
+	int context;
+	size_t user;
+} registers[] = {
+#define R(NAME, name)	{ REG_##NAME, offsetof(struct user_regs_struct, name) }
+	R(RAX, rax), R(RBX, rbx), R(RCX, rcx), R(RDX, rdx), R(RSI, rsi), R(RDI, rdi), R(RBP, rbp),
+	R(RSP, rsp), R(R8, r8), R(R9, r9), R(R10, r10), R(R11, r11), R(R12, r12), R(R13, r13),
+	R(R14, r14), R(R15, r15), R(RIP, rip), R(CSGSFS, cs),
+#undef R
+};
+
+/*
+ * A signal will interrupt the process: abort its call, as the kernel does. The state is in
+ * shared memory, so the model can write to it here.
+ */
+static bool abort_call(struct tracee *t)
+{
+	static const uint32_t magic = FP_XSTATE_MAGIC1;
+	struct iovec iov = { t->xsave, sizeof(t->xsave) };
+	ucontext_t context;
+	uint8_t *regs = (uint8_t *)&t->regs;
+
+	if (!testbed.ranges)
+		return true;
+	if (ptrace(PTRACE_GETREGSET, t->pid, NT_X86_XSTATE, &iov))
+		return failed("cannot read its vector registers");
+	/* Where signal frames say that there is more than FXSAVE's area. */
+	memcpy(t->xsave + MAGIC_OFFSET, &magic, sizeof(magic));
+	context.uc_mcontext.fpregs = (void *)t->xsave;
+	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
+		memcpy(&context.uc_mcontext.gregs[registers[i].context],
+		       regs + registers[i].user, sizeof(greg_t));
+	if (!abort_model(&context, testbed.ranges, -EINTR))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
+		memcpy(regs + registers[i].user,
+		       &context.uc_mcontext.gregs[registers[i].context], sizeof(greg_t));
+	t->regs.orig_rax = -1;
+	return (!ptrace(PTRACE_SETREGS, t->pid, 0, &t->regs) &&
+		!ptrace(PTRACE_SETREGSET, t->pid, NT_X86_XSTATE, &iov)) ||
+	       failed("cannot write its registers");
+}
+
 /* The process is stopped at the breakpoint. A signal handler will run when it resumes. */
 static bool trigger_event(struct tracee *t, enum tracee_event event)
 {
@@ -272,7 +318,7 @@ static bool trigger_event(struct tracee *t, enum tracee_event event)
 	if (event == DROP_AND_LIMIT)
 		return limit_locks(t, true);
 	if (event == HANDLER || event == DROP_AND_HANDLER)
-		return !syscall(SYS_tgkill, t->pid, t->pid, SIGUSR1);
+		return abort_call(t) && !syscall(SYS_tgkill, t->pid, t->pid, SIGUSR1);
 	return true;
 }
 

@@ -20,7 +20,8 @@ list()
 {
 	local value size type name
 
-	nm "$1" | sed -nE 's/^([0-9a-f]+) . ((vvar|timens)__vdso_(rng_)?data)$/data \1 \2/p'
+	nm "$1" | sed -nE \
+		's/^([0-9a-f]+) . ((vvar|timens)__vdso_(rng_)?data|vgetrandom_ranges)$/data \1 \2/p'
 	readelf -WS "$1" | sed 's/^ *\[ *[0-9]*\]//' |
 		awk '$1 == ".eh_frame" { print $3, $5 }' | while read -r value size; do
 			printf 'data %s eh_frame\n' "$value"

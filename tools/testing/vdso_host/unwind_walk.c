@@ -35,7 +35,7 @@
 #define PAGE		4096
 #define SYSCALL		0x050f	/* opcode of the syscall instruction */
 #define SYSCALL_SIZE	2
-#define OUT_SIZE	16384
+#define OUT_SIZE	20000
 
 /* The cores' numbers; CORES is how many there are. */
 enum {
@@ -69,18 +69,18 @@ static void result(bool good, const char *what, const char *name)
 
 static unsigned long disturb_at;
 
-static void drop(unsigned long step, long ip, greg_t *regs)
+static void drop(unsigned long step, long ip, ucontext_t *context)
 {
 	(void)ip;
-	(void)regs;
+	(void)context;
 	if (step == disturb_at)
 		memset(page, 0, PAGE);
 }
 
-static void reseed(unsigned long step, long ip, greg_t *regs)
+static void reseed(unsigned long step, long ip, ucontext_t *context)
 {
 	(void)ip;
-	(void)regs;
+	(void)context;
 	if (step == disturb_at)
 		rng->generation++;
 }
@@ -95,18 +95,45 @@ static bool after_key(long ip, const greg_t *regs)
 }
 
 /* Both attempts of the call fail. */
-static void drop_all_keys(unsigned long step, long ip, greg_t *regs)
+static void drop_all_keys(unsigned long step, long ip, ucontext_t *context)
 {
 	(void)step;
-	if (after_key(ip, regs))
+	if (after_key(ip, context->uc_mcontext.gregs))
 		memset(page, 0, PAGE);
 }
 
-static void fail_syscalls(unsigned long step, long ip, greg_t *regs)
+static void fail_syscalls(unsigned long step, long ip, ucontext_t *context)
 {
 	(void)step;
-	if (after_key(ip, regs))
-		regs[REG_RAX] = -EINTR;
+	if (after_key(ip, context->uc_mcontext.gregs))
+		context->uc_mcontext.gregs[REG_RAX] = -EINTR;
+}
+
+static int reason;	/* for an abort */
+
+static void abort_at(unsigned long step, long ip, ucontext_t *context)
+{
+	(void)ip;
+	if (step == disturb_at)
+		walk_abort(context, reason);
+}
+
+/* The call is made in small chunks, and loses them all. */
+static unsigned long aborts;
+
+static void abort_and_drop(unsigned long step, long ip, ucontext_t *context)
+{
+	if (aborts < 3)
+		aborts += walk_abort(context, -EINTR);
+	else
+		drop(step, ip, context);
+}
+
+static void abort_always(unsigned long step, long ip, ucontext_t *context)
+{
+	(void)step;
+	(void)ip;
+	walk_abort(context, -EINTR);
 }
 
 /*
@@ -142,8 +169,42 @@ static void plain_calls(void)
 		call(lens[i] + 700, NULL, NULL);
 	}
 	call(3000, NULL, NULL);
+	/* Two chunks. */
+	call(17000, NULL, NULL);
 	memset(page, 0, PAGE);
 	call(100, NULL, NULL);
+}
+
+/* At each instruction of the fast path, and at some of a call that takes a key. */
+static void aborted_calls(void)
+{
+	static const int reasons[] = { -EINTR, -ENOMEM, -EFAULT };
+	unsigned long steps;
+
+	for (size_t i = 0; i < 3; i++) {
+		reason = reasons[i];
+		set_batch(480);
+		call(33, NULL, &steps);
+		for (disturb_at = 0; disturb_at < steps; disturb_at++) {
+			set_batch(480);
+			call(33, abort_at, NULL);
+		}
+		set_batch(0);
+		state->generation = 0;
+		call(129, NULL, &steps);
+		for (disturb_at = i; disturb_at < steps; disturb_at += 1 + steps / 200) {
+			set_batch(0);
+			state->generation = 0;
+			call(129, abort_at, NULL);
+		}
+	}
+	for (disturb_at = 0; disturb_at < 2 * steps; disturb_at += 1 + steps / 12) {
+		aborts = 0;
+		set_batch(480);
+		call(1500, abort_and_drop, NULL);
+	}
+	set_batch(480);
+	call(33, abort_always, NULL);
 }
 
 static void disturbed_calls(void)
@@ -286,6 +347,8 @@ static void all_calls(void)
 	plain_calls();
 	edge_case_calls();
 	disturbed_calls();
+	if (!pool)
+		aborted_calls();
 }
 
 /* A few calls are enough to see walks from a function fail. */
@@ -297,6 +360,8 @@ static void few_calls(void)
 		set_batch(480);
 		call(lens[i], NULL, NULL);
 	}
+	state->generation = 0;
+	call(1, drop_all_keys, NULL);
 }
 
 /* These calls reach all instructions of a core. */
@@ -305,6 +370,9 @@ static void core_calls(void)
 	memset(page, 0, PAGE);
 	call(100, NULL, NULL);
 	call(3000, NULL, NULL);
+	/* The fast path copies long requests with and without AVX. */
+	set_batch(480);
+	call(129, NULL, NULL);
 }
 
 static void with_each_core(void (*calls)(void))
@@ -418,6 +486,11 @@ static void test_functions(void)
 		       c.there, c.walked, c.walks, c.failed);
 		if (c.missed_at)
 			printf("#   no call reached the instruction at %#lx\n", c.missed_at);
+	}
+	if (!pool) {
+		result(walk.landings && !walk.failed_landings,
+		       "main() is reached from the landings of aborted calls", "");
+		printf("#   %lu aborts; %lu walks failed\n", walk.landings, walk.failed_landings);
 	}
 	if (walk.problem[0])
 		printf("#   %s\n", walk.problem);

@@ -117,7 +117,8 @@ void vdso_host_text(const struct vdso_host *host, const void **start, size_t *le
  * vdso_host_set_rng - publish the state of the RNG, as the kernel would
  * @host: the hosted image
  * @generation: any other value than the last one makes all generators rekey
- * @is_ready: false: the RNG is not seeded, and calls fall back to the system call
+ * @is_ready: false: the RNG is not seeded, and calls fall back to the system call;
+ *	      @generation must be 0 then
  *
  * Takes effect at once, also in children that have been forked.
  */

@@ -14,11 +14,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "abort_model.h"
 #include "trap_flag.h"
 #include "walk.h"
 
 #define MAX_FRAMES	32
-#define MAX_DEPTH	5	/* vgetrandom, slow_path, the generator and its slow path, a core */
+#define MAX_DEPTH	6	/* the generator: fast and slow path, continue, guard, try; a core */
 #define MAX_DATA	16
 #define SYSCALL_SIZE	2
 #define STACK_SIZE	(256 * 1024)
@@ -46,6 +47,7 @@ static struct {
 	walk_hook hook;
 	uintptr_t entry_sp;	/* stack pointer at the call's first instruction */
 	enum walk_kind last;
+	bool landed;		/* the kernel has just aborted the call */
 	unsigned int depth;
 	struct {
 		uintptr_t ip, sp, saved[NSAVED];
@@ -143,15 +145,37 @@ static void observe(ucontext_t *context, long ip)
 		problem("%#lx: reached, but the list has no such instruction", ip);
 	if (!follow_calls(ip, context->uc_mcontext.gregs))
 		instruction->failed++;
-	if (instruction->walked < walk.each) {
+	if (current.landed) {
+		walk.landings++;
+		walk.failed_landings += !reaches_main(context, ip);
+		current.landed = false;
+	} else if (instruction->walked < walk.each) {
 		instruction->walked++;
 		if (!reaches_main(context, ip))
 			instruction->failed++;
 	}
 	current.last = instruction->kind;
 	if (current.hook)
-		current.hook(current.steps, ip, context->uc_mcontext.gregs);
+		current.hook(current.steps, ip, context);
 	current.steps++;
+}
+
+bool walk_abort(ucontext_t *context, int reason)
+{
+	const struct vgetrandom_range *ranges = walk_data("vgetrandom_ranges"), *range;
+	const greg_t *regs = context->uc_mcontext.gregs;
+	uintptr_t frame;
+
+	range = ranges ? abort_model_range(ranges, regs[REG_RIP]) : NULL;
+	if (!range || !abort_model(context, ranges, reason))
+		return false;
+	/* What the landing's function has called is gone. */
+	frame = regs[range->guarded ? REG_RBP : REG_RSP];
+	while (current.depth && current.callers[current.depth - 1].sp <= frame)
+		current.depth--;
+	current.last = ORDINARY;
+	current.landed = true;
+	return true;
 }
 
 /* Other functions of the library, and libc's, run without walks. */
@@ -178,6 +202,8 @@ static void on_sigtrap(int sig, siginfo_t *info, void *context)
 			break;
 		}
 		observe(context, ip);
+		if (current.landed)
+			continue;
 		function = &walk.functions[walk.instructions[ip].function];
 		if (!memcmp((void *)regs[REG_RIP], "\x0f\x05", SYSCALL_SIZE))
 			emulate_syscall(regs);
@@ -201,6 +227,7 @@ ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, siz
 	current.entry_sp = 0;
 	current.depth = 0;
 	current.last = ORDINARY;
+	current.landed = false;
 	current.steps = 0;
 	current.hook = hook;
 	set_trap_flag(TRAP_FLAG);
@@ -217,6 +244,8 @@ void walk_reset(void)
 		walk.instructions[i].walked = 0;
 		walk.instructions[i].failed = 0;
 	}
+	walk.landings = 0;
+	walk.failed_landings = 0;
 	walk.problem[0] = 0;
 	unw_flush_cache(unw_local_addr_space, 0, 0);
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/ucontext.h>
+#include <ucontext.h>
 
 #define WALK_MAX_FUNCTIONS	16
 #define WALK_MAX_IMAGE		65536
@@ -45,6 +45,8 @@ extern struct walk {
 	struct walk_instruction instructions[WALK_MAX_IMAGE];
 	/* At most this many walks from each instruction, which all use the same information. */
 	unsigned int each;
+	/* Walks from the landings of aborted calls, of which there are as many as aborts. */
+	unsigned long landings, failed_landings;
 	char problem[160];	/* the first one */
 } walk;
 
@@ -64,7 +66,13 @@ void *walk_thread_data(const char *name);
 void walk_reset(void);
 
 /* Called before each instruction, number @step of the call. May disturb the call. */
-typedef void (*walk_hook)(unsigned long step, long ip, greg_t *regs);
+typedef void (*walk_hook)(unsigned long step, long ip, ucontext_t *context);
+
+/*
+ * In a hook: abort the call as the kernel does: see abort_model.h. The next walk is from the
+ * landing. Returns false if the call is in no range.
+ */
+bool walk_abort(ucontext_t *context, int reason);
 
 /* Call walk.fn. Returns its result; @steps, if not NULL, is the number of instructions. */
 ssize_t walk_call(void *buffer, size_t len, unsigned int flags, void *state, size_t state_len,

@@ -20,7 +20,7 @@
 	/* "expand 32-byte k", RFC 8439 section 2.3 */
 	.octa	0x6b20657479622d323320646e61707865
 
-.text
+.section .text.vgetrandom, "ax", @progbits
 
 /*
  * Fourteen registers hold words, two are for rotations. Half of row c is in the scratch.

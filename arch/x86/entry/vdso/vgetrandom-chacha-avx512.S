@@ -20,7 +20,7 @@
 	/* "expand 32-byte k", RFC 8439 section 2.3 */
 	.octa	0x6b20657479622d323320646e61707865
 
-.text
+.section .text.vgetrandom, "ax", @progbits
 
 /* Macros for both kinds of registers: \v is y or z, and registers are numbers. */
 .macro	move		v, from, to

@@ -13,7 +13,7 @@
 .Lnumbers:
 	.octa	0x00000003000000020000000100000000
 
-.text
+.section .text.vgetrandom, "ax", @progbits
 
 /* As in the core for AVX2, see there: half of row c is in the scratch. */
 #define A0		%xmm0

@@ -610,7 +610,7 @@ TEST_F(pressure, node_reclaim_drops)
  * hold the old translation.
  */
 #define RACE_PAGES	512
-#define RACE_MS		2000
+#define RACE_MS		4000
 /* If rounds take long, the race goes on until it has seen this many drops. */
 #define RACE_SEEN	RACE_PAGES
 #define RACE_MAX_MS	60000

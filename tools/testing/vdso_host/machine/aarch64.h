@@ -24,12 +24,8 @@ static inline void machine_return_from_syscall(ucontext_t *context, long value)
 	context->uc_mcontext.pc += 4;
 }
 
-static inline void machine_return_early(ucontext_t *context)
+static inline void machine_return_early(ucontext_t *context, long value)
 {
+	context->uc_mcontext.regs[0] = value;
 	context->uc_mcontext.pc = context->uc_mcontext.regs[30];
-}
-
-static inline void *machine_ip(const ucontext_t *context)
-{
-	return (void *)context->uc_mcontext.pc;
 }

@@ -14,8 +14,7 @@
  *
  *	machine_argument(c, n)	argument 0, 1 or 2 of a function or system call, at its start
  *	machine_return_from_syscall(c, v)	skip the system call and return v from it
- *	machine_return_early(c)	return from a function at its breakpoint, at its start
- *	machine_ip(c)		the next instruction
+ *	machine_return_early(c, v)	return v from a function at its breakpoint, at its start
  */
 #ifndef _MACHINE_H
 #define _MACHINE_H

@@ -25,15 +25,11 @@ static inline void machine_return_from_syscall(ucontext_t *context, long value)
 }
 
 /* Called at the function's first instruction: the return address is on top of the stack. */
-static inline void machine_return_early(ucontext_t *context)
+static inline void machine_return_early(ucontext_t *context, long value)
 {
 	greg_t *registers = context->uc_mcontext.gregs;
 
+	registers[REG_RAX] = value;
 	registers[REG_RIP] = *(greg_t *)registers[REG_RSP];
 	registers[REG_RSP] += sizeof(greg_t);
-}
-
-static inline void *machine_ip(const ucontext_t *context)
-{
-	return (void *)context->uc_mcontext.gregs[REG_RIP];
 }

@@ -59,10 +59,22 @@ static __always_inline const struct vdso_rng_data *__arch_find_vdso_rng_data(voi
 	return &VVAR(_vdso_rng_data)[0];
 }
 
-#include <vdso/getrandom-generic.h>
+/* For arch/x86/entry/vdso/vgetrandom-entry.S, which calls these functions. */
+#define VGETRANDOM_LINKAGE	__visible
+#define VGETRANDOM_SECTION	__section(".text.vgetrandom")
 
-/* The exported function, in arch/x86/entry/vdso/vgetrandom.c. */
-ssize_t __vdso_getrandom(void *buffer, size_t len, unsigned int flags,
-			 void *opaque_state, size_t opaque_len);
+struct vgetrandom_request;
+struct vgetrandom_state;
+
+int vgetrandom_try(struct vgetrandom_request *request);
+ssize_t vgetrandom_slow(void *buffer, size_t len, unsigned int flags,
+			struct vgetrandom_state *state, int err);
+ssize_t vgetrandom_rare(void *buffer, size_t len, unsigned int flags,
+			void *opaque_state, size_t opaque_len);
+
+int vgetrandom_guard(struct vgetrandom_request *request);
+#define __arch_vgetrandom_try vgetrandom_guard
+
+#include <vdso/getrandom-generic.h>
 
 #endif /* __ASM_VDSO_GETRANDOM_H */
