@@ -75,7 +75,8 @@ static inline void droppable_init_folio(struct folio *folio, const struct vm_are
  */
 static inline bool droppable_init_on_free(struct page *page)
 {
-	return folio_test_droppable(page_folio(page)) && !page_poisoning_enabled_static();
+	/* Not page_folio(), which would read the page even if droppable memory is off. */
+	return folio_test_droppable((struct folio *)page) && !page_poisoning_enabled_static();
 }
 
 /**
