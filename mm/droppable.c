@@ -4,8 +4,17 @@
  */
 #include <linux/droppable.h>
 #include <linux/errno.h>
+#include <linux/highmem.h>
+#include <linux/huge_mm.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mman.h>
+#include <linux/pagemap.h>
 #include <linux/rmap.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+/* A huge page that is still in use is tried again after 1, 2, 3, ... jiffies. */
+#define DROPPABLE_SPLIT_ATTEMPTS	50
 
 /**
  * droppable_mmap_flags - check the flags of mmap(MAP_DROPPABLE) and set those of the VMA
@@ -105,17 +114,88 @@ bool droppable_drop_folio(struct folio *folio)
 }
 
 /**
- * droppable_reset_device_page - clear the flags that say whether a device page is droppable
- * @page: the device page; it is being freed
+ * droppable_copy_failed - clear the target of a migration that has failed after the copy
+ * @dst: the target; it has no owner yet, so it would be freed as any page
+ * @src: the source; it stays in use
+ * @error: the error of the migration
  *
- * The page allocator clears all flags of a freed page. A freed device page keeps them, and
- * the next page that migrates there takes them over: a droppable page would become swap
- * backed, and a swap backed page would look as if it were in the swap cache.
+ * Return: @error
  */
-void droppable_reset_device_page(struct page *page)
+int droppable_copy_failed(struct folio *dst, struct folio *src, int error)
 {
-	struct folio *folio = page_folio(page);
-
-	__folio_clear_swapbacked(folio);
-	__clear_bit(PG_swapcache, folio_flags(folio, 0));
+	if (folio_test_droppable(src))
+		folio_zero_range(dst, 0, folio_size(dst));
+	return error;
 }
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/*
+ * A huge page stays whole when a part of it is unmapped, and its unmapped pages keep their
+ * contents until memory is short. So split it soon: this frees, and clears, these pages. It
+ * cannot be done at once, because the caller holds the lock of a page table.
+ *
+ * The request holds no reference to the page. With another reference, all other attempts to
+ * split or to drop it would fail.
+ */
+struct droppable_split {
+	struct delayed_work work;
+	unsigned long pfn;
+	unsigned int attempts;
+};
+
+/*
+ * Return -EAGAIN if another reference to the page, such as that of a pending munmap(), is in the
+ * way; 0 if nothing is left to do.
+ */
+static int droppable_split(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+	struct folio *folio;
+	int error = -EAGAIN;
+
+	if (!page || !get_page_unless_zero(page))
+		return 0;
+	folio = page_folio(page);
+	if (folio_trylock(folio)) {
+		error = 0;
+		if (folio_test_large(folio) && folio_test_droppable(folio) &&
+		    folio_mapped(folio) && !folio_entire_mapcount(folio) &&
+		    folio_mapcount(folio) < folio_nr_pages(folio))
+			error = split_folio_to_list(folio, NULL);
+		folio_unlock(folio);
+	}
+	folio_put(folio);
+	return error ? -EAGAIN : 0;
+}
+
+static void droppable_split_work(struct work_struct *work)
+{
+	struct droppable_split *split = container_of(to_delayed_work(work),
+						     struct droppable_split, work);
+
+	if (droppable_split(split->pfn) && split->attempts++ < DROPPABLE_SPLIT_ATTEMPTS)
+		queue_delayed_work(system_unbound_wq, &split->work, split->attempts);
+	else
+		kfree(split);
+}
+
+/**
+ * droppable_split_soon - split a huge page that has lost a part of its mapping
+ * @folio: a huge page; nothing is done if it is not droppable
+ *
+ * If there is no memory for the request, the shrinker of partly mapped huge pages runs anyway.
+ */
+void droppable_split_soon(struct folio *folio)
+{
+	struct droppable_split *split;
+
+	if (!folio_test_droppable(folio))
+		return;
+	split = kzalloc(sizeof(*split), GFP_NOWAIT | __GFP_NOWARN);
+	if (!split)
+		return;
+	INIT_DELAYED_WORK(&split->work, droppable_split_work);
+	split->pfn = folio_pfn(folio);
+	queue_delayed_work(system_unbound_wq, &split->work, 1);
+}
+#endif

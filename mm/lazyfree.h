@@ -11,20 +11,6 @@
 struct mmu_gather;
 
 /**
- * lazyfree_is_shared - does another process map this small folio too?
- * @folio: the folio; the caller holds the lock of the page table that maps it, so that no
- *	   fork() can add a mapping
- *
- * MADV_FREE must not free a shared folio, even if it is clean and not in the swap cache. It
- * may be the only copy: a read from a fast swap device frees the swap slot at once. A child
- * that frees the folio would free its parent's data.
- */
-static inline bool lazyfree_is_shared(struct folio *folio)
-{
-	return folio_mapcount(folio) != 1;
-}
-
-/**
  * struct lazyfree_walk - private data of the page table walk of MADV_FREE
  * @tlb: collects the TLB entries to flush
  * @end: the end of the range in this VMA

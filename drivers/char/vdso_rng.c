@@ -59,19 +59,27 @@ static DECLARE_DELAYED_WORK(vdso_rng_reseed_work, vdso_rng_reseed);
 
 static void vdso_rng_reseed(struct work_struct *work)
 {
-	unsigned long delay = HZ;
+	unsigned long now, due;
+	u8 unused;
 
-	if (rng_is_initialized()) {
-		unsigned long now, due;
-		u8 unused;
+	get_random_bytes(&unused, sizeof(unused));
+	now = jiffies;
+	due = crng_reseed_due();
+	/* The RNG reseeds after that jiffy, not in it. */
+	queue_delayed_work(system_power_efficient_wq, &vdso_rng_reseed_work,
+			   time_after(due, now) ? due - now + 1 : 1);
+}
 
-		get_random_bytes(&unused, sizeof(unused));
-		now = jiffies;
-		due = crng_reseed_due();
-		/* The RNG reseeds after that jiffy, not in it. */
-		delay = time_after(due, now) ? due - now + 1 : 1;
-	}
-	queue_delayed_work(system_power_efficient_wq, &vdso_rng_reseed_work, delay);
+/**
+ * vdso_rng_start - reseed the RNG in time from now on
+ *
+ * Call when the RNG has become ready. Too early in the boot there is no workqueue yet, and
+ * vdso_rng_init() calls this again.
+ */
+void vdso_rng_start(void)
+{
+	if (system_power_efficient_wq)
+		queue_delayed_work(system_power_efficient_wq, &vdso_rng_reseed_work, 0);
 }
 
 static int __init vdso_rng_init(void)
@@ -81,7 +89,8 @@ static int __init vdso_rng_init(void)
 	/* Until now programs have used core 0, which every processor runs. */
 	WRITE_ONCE(_vdso_rng_data[0].core, vgetrandom_best_core(&log));
 	pr_info("vDSO: getrandom() uses %s\n", log);
-	vdso_rng_reseed(NULL);
+	if (rng_is_initialized())
+		vdso_rng_start();
 	return 0;
 }
 late_initcall(vdso_rng_init);

@@ -40,16 +40,15 @@ static inline bool vma_is_droppable(const struct vm_area_struct *vma)
  * folio_test_droppable - does this folio belong to a droppable mapping?
  * @folio: any folio
  *
- * For callers that have no VMA. The flag is PG_swapcache. Only swap backed folios can be in
- * the swap cache, and folio_test_swapcache() checks that; so the bit is free on other
- * anonymous folios. It is set when the page is first mapped, and is never cleared while the
- * page is in use; migration and the split of a huge page copy it. (Xen uses the same bit as
- * PageForeign(). xen-netback cannot tell a foreign page from one in the swap cache either.)
+ * For callers that have no VMA. The flag is PG_owner_priv_1, which is set when the page is
+ * first mapped and stays set until the page allocator has the page: migration and the split
+ * of a huge page copy it. The swap cache uses the same bit, but only on swap backed folios.
+ * Documentation/mm/droppable.rst says why there is a flag, and why it is this one.
  */
 static inline bool folio_test_droppable(struct folio *folio)
 {
 	return VM_DROPPABLE && folio_test_anon(folio) && !folio_test_swapbacked(folio) &&
-	       test_bit(PG_swapcache, folio_flags(folio, 0));
+	       test_bit(PG_owner_priv_1, folio_flags(folio, 0));
 }
 
 /**
@@ -60,9 +59,24 @@ static inline bool folio_test_droppable(struct folio *folio)
 static inline void droppable_init_folio(struct folio *folio, const struct vm_area_struct *vma)
 {
 	if (vma_is_droppable(vma))
-		__set_bit(PG_swapcache, folio_flags(folio, 0));
+		__set_bit(PG_owner_priv_1, folio_flags(folio, 0));
 	else
 		__folio_set_swapbacked(folio);
+}
+
+/**
+ * droppable_init_on_free - does the page allocator have to clear this page?
+ * @page: the first page of a block that is being freed, before its flags are reset
+ *
+ * A freed droppable page keeps no contents. The last reference is gone, and with it the last
+ * TLB entry, so no program or device can write to the page after it was cleared.
+ *
+ * False if the page is going to be filled with the poison pattern, which must stay intact.
+ */
+static inline bool droppable_init_on_free(struct page *page)
+{
+	/* Not page_folio(), which would read the page even if droppable memory is off. */
+	return folio_test_droppable((struct folio *)page) && !page_poisoning_enabled_static();
 }
 
 /**
@@ -137,7 +151,8 @@ static inline vm_fault_t droppable_exit_fault(struct vm_area_struct *vma, vm_fau
 int droppable_mmap_flags(const struct file *file, unsigned long flags, vm_flags_t *vm_flags);
 unsigned long mm_lockable_pages(struct mm_struct *mm);
 bool droppable_drop_folio(struct folio *folio);
-void droppable_reset_device_page(struct page *page);
+int droppable_copy_failed(struct folio *dst, struct folio *src, int error);
+void droppable_split_soon(struct folio *folio);
 
 #else /* !CONFIG_DROPPABLE_MEMORY */
 
@@ -172,7 +187,12 @@ static inline bool droppable_drop_folio(struct folio *folio)
 	return false;
 }
 
-static inline void droppable_reset_device_page(struct page *page)
+static inline int droppable_copy_failed(struct folio *dst, struct folio *src, int error)
+{
+	return error;
+}
+
+static inline void droppable_split_soon(struct folio *folio)
 {
 }
 

@@ -10,11 +10,13 @@
 
 #ifdef CONFIG_VDSO_GETRANDOM
 void vdso_rng_publish(unsigned long generation);
+void vdso_rng_start(void);
 
 /* In drivers/char/random.c. */
 unsigned long crng_reseed_due(void);
 #else
 static inline void vdso_rng_publish(unsigned long generation) { }
+static inline void vdso_rng_start(void) { }
 #endif
 
 #endif /* _LINUX_VDSO_RNG_H */

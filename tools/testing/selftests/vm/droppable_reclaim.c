@@ -610,7 +610,7 @@ TEST_F(pressure, node_reclaim_drops)
  * hold the old translation.
  */
 #define RACE_PAGES	512
-#define RACE_MS		2000
+#define RACE_MS		4000
 /* If rounds take long, the race goes on until it has seen this many drops. */
 #define RACE_SEEN	RACE_PAGES
 #define RACE_MAX_MS	60000
@@ -779,6 +779,81 @@ TEST(drop_seen_on_one_cpu_is_not_undone_on_another)
 TEST(drop_seen_is_not_undone_by_moving_to_another_cpu)
 {
 	run_race(_metadata, idler, check_after_migration);
+}
+
+/* Interrupts that flushed the TLB, on all CPUs; -1 if the architecture does not count them. */
+static long tlb_flushes(void)
+{
+	FILE *f = fopen("/proc/interrupts", "re");
+	char line[1024], *at, *next;
+	long sum = -1, number;
+
+	while (f && sum < 0 && fgets(line, sizeof(line), f)) {
+		at = strstr(line, "TLB:");
+		if (!at)
+			continue;
+		sum = 0;
+		for (at += 4; number = strtol(at, &next, 10), next != at; at = next)
+			sum += number;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* Unlike idler(), never leaves CPU 0 to another task. */
+static void *spinner(void *running)
+{
+	pin_to_cpu(0);
+	atomic_store((atomic_bool *)running, true);
+	while (!atomic_load(&race.stop))
+		;
+	return NULL;
+}
+
+/* Flushes while @type memory is dropped. A thread keeps the address space active on CPU 0. */
+static long count_flushes(struct __test_metadata *_metadata, int type)
+{
+	size_t len = RACE_PAGES * page;
+	uint8_t *p = map_huge(type, len);
+	atomic_bool running = false;
+	pthread_t thread;
+	long flushes;
+
+	EXPECT_EQ(0, madvise(p, len, MADV_NOHUGEPAGE));
+	fill_pages(p, len);
+	drain_lists();
+	EXPECT_EQ(0, madvise(p, len, type == MAP_PRIVATE ? MADV_FREE : MADV_COLD));
+	drain_lists();
+	atomic_store(&race.stop, false);
+	pthread_create(&thread, NULL, spinner, &running);
+	while (!atomic_load(&running))
+		sched_yield();
+	flushes = -tlb_flushes();
+	EXPECT_EQ(0, madvise(p, len, MADV_PAGEOUT));
+	flushes += tlb_flushes();
+	atomic_store(&race.stop, true);
+	pthread_join(thread, NULL);
+	EXPECT_LE(NEARLY(RACE_PAGES), count_dropped(p, len));
+	munmap(p, len);
+	return flushes;
+}
+
+/* One flush for many pages, as for lazily freed ones. */
+TEST(tlb_is_flushed_as_rarely_as_for_lazily_freed_pages)
+{
+	long lazily_freed, droppable;
+
+	SKIP_IF_NOT_SELECTED();
+	if (tlb_flushes() < 0)
+		SKIP(return, "this architecture does not count TLB flushes");
+	pin_to_cpu(1);
+	lazily_freed = count_flushes(_metadata, MAP_PRIVATE);
+	droppable = count_flushes(_metadata, MAP_DROPPABLE);
+	TH_LOG("%ld flushes for %d droppable pages, %ld for lazily freed ones", droppable,
+	       RACE_PAGES, lazily_freed);
+	EXPECT_LT(0, lazily_freed);
+	EXPECT_GE(2 * lazily_freed, droppable);
 }
 
 TEST_HARNESS_MAIN
