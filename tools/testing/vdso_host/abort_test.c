@@ -30,7 +30,7 @@
 #define RED_ZONE	128
 #define ABORTS		16	/* without progress: VGETRANDOM_ABORTS of lib/vdso/getrandom.c */
 #define MIN_CHUNK	192	/* after many aborts */
-#define MAX_COMPLETE	6	/* instructions of the range after a call is complete */
+#define MAX_COMPLETE	8	/* instructions of the range after a call is complete */
 #define MAX_TAIL	40	/* instructions of the call after that */
 
 static const char * const start_names[] = { "empty state", "part-used batch", "full batch" };
