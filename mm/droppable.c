@@ -208,7 +208,8 @@ void droppable_split_soon(struct folio *folio)
 
 	if (!is_droppable_huge_page(folio) || !is_partly_mapped(folio))
 		return;
-	split = kzalloc(sizeof(*split), GFP_NOWAIT | __GFP_NOWARN);
+	/* Reclaim gets here too, for pages that it is about to drop. Leave it its reserves. */
+	split = kzalloc(sizeof(*split), GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN);
 	if (!split)
 		return;
 	INIT_DELAYED_WORK(&split->work, droppable_split_work);
