@@ -114,10 +114,10 @@ bool droppable_drop_folio(struct folio *folio)
 }
 
 /**
- * droppable_copy_failed - clear the target of a migration that has failed after the copy
+ * droppable_copy_failed - clear the target of a migration or collapse that fails after the copy
  * @dst: the target; it has no owner yet, so it would be freed as any page
- * @src: the source; it stays in use
- * @error: the error of the migration
+ * @src: a source; it stays in use
+ * @error: the error of the caller
  *
  * Return: @error
  */
