@@ -114,10 +114,10 @@ bool droppable_drop_folio(struct folio *folio)
 }
 
 /**
- * droppable_copy_failed - clear the target of a migration that has failed after the copy
+ * droppable_copy_failed - clear the target of a migration or collapse that fails after the copy
  * @dst: the target; it has no owner yet, so it would be freed as any page
- * @src: the source; it stays in use
- * @error: the error of the migration
+ * @src: a source; it stays in use
+ * @error: the error of the caller
  *
  * Return: @error
  */
@@ -128,7 +128,6 @@ int droppable_copy_failed(struct folio *dst, struct folio *src, int error)
 	return error;
 }
 
-#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /*
  * A huge page stays whole when a part of it is unmapped, and its unmapped pages keep their
  * contents until memory is short. So split it soon: this frees, and clears, these pages. It
@@ -143,7 +142,24 @@ struct droppable_split {
 	unsigned int attempts;
 };
 
+static bool is_droppable_huge_page(struct folio *folio)
+{
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && folio_test_large(folio) &&
+	       folio_test_droppable(folio);
+}
+
+/* Of a large folio. During migration and split, none of it is mapped. */
+static bool is_partly_mapped(struct folio *folio)
+{
+	return folio_mapped(folio) && !folio_entire_mapcount(folio) &&
+	       folio_mapcount(folio) < folio_nr_pages(folio);
+}
+
 /*
+ * The page may have been freed since the request, and have another owner. The owner of a new page
+ * sets its flags, even PG_locked, without atomic operations. So do not lock a page that is not on
+ * the LRU lists. A huge page that is not there is isolated, and cannot be split now.
+ *
  * Return -EAGAIN if another reference to the page, such as that of a pending munmap(), is in the
  * way; 0 if nothing is left to do.
  */
@@ -151,18 +167,17 @@ static int droppable_split(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	struct folio *folio;
-	int error = -EAGAIN;
+	int error = 0;
 
 	if (!page || !get_page_unless_zero(page))
 		return 0;
 	folio = page_folio(page);
-	if (folio_trylock(folio)) {
-		error = 0;
-		if (folio_test_large(folio) && folio_test_droppable(folio) &&
-		    folio_mapped(folio) && !folio_entire_mapcount(folio) &&
-		    folio_mapcount(folio) < folio_nr_pages(folio))
-			error = split_folio_to_list(folio, NULL);
-		folio_unlock(folio);
+	if (is_droppable_huge_page(folio)) {
+		error = -EAGAIN;
+		if (folio_test_lru(folio) && folio_trylock(folio)) {
+			error = is_partly_mapped(folio) ? split_folio_to_list(folio, NULL) : 0;
+			folio_unlock(folio);
+		}
 	}
 	folio_put(folio);
 	return error ? -EAGAIN : 0;
@@ -181,7 +196,9 @@ static void droppable_split_work(struct work_struct *work)
 
 /**
  * droppable_split_soon - split a huge page that has lost a part of its mapping
- * @folio: a huge page; nothing is done if it is not droppable
+ * @folio: any folio; nothing is done unless it is a droppable huge page that is partly mapped
+ *
+ * The caller holds a reference, or the lock of a page table that maps the folio.
  *
  * If there is no memory for the request, the shrinker of partly mapped huge pages runs anyway.
  */
@@ -189,13 +206,13 @@ void droppable_split_soon(struct folio *folio)
 {
 	struct droppable_split *split;
 
-	if (!folio_test_droppable(folio))
+	if (!is_droppable_huge_page(folio) || !is_partly_mapped(folio))
 		return;
-	split = kzalloc(sizeof(*split), GFP_NOWAIT | __GFP_NOWARN);
+	/* Reclaim gets here too, for pages that it is about to drop. Leave it its reserves. */
+	split = kzalloc(sizeof(*split), GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN);
 	if (!split)
 		return;
 	INIT_DELAYED_WORK(&split->work, droppable_split_work);
 	split->pfn = folio_pfn(folio);
 	queue_delayed_work(system_unbound_wq, &split->work, 1);
 }
-#endif

@@ -4,8 +4,9 @@
  * written again, and they become zeros. It frees no other page, however a huge page is
  * mapped.
  *
- * The tests pass on any Linux from 6.12 on. Linux 6.1 fails those with "not_split" in their
- * names, because it splits these huge pages without need.
+ * Plain Linux, 6.1 and 6.12, fails the test of pages that are swapped in and advised by a child.
+ * Plain 6.1 also fails those with "not_split" in their names, because it splits these huge pages
+ * without need.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
