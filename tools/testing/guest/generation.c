@@ -83,7 +83,7 @@ static void *watch(void *arg)
 	long last = now_ms();
 	uint8_t byte;
 
-	/* Not behind the task that suspends: it goes on when the kernel has done all of its work. */
+	/* Not behind the task that suspends: it goes on when the kernel has finished. */
 	check(pin_to_cpu(1), "pinning failed");
 	while (!is_over) {
 		long now;
