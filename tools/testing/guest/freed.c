@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/mempolicy.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include "guest.h"
@@ -23,6 +24,7 @@ struct memory {
 	uint64_t word;
 	uint8_t *p;
 	size_t len;	/* of what is freed */
+	pid_t child;
 	uint64_t frames[PAGES];
 };
 
@@ -85,32 +87,47 @@ static void unmap(struct memory *m)
 	munmap(m->p, m->len);
 }
 
-/* prepare() runs in the child. */
-static void unmap_by_exit(struct memory *m)
+static void map_in_child(struct memory *m)
 {
-	pid_t pid = fork();
+	int ready[2];
+	char byte;
 
-	if (!pid) {
+	check(!pipe(ready), "pipe failed");
+	m->child = fork();
+	if (!m->child) {
 		map_base(m);
-		_exit(0);
+		check(write(ready[1], "", 1) == 1, "write failed");
+		for (;;)
+			pause();
 	}
-	check(pid > 0 && waitpid(pid, NULL, 0) == pid, "fork failed");
+	close(ready[1]);
+	check(m->child > 0 && read(ready[0], &byte, 1) == 1, "the child failed");
+	close(ready[0]);
 	m->len = PAGES * page;
+}
+
+static void kill_child(struct memory *m)
+{
+	kill(m->child, SIGKILL);
+	check(waitpid(m->child, NULL, 0) == m->child, "waitpid failed");
+}
+
+static void move_page(uint8_t *p)
+{
+	int node = -1, status = -1;
+
+	syscall(SYS_move_pages, 0, 1, &p, NULL, &node, 0);
+	check(node == 0 || node == 1, "the page is on node %d", node);
+	node = !node;
+	for (long end = 0; status != node && may_retry(&end);)
+		syscall(SYS_move_pages, 0, 1, &p, &node, &status, MPOL_MF_MOVE);
+	check(status == node, "a page is not migrated: %d", status);
 }
 
 static void migrate(struct memory *m)
 {
-	for (size_t at = 0; at < m->len; at += page) {
-		uint8_t *p = m->p + at;
-		int node = -1, status = -1;
-
-		syscall(SYS_move_pages, 0, 1, &p, NULL, &node, 0);
-		check(node == 0 || node == 1, "the page is on node %d", node);
-		node = !node;
-		for (long end = 0; status != node && may_retry(&end);)
-			syscall(SYS_move_pages, 0, 1, &p, &node, &status, MPOL_MF_MOVE);
-		check(status == node, "a page is not migrated: %d", status);
-	}
+	for (size_t at = 0; at < m->len; at += page)
+		move_page(m->p + at);
 	zero(m);
 }
 
@@ -163,15 +180,40 @@ static void collapse(struct memory *m)
 }
 
 /* The huge page stays, unless the kernel splits it. */
-static void unmap_half(struct memory *m)
+static void unmap_second_half(struct memory *m)
 {
-	long end = now_ms() + 5000;
-
 	m->len /= 2;
 	zero(m);
 	munmap(m->p + m->len, m->len);
+}
+
+static void await_split(struct memory *m)
+{
+	long end = now_ms() + 5000;
+
 	while (m->type == MAP_DROPPABLE && page_flags(m->p) & KPF_THP && now_ms() < end)
 		usleep(10000);
+}
+
+static void unmap_half(struct memory *m)
+{
+	unmap_second_half(m);
+	await_split(m);
+}
+
+/* A reference keeps the kernel from splitting the huge page before it is migrated. */
+static void unmap_half_and_migrate(struct memory *m)
+{
+	int ends[2];
+
+	check(hold_pages(ends, m->p, page), "vmsplice failed");
+	unmap_second_half(m);
+	/* The pauses between the attempts to split it grow. */
+	sleep(1);
+	close(ends[0]);
+	close(ends[1]);
+	move_page(m->p);
+	await_split(m);
 }
 
 static const struct way ways[] = {
@@ -179,11 +221,12 @@ static const struct way ways[] = {
 	{ "drop-huge", .prepare = map_whole, .release = drop },
 	{ "munmap", .prepare = map_base, .release = unmap },
 	{ "munmap-huge", .prepare = map_whole, .release = unmap },
-	{ "exit", .release = unmap_by_exit },
+	{ "exit", .prepare = map_in_child, .release = kill_child },
 	{ "migration", .prepare = map_base, .release = migrate },
 	{ "compaction", .prepare = scatter, .release = compact },
 	{ "collapse", .prepare = map_collapsible, .release = collapse },
 	{ "munmap-half", .prepare = map_whole, .release = unmap_half },
+	{ "munmap-half-migration", .prepare = map_whole, .release = unmap_half_and_migrate },
 	{ NULL }
 };
 
@@ -200,10 +243,8 @@ int main(int argc, char **argv)
 	check(way->name, "usage: guest_freed WAY; see freed.c");
 	check(pin_to_cpu(0), "pinning failed");
 
-	if (way->prepare) {
-		way->prepare(&droppable);
-		way->prepare(&ordinary);
-	}
+	way->prepare(&droppable);
+	way->prepare(&ordinary);
 	way->release(&droppable);
 	way->release(&ordinary);
 	printf("ready %016lx %016lx %zu\n", droppable.word, ordinary.word, ordinary.len / page);

@@ -45,6 +45,10 @@ static void demote(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_
 	ordinary = map(MAP_PRIVATE, LEN);
 	fill_pages(p, LEN);
 	memset(ordinary, 1, LEN);
+	for (size_t at = 0; at < LEN; at += HUGE_SIZE) {
+		ASSERT_EQ(map == map_huge, !!(page_flags(p + at) & KPF_THP));
+		ASSERT_EQ(map == map_huge, !!(page_flags(ordinary + at) & KPF_THP));
+	}
 	ASSERT_EQ(0, count_on_slow_node(p, LEN) + count_on_slow_node(ordinary, LEN));
 
 	demoted = vm_counter("pgdemote_direct");

@@ -390,8 +390,11 @@ bool is_droppable_page(const void *p)
 	return frame && flags_are_droppable(frame_flags(frame));
 }
 
-/* Like is_droppable_page() for each page, but reads the flags of a huge page once. */
-long count_droppable(const uint8_t *p, size_t len)
+/*
+ * Like is_droppable_page() for each page, but reads the flags of a huge page once. The pages must
+ * have all flags of @also too.
+ */
+static long count_flagged(const uint8_t *p, size_t len, uint64_t also)
 {
 	size_t huge = HUGE_SIZE / page;
 	uint64_t flags = 0, first = 0, frame;
@@ -404,13 +407,18 @@ long count_droppable(const uint8_t *p, size_t len)
 		if (!(flags & KPF_THP) || frame / huge != first / huge)
 			flags = frame_flags(frame);
 		first = frame;
-		if (flags_are_droppable(flags))
+		if (flags_are_droppable(flags) && (flags & also) == also)
 			found++;
 		/* The check itself allocates memory, so reclaim may drop the page meanwhile. */
 		else if ((flags & KPF_ANON) && page_frame(p + at) == frame)
 			return -1;
 	}
 	return found;
+}
+
+long count_droppable(const uint8_t *p, size_t len)
+{
+	return count_flagged(p, len, 0);
 }
 
 /* Retries, because another task may hold a reference to a page for a moment. */
@@ -432,7 +440,8 @@ const char *check_droppable(uint8_t *p, size_t len, long present)
 {
 	long pages = len / page, droppable, dropped;
 
-	droppable = count_droppable(p, len);
+	/* Only kernels with mm/droppable.c have this flag. Without it, a freed page is not cleared. */
+	droppable = count_flagged(p, len, getenv("DROPPABLE_STRICT") ? KPF_OWNER_PRIVATE : 0);
 	if (droppable < 0)
 		return "an anonymous page is not droppable";
 	if (droppable < present)

@@ -51,6 +51,7 @@
 #define KPF_COMPOUND_TAIL	KPF(16)
 #define KPF_KSM			KPF(21)
 #define KPF_THP			KPF(22)
+#define KPF_OWNER_PRIVATE	KPF(37)
 
 #define HUGE_SIZE		(2UL << 20)
 
@@ -160,8 +161,8 @@ bool pageout_until(uint8_t *p, size_t len, long pages);
 
 /*
  * Check that pages written by fill_pages() are droppable, that at least @present of them
- * are left, and that reclaim drops them. Returns an error message, or "". Afterwards no
- * page is left.
+ * are left, and that reclaim drops them. With DROPPABLE_STRICT in the environment, they must
+ * have the page flag too. Returns an error message, or "". Afterwards no page is left.
  */
 const char *check_droppable(uint8_t *p, size_t len, long present);
 
