@@ -201,15 +201,14 @@ static void unmap_half(struct memory *m)
 	await_split(m);
 }
 
-/* A reference keeps the kernel from splitting the huge page before it is migrated. */
+/* A reference keeps the kernel from splitting the huge page until it gives up. */
 static void unmap_half_and_migrate(struct memory *m)
 {
 	int ends[2];
 
 	check(hold_pages(ends, m->p, page), "vmsplice failed");
 	unmap_second_half(m);
-	/* The pauses between the attempts to split it grow. */
-	sleep(1);
+	sleep(8);
 	close(ends[0]);
 	close(ends[1]);
 	move_page(m->p);

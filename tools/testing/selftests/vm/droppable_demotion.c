@@ -58,7 +58,10 @@ static void demote(struct __test_metadata *_metadata, uint8_t *(*map)(int, size_
 		drain_lists();
 		reclaim_cgroup(CGROUP, LEN);
 	}
-	EXPECT_LT(PAGES / 4, vm_counter("pgdemote_direct") - demoted);
+	demoted = vm_counter("pgdemote_direct") - demoted;
+	EXPECT_LT(PAGES / 4, demoted);
+	/* A page that is demoted may be dropped from the slow node at once. */
+	EXPECT_GT(PAGES * 5 / 4, demoted);
 	EXPECT_LE(PAGES / 2, count_on_slow_node(ordinary, LEN));
 	EXPECT_EQ(0, count_on_slow_node(p, LEN));
 	EXPECT_GE(PAGES / 32, resident(p));
