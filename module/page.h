@@ -26,7 +26,7 @@ static const char vgetrandom_page_cores[] = ""
  * struct vgetrandom_page - layout of the page
  * @magic: VGETRANDOM_PAGE_MAGIC
  * @version: VGETRANDOM_PAGE_VERSION; other versions have another layout
- * @rng: as on the vDSO's data page, but @rng.generation starts at a random number
+ * @rng: as on the vDSO's data page, but @rng.generation is random before the first reseed too
  * @cores: vgetrandom_page_cores of the module. A program must not use the page if its list
  *	   differs: @rng.core could name a core that the processor cannot run.
  *

@@ -34,7 +34,8 @@ DEFINE_VVAR(struct vdso_rng_data, _vdso_rng_data);
  * use a key of the old generation for as long as the new generation lasts.
  *
  * The published number is the kernel's plus one. The kernel's skips ULONG_MAX, so the
- * published one is never 0, which is the generation of a state without a key.
+ * published one is never 0, which is the generation of a state without a key. The first one is
+ * random, so that a state from another boot has another generation.
  *
  * Readiness needs no barrier: a thread that sees it but no generation makes the system
  * call, like a thread that sees neither.

@@ -5,8 +5,8 @@
  * A droppable mapping is private anonymous memory for data that a program can make again,
  * such as keys. The kernel may drop any of its pages at any time; the next read sees zeros.
  * In return, the contents are written nowhere else: not to swap, not to a core dump, not to
- * the child of a fork(), and not to a page that another process shares. (Hibernation is the
- * exception: it saves all memory.)
+ * the child of a fork(), not to a page that another process shares, and not to a hibernation
+ * image.
  *
  * A droppable page is a lazily freed page, as of MADV_FREE: anonymous and not swap backed.
  * Reclaim drops lazily freed pages that are clean. It takes dirty ones to be in use again,
@@ -77,6 +77,22 @@ static inline bool droppable_init_on_free(struct page *page)
 {
 	/* Not page_folio(), which would read the page even if droppable memory is off. */
 	return folio_test_droppable((struct folio *)page) && !page_poisoning_enabled_static();
+}
+
+/**
+ * droppable_image_pfn - which page does a hibernation image store for this one?
+ * @pfn: the number of a page that the image saves
+ *
+ * The image has to have something for a droppable page. Without it, the page would have after
+ * resume what the kernel that loads the image has left there.
+ *
+ * Return: the number of a page of zeros if the page is droppable, otherwise @pfn.
+ */
+static inline unsigned long droppable_image_pfn(unsigned long pfn)
+{
+	if (!VM_DROPPABLE || !folio_test_droppable(page_folio(pfn_to_page(pfn))))
+		return pfn;
+	return page_to_pfn(ZERO_PAGE(0));
 }
 
 /**

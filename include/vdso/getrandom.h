@@ -47,7 +47,8 @@
 /**
  * struct vdso_rng_data - what the kernel's RNG tells the generators in user space
  * @generation: changes at every reseed of the kernel's RNG. 0 until the first
- *		reseed; a state that has a key never has generation 0.
+ *		reseed, which sets it to a random number below 2^63; a state that
+ *		has a key never has generation 0.
  * @is_ready:	nonzero once the kernel's RNG has been seeded; never reset.
  * @core:	number of the ChaCha20 core to use. All cores make the same bytes and
  *		core 0 runs on every processor, so a change does no harm at any time.

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every reseed of the kernel's RNG reaches the states: by RNDRESEEDCRNG, by the
- * timer, and on resume from suspend.
+ * timer, on resume from suspend, and when a hibernation image has been made.
  */
+#include <linux/suspend_ioctls.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "guest.h"
 
 static struct vgetrandom_state *state;
+
+struct watched {
+	struct vgetrandom_state *state;
+	bool is_over;
+	long longest_ms;
+	uint64_t generation;
+};
 
 static uint64_t generation(void)
 {
@@ -64,29 +75,84 @@ static void by_timer(void)
 	printf("timer: followed\n");
 }
 
-/* Suspend only up to the point where processes are frozen, and resume. */
-static void by_resume(void)
+/* Calls all the time, and remembers the first call after the longest break. */
+static void *watch(void *arg)
 {
-	uint64_t before;
+	struct watched *w = arg;
+	bool is_over = false;
+	long last = now_ms();
+	uint8_t byte;
 
-	/* Otherwise the kernel would spin for 5 s. */
-	guest_write("/sys/module/suspend/parameters/pm_test_delay", "0");
-	guest_write("/sys/power/pm_test", "freezer");
-	before = generation();
-	guest_write("/sys/power/state", "freeze");
-	check(generation() != before, "resume: the generation is still %llu",
+	/* Not behind the task that suspends: it goes on when the kernel has finished. */
+	check(pin_to_cpu(1), "pinning failed");
+	while (!is_over) {
+		long now;
+
+		/* Before the time, because the break may have been just now. */
+		is_over = __atomic_load_n(&w->is_over, __ATOMIC_ACQUIRE);
+		now = now_ms();
+		check(guest_getrandom(w->state, &byte, 1, 0) == 1, "no bytes");
+		if (now - last > w->longest_ms) {
+			w->longest_ms = now - last;
+			__atomic_store_n(&w->generation, w->state->generation, __ATOMIC_RELAXED);
+		}
+		last = now;
+	}
+	return NULL;
+}
+
+/*
+ * Suspend only up to the point where devices sleep, and resume. The kernel stays there for five
+ * seconds. The first call of a task that was frozen has the new generation.
+ */
+static void by_resume(const char *sleep)
+{
+	struct watched w = { .state = state + 1, .longest_ms = -1 };
+	uint64_t before = generation();
+	pthread_t thread;
+
+	guest_write("/sys/power/pm_test", "devices");
+	check(!pthread_create(&thread, NULL, watch, &w), "no thread");
+	while (!__atomic_load_n(&w.generation, __ATOMIC_RELAXED))
+		sched_yield();
+	guest_write("/sys/power/state", sleep);
+	__atomic_store_n(&w.is_over, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	check(w.longest_ms > 4000, "%s: no break of five seconds, but %ld ms", sleep,
+	      w.longest_ms);
+	check(w.generation != before, "%s: the generation is still %llu", sleep,
 	      (unsigned long long)before);
 	guest_write("/sys/power/pm_test", "none");
-	printf("resume: followed\n");
+	printf("resume (%s): followed\n", sleep);
+}
+
+/* The program that writes a hibernation image runs while other tasks are frozen. */
+static void by_image(void)
+{
+	int fd = open("/dev/snapshot", O_RDONLY | O_CLOEXEC), in_suspend;
+	uint64_t before = generation(), after;
+
+	check(fd >= 0 && !ioctl(fd, SNAPSHOT_FREEZE), "/dev/snapshot: %s", strerror(errno));
+	check(!ioctl(fd, SNAPSHOT_CREATE_IMAGE, &in_suspend) && in_suspend,
+	      "there is no image: %s", strerror(errno));
+	after = generation();
+	check(!ioctl(fd, SNAPSHOT_FREE) && !ioctl(fd, SNAPSHOT_UNFREEZE), "the tasks stay frozen: %s",
+	      strerror(errno));
+	close(fd);
+	check(after != before, "image: the generation is still %llu", (unsigned long long)before);
+	printf("hibernation image: followed\n");
 }
 
 int main(void)
 {
 	guest_open();
 	guest_wait_ready();
+	check(pin_to_cpu(0), "pinning failed");
 	state = guest_map_states();
 	by_timer();
 	by_ioctl();
-	by_resume();
+	by_resume("mem");
+	by_resume("freeze");
+	by_image();
 	return 0;
 }

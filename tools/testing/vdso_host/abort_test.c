@@ -30,7 +30,7 @@
 #define RED_ZONE	128
 #define ABORTS		16	/* without progress: VGETRANDOM_ABORTS of lib/vdso/getrandom.c */
 #define MIN_CHUNK	192	/* after many aborts */
-#define MAX_COMPLETE	6	/* instructions of the range after a call is complete */
+#define MAX_COMPLETE	8	/* instructions of the range after a call is complete */
 #define MAX_TAIL	40	/* instructions of the call after that */
 
 static const char * const start_names[] = { "empty state", "part-used batch", "full batch" };
@@ -567,7 +567,7 @@ static const char *end_call(unsigned long every)
 }
 
 /* It takes a tenth of this, if calls end. */
-TEST_F_TIMEOUT(abort, every_call_ends, 120)
+TEST_F_TIMEOUT(abort, every_call_ends, LIMIT)
 {
 	static const size_t lens[] = { 4, 33, 2000, MAX_CALL };
 

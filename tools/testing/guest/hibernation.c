@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hibernates to /dev/vda: see scripts/tests/hibernation, which restores the image twice. Prints
+ *
+ *   ready DROPPABLE ORDINARY	the words that pages of each kind were filled with
+ *   restored CALLER WORD...	after the restore: the first words that each caller gets
+ */
+#include <pthread.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "guest.h"
+
+#define PAGES	256
+#define WORDS	64
+
+/* Waits for the end of sleep, without a system call, and makes calls at once. */
+struct caller {
+	const char *name;
+	struct vgetrandom_state *state;		/* NULL: makes the system call */
+	uint64_t old_generation, new_generation;
+	uint64_t words[WORDS];
+	pthread_t thread;
+};
+
+static struct caller callers[] = {
+	{ .name = "vDSO" },
+	{ .name = "vDSO, with a full batch" },
+	{ .name = "system call" },
+	{ NULL }
+};
+
+static long clock_ms(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* A delay between the two makes this less, never more. */
+static long slept_ms(void)
+{
+	long with_sleep = clock_ms(CLOCK_BOOTTIME);
+
+	return with_sleep - clock_ms(CLOCK_MONOTONIC);
+}
+
+static void get(struct caller *c, uint64_t *word)
+{
+	ssize_t len = c->state ? guest_getrandom(c->state, word, sizeof(*word), 0) :
+				 syscall(SYS_getrandom, word, sizeof(*word), 0);
+
+	check(len == sizeof(*word), "%s: %zd bytes", c->name, len);
+}
+
+static void *call_after_sleep(void *arg)
+{
+	struct caller *c = arg;
+
+	/* The kernel's RNG has a key for each processor: after each restore, use the same one. */
+	check(pin_to_cpu(0), "pinning failed");
+	while (slept_ms() < 1000)
+		;
+	get(c, &c->words[0]);
+	if (c->state)
+		c->new_generation = c->state->generation;
+	for (int i = 1; i < WORDS; i++)
+		get(c, &c->words[i]);
+	return NULL;
+}
+
+static void prepare(struct caller *c)
+{
+	static uint8_t used[VGETRANDOM_KEYSTREAM_SIZE];
+
+	if (c != &callers[2]) {
+		c->state = guest_map_states();
+		/* A long request leaves a batch that no byte was taken from. */
+		guest_getrandom(c->state, used, c == &callers[0] ? 1 : sizeof(used), 0);
+		c->old_generation = c->state->generation;
+		check(c->old_generation && c->state->available, "%s: no key", c->name);
+	}
+	check(!pthread_create(&c->thread, NULL, call_after_sleep, c), "no thread");
+}
+
+static void fill(uint8_t *p, uint64_t word)
+{
+	for (size_t at = 0; at < PAGES * page; at += sizeof(word))
+		*(volatile uint64_t *)(p + at) = word;
+}
+
+int main(void)
+{
+	/* Two words that are nowhere else, as words: not even in this program. */
+	volatile uint64_t key = 0x5a17c3d2e4b69788;
+	uint64_t droppable = key ^ 0x3333333333333333, ordinary = key ^ 0x4444444444444444;
+	uint8_t *dropped = map_pages(MAP_DROPPABLE, PAGES * page);
+	uint8_t *kept = map_pages(MAP_PRIVATE, PAGES * page);
+
+	guest_open();
+	guest_wait_ready();
+	check(!swapon("/dev/vda", 0), "swapon /dev/vda: %s", strerror(errno));
+	/* Do not let the kernel drop pages to make the image smaller. */
+	guest_write("/sys/power/image_size", "1073741824");
+	guest_write("/sys/power/disk", "shutdown");
+	fill(dropped, droppable);
+	fill(kept, ordinary);
+	for (struct caller *c = callers; c->name; c++)
+		prepare(c);
+	printf("ready %016lx %016lx\n", droppable, ordinary);
+	fflush(stdout);
+	guest_write("/sys/power/state", "disk");
+
+	check(slept_ms() >= 1000, "the machine has not slept");
+	for (struct caller *c = callers; c->name; c++) {
+		pthread_join(c->thread, NULL);
+		check(!c->state || c->new_generation != c->old_generation,
+		      "%s: the generation is still %lu", c->name, c->old_generation);
+		printf("restored %s:", c->name);
+		for (int i = 0; i < WORDS; i++)
+			printf(" %016lx", c->words[i]);
+		printf("\n");
+	}
+	/* Still mapped: so they were in the image, as zeros. */
+	for (size_t at = 0; at < PAGES * page; at += page)
+		check(page_frame(dropped + at), "a droppable page was dropped before");
+	check(is_zero(dropped, PAGES * page), "droppable memory does not read as zeros");
+	for (size_t at = 0; at < PAGES * page; at += sizeof(ordinary))
+		check(*(uint64_t *)(kept + at) == ordinary, "ordinary memory has changed");
+	return 0;
+}
