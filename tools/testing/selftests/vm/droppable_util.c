@@ -440,7 +440,7 @@ const char *check_droppable(uint8_t *p, size_t len, long present)
 {
 	long pages = len / page, droppable, dropped;
 
-	/* Only kernels with mm/droppable.c have the flag. Without it, freed pages are not cleared. */
+	/* Only patched kernels have the flag. Without it, a freed page is not cleared. */
 	droppable = count_flagged(p, len, getenv("DROPPABLE_STRICT") ? KPF_OWNER_PRIVATE : 0);
 	if (droppable < 0)
 		return "an anonymous page is not droppable";
