@@ -21,8 +21,8 @@
  *				So publish in each tick, whatever the probe has seen. The RNG of
  *				Linux 6.1 reseeds only if it is asked for bytes, and programs that
  *				use the page do not ask the kernel. So the tick asks.
- *	on vmfork and PM events	The RNG's notifiers have reseeded it, and a copy of a virtual
- *				machine must not wait for the tick.
+ *	on vmfork and PM events	The RNG's notifiers have reseeded it, but not after hibernation. A
+ *				copy of a virtual machine must not wait for the tick.
  *
  * The page is a file in sysfs because containers and services have sysfs, but no devices. If
  * programs mapped the file of sysfs, rmmod would remove the page under them. So each mapping
