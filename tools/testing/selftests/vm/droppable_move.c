@@ -335,12 +335,13 @@ TEST_F(huge, mprotect_of_a_part_keeps_all_droppable)
 TEST_F(huge, dontneed_of_a_part_leaves_a_droppable_rest)
 {
 	const long rest = HUGE_SIZE / page - 1;
-	long found;
+	long found, end = 0;
 
 	ASSERT_EQ(0, madvise(self->p + 7 * page, page, MADV_DONTNEED));
 	/* The kernel soon splits the huge page. While it does, the rest is not mapped. */
-	for (long end = 0; (found = count_droppable(self->p, HUGE_SIZE)) != rest && may_retry(&end);)
-		;
+	do
+		found = count_droppable(self->p, HUGE_SIZE);
+	while (found != rest && may_retry(&end));
 	EXPECT_EQ(rest, found);
 	EXPECT_EQ(1, count_dropped(self->p, HUGE_SIZE));
 	EXPECT_STREQ("", check_droppable(self->p, HUGE_SIZE, most_of(HUGE_SIZE)));
