@@ -101,17 +101,6 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-/* The kernel reseeds by itself when the uptime has grown by half: put that off. */
-static void reseed_at(time_t uptime)
-{
-	struct timespec up;
-
-	do
-		clock_gettime(CLOCK_BOOTTIME, &up);
-	while (up.tv_sec < uptime && !usleep(10000));
-	guest_reseed();
-}
-
 /*
  * Suspend only up to the point where devices sleep, and resume. The kernel stays there for two
  * seconds. The first or second call of a task that was frozen has the new generation.
@@ -123,7 +112,7 @@ static void by_resume(const char *sleep)
 	pthread_t thread;
 
 	/* Emulated, the kernel's delay loop can take three times as long. */
-	reseed_at(20);
+	guest_reseed_at(20);
 	before = generation();
 	guest_write("/sys/module/suspend/parameters/pm_test_delay", "2");
 	guest_write("/sys/power/pm_test", "devices");
@@ -147,7 +136,7 @@ static void by_image(void)
 	int fd = open("/dev/snapshot", O_RDONLY | O_CLOEXEC), in_suspend;
 	uint64_t before, after;
 
-	reseed_at(20);
+	guest_reseed_at(20);
 	before = generation();
 	check(fd >= 0 && !ioctl(fd, SNAPSHOT_FREEZE), "/dev/snapshot: %s", strerror(errno));
 	check(!ioctl(fd, SNAPSHOT_CREATE_IMAGE, &in_suspend) && in_suspend,

@@ -82,6 +82,16 @@ void guest_reseed(void)
 	close(fd);
 }
 
+long guest_reseed_at(long uptime)
+{
+	long seconds;
+
+	while ((seconds = now_ms() / 1000) < uptime)
+		usleep(10000);
+	guest_reseed();
+	return seconds;
+}
+
 void guest_add_entropy(void)
 {
 	struct {

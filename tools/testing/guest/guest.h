@@ -45,6 +45,12 @@ void guest_add_entropy(void);
 void guest_reseed(void);
 
 /*
+ * Reseed, but not before the machine has run for @uptime seconds. In the first minutes the kernel
+ * reseeds by itself when the uptime has grown by half. Return the uptime in seconds.
+ */
+long guest_reseed_at(long uptime);
+
+/*
  * Run @fn in a child that the kernel kills at its first system call other than
  * read and write, for at most @seconds. @state has a key when it starts. Return how
  * it ended.

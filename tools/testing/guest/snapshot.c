@@ -171,11 +171,8 @@ static uint64_t microseconds(void)
  */
 static void reseed(void)
 {
-	uint64_t seconds;
+	long seconds = guest_reseed_at(UPTIME);
 
-	while ((seconds = microseconds() / 1000000) < UPTIME)
-		usleep(10000);
-	guest_reseed();
 	slog->due = now() + seconds / 2 * 1000 * slog->khz;
 }
 
