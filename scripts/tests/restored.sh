@@ -68,6 +68,18 @@ what_it_said()
 	return 1
 }
 
+# search NAME IMAGE: finds ordinary pages of a guest in an image of its memory, and no droppable ones.
+# The guest has said "ready" with the words of guest_word().
+search()
+{
+	local droppable ordinary more found
+
+	read -r _ droppable ordinary more < <(grep ^ready "$dir/$1.stdout")
+	found=$("$ROOT/scripts/tests/count-pages" "$droppable" "$ordinary" "$2")
+	say "# $1: ${more:+$more pages; }found of droppable and of ordinary memory: $found"
+	[[ $found =~ ^0\ [1-9] ]]
+}
+
 # save NAME FILE: saves the guest, once it has said "ready".
 save()
 {

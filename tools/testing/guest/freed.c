@@ -36,8 +36,7 @@ struct way {
 
 static void fill(struct memory *m)
 {
-	for (size_t i = 0; i < m->len / sizeof(m->word); i++)
-		((volatile uint64_t *)m->p)[i] = m->word;
+	guest_fill(m->p, m->len, m->word);
 }
 
 static void zero(struct memory *m)
@@ -231,10 +230,8 @@ static const struct way ways[] = {
 
 int main(int argc, char **argv)
 {
-	/* Two words that are nowhere else, as words: not even in this program. */
-	volatile uint64_t key = 0x5a17c3d2e4b69788;
-	struct memory droppable = { .type = MAP_DROPPABLE, .word = key ^ 0x1111111111111111 };
-	struct memory ordinary = { .type = MAP_PRIVATE, .word = key ^ 0x2222222222222222 };
+	struct memory droppable = { .type = MAP_DROPPABLE, .word = guest_word(MAP_DROPPABLE) };
+	struct memory ordinary = { .type = MAP_PRIVATE, .word = guest_word(MAP_PRIVATE) };
 	const struct way *way = ways;
 
 	while (way->name && (argc != 2 || strcmp(way->name, argv[1])))

@@ -164,6 +164,20 @@ void guest_write(const char *file, const char *text)
 	check(write_to_file(file, text), "writing \"%s\" to %s: %s", text, file, strerror(errno));
 }
 
+uint64_t guest_word(int type)
+{
+	/* Computed at run time, so that the word is not in the program either. */
+	volatile uint64_t key = 0x5a17c3d2e4b69788;
+
+	return key ^ type * 0x1111111111111111;
+}
+
+void guest_fill(uint8_t *p, size_t len, uint64_t word)
+{
+	for (size_t at = 0; at < len; at += sizeof(word))
+		*(volatile uint64_t *)(p + at) = word;
+}
+
 static bool many_calls(struct vgetrandom_state *state)
 {
 	uint8_t out[600];

@@ -67,6 +67,13 @@ void guest_check_served(struct vgetrandom_state *state);
 /* Run @fn in a child; fail() there fails the test too. */
 void guest_in_child(void (*fn)(void));
 
+/*
+ * For searches of the guest's memory from outside: a word for each @type of mapping (MAP_DROPPABLE,
+ * MAP_PRIVATE) that is nowhere else, as a word, and memory that is full of @word.
+ */
+uint64_t guest_word(int type);
+void guest_fill(uint8_t *p, size_t len, uint64_t word);
+
 /* Write @text to a file of /proc or /sys; exits if that fails. */
 void guest_write(const char *file, const char *text);
 

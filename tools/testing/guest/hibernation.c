@@ -29,20 +29,13 @@ static struct caller callers[] = {
 	{ NULL }
 };
 
-static long clock_ms(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-/* A delay between the two makes this less, never more. */
+/* A delay between the two clocks makes this less, never more. */
 static long slept_ms(void)
 {
-	long with_sleep = clock_ms(CLOCK_BOOTTIME);
+	struct timespec with_sleep;
 
-	return with_sleep - clock_ms(CLOCK_MONOTONIC);
+	clock_gettime(CLOCK_BOOTTIME, &with_sleep);
+	return with_sleep.tv_sec * 1000 + with_sleep.tv_nsec / 1000000 - now_ms();
 }
 
 static void get(struct caller *c, uint64_t *word)
@@ -82,17 +75,9 @@ static void prepare(struct caller *c)
 	check(!pthread_create(&c->thread, NULL, call_after_sleep, c), "no thread");
 }
 
-static void fill(uint8_t *p, uint64_t word)
-{
-	for (size_t at = 0; at < HUGE_SIZE; at += sizeof(word))
-		*(volatile uint64_t *)(p + at) = word;
-}
-
 int main(void)
 {
-	/* Two words that are nowhere else, as words: not even in this program. */
-	volatile uint64_t key = 0x5a17c3d2e4b69788;
-	uint64_t droppable = key ^ 0x3333333333333333, ordinary = key ^ 0x4444444444444444;
+	uint64_t droppable = guest_word(MAP_DROPPABLE), ordinary = guest_word(MAP_PRIVATE);
 	uint8_t *dropped = map_huge(MAP_DROPPABLE, 2 * HUGE_SIZE);
 	uint8_t *kept = map_pages(MAP_PRIVATE, HUGE_SIZE);
 
@@ -104,14 +89,13 @@ int main(void)
 	guest_write("/sys/power/disk", "shutdown");
 	/* A huge page and small ones. */
 	madvise(dropped + HUGE_SIZE, HUGE_SIZE, MADV_NOHUGEPAGE);
-	fill(dropped, droppable);
-	fill(dropped + HUGE_SIZE, droppable);
+	guest_fill(dropped, 2 * HUGE_SIZE, droppable);
 	check(page_flags(dropped) & KPF_THP && !(page_flags(dropped + HUGE_SIZE) & KPF_THP),
 	      "the kernel has no free huge page");
 	/* Half of it was lazily freed, and then written again. */
-	fill(kept, ordinary);
+	guest_fill(kept, HUGE_SIZE, ordinary);
 	check(!madvise(kept, HUGE_SIZE / 2, MADV_FREE), "MADV_FREE: %s", strerror(errno));
-	fill(kept, ordinary);
+	guest_fill(kept, HUGE_SIZE, ordinary);
 	for (struct caller *c = callers; c->name; c++)
 		prepare(c);
 	printf("ready %016lx %016lx\n", droppable, ordinary);
