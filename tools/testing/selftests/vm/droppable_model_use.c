@@ -343,11 +343,15 @@ void op_reclaim(void)
 		op_check_smaps();
 }
 
-/* Lower the limit by half of the droppable memory: the OOM killer must not run. */
+/*
+ * Reclaim half of the droppable memory, and then fault some in at the limit: the OOM killer must
+ * not run. Not memory.max alone: the kernel kills after 16 attempts that reclaim nothing, and all
+ * fail if khugepaged, which other tasks delay, waits for the lock of an anon_vma.
+ */
 void op_limit(void)
 {
 	uint32_t start = rnd(PAGES);
-	long droppable, limit;
+	long droppable, limit, now;
 
 	if (!has_cgroup || in_child)
 		return;
@@ -359,7 +363,13 @@ void op_limit(void)
 		return;
 	limit = cgroup_number(CGROUP, "memory.current", "") - droppable / 2;
 	log_event("limit to %ld (%ld droppable before); write from %u", limit, droppable, start);
-	limit_cgroup(CGROUP, limit);
+	for (long end = 0; (now = cgroup_number(CGROUP, "memory.current", "")) > limit;) {
+		if (!may_retry(&end))
+			fail("the kernel reclaims no droppable memory: %ld bytes, not %ld", now,
+			     limit);
+		reclaim_cgroup(CGROUP, now - limit + PAGE);
+	}
+	limit_cgroup(CGROUP, limit + MB / 4);
 	for (int i = start; i < PAGES && i < (int)start + 256; i++)
 		if ((pages[i].attr & A_DROPPABLE) && (pages[i].attr & A_WRITE))
 			write_words(i, 0, WORDS - 1);
