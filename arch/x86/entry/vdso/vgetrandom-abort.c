@@ -59,21 +59,22 @@ static void clear_vector_registers(void)
 }
 
 /*
- * Is the image's table mapped at @table? A process may unmap its vDSO and map other code there;
- * the mm still has the address.
+ * Is the image at @vdso, as far as @len bytes at @at show? A process may unmap its vDSO and map
+ * other code there; the mm still has the address.
  */
-static bool is_mapped(const struct vgetrandom_range *ranges, unsigned long table)
+static bool is_mapped(const struct vdso_image *image, unsigned long vdso, unsigned long at,
+		      size_t len)
 {
-	struct vgetrandom_range mapped[VGETRANDOM_NR_RANGES];
+	u8 mapped[VGETRANDOM_NR_RANGES * sizeof(struct vgetrandom_range)];
 
-	return !copy_from_user(mapped, (void __user *)table, sizeof(mapped)) &&
-	       !memcmp(mapped, ranges, sizeof(mapped));
+	return !copy_from_user(mapped, (void __user *)at, len) &&
+	       !memcmp(mapped, image->data + (at - vdso), len);
 }
 
 /*
  * Nothing says that the state is valid once @generation is 0. @owner is last: if an earlier store
- * fails, the state stays locked. With page faults disabled, a store fails if the page was dropped.
- * It also fails if the page is being migrated: then the state stays locked until it is dropped.
+ * fails, a locked state stays locked. With page faults disabled, a store fails if the page was
+ * dropped or is not writable at this moment, as during a migration.
  */
 static void invalidate_state(struct vgetrandom_state __user *state)
 {
@@ -98,7 +99,8 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 	const struct vdso_image *image = READ_ONCE(current->mm->context.vdso_image);
 	unsigned long vdso = (unsigned long)READ_ONCE(current->mm->context.vdso);
 	const struct vgetrandom_range *ranges, *range;
-	unsigned long table;
+	unsigned long table, at;
+	size_t len = VGETRANDOM_NR_RANGES * sizeof(*ranges);
 	bool is_ours;
 
 	if (!vdso || !image || regs->ip - vdso >= image->size || !image->sym_vgetrandom_ranges ||
@@ -116,9 +118,14 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 	if (!range)
 		return false;
 
-	if (reason == -ENOMEM)
+	at = table;
+	if (reason == -ENOMEM) {
+		/* The table's page may not be present. That of the instruction is. */
+		at = regs->ip;
+		len = min(len, PAGE_SIZE - offset_in_page(at));
 		pagefault_disable();
-	is_ours = is_mapped(ranges, table);
+	}
+	is_ours = is_mapped(image, vdso, at, len);
 	if (is_ours)
 		invalidate_state((void __user *)(range->guarded ? regs->bx : regs->cx));
 	if (reason == -ENOMEM)
@@ -148,8 +155,10 @@ bool vgetrandom_abort(struct pt_regs *regs, int reason)
 	return true;
 }
 
+#ifdef CONFIG_DROPPABLE_MEMORY
 /* See linux/droppable.h: the call gets its bytes from the system call instead. */
 bool arch_abort_droppable_access(void)
 {
 	return vgetrandom_abort(current_pt_regs(), -ENOMEM);
 }
+#endif
