@@ -119,6 +119,8 @@ bool droppable_drop_folio(struct folio *folio)
  * @src: a source; it stays in use
  * @error: the error of the caller
  *
+ * For Linux 6.12. Linux 6.1 copies last.
+ *
  * Return: @error
  */
 int droppable_copy_failed(struct folio *dst, struct folio *src, int error)
@@ -160,8 +162,8 @@ static bool is_partly_mapped(struct folio *folio)
  * sets its flags, even PG_locked, without atomic operations. So do not lock a page that is not on
  * the LRU lists. A huge page that is not there is isolated, and cannot be split now.
  *
- * Return -EAGAIN if another reference to the page, such as that of a pending munmap(), is in the
- * way; 0 if nothing is left to do.
+ * Return -EAGAIN if it cannot be split now, as when a pending munmap() has a reference to it; 0 if
+ * nothing is left to do.
  */
 static int droppable_split(unsigned long pfn)
 {
@@ -188,7 +190,7 @@ static void droppable_split_work(struct work_struct *work)
 	struct droppable_split *split = container_of(to_delayed_work(work),
 						     struct droppable_split, work);
 
-	if (droppable_split(split->pfn) && split->attempts++ < DROPPABLE_SPLIT_ATTEMPTS)
+	if (droppable_split(split->pfn) && ++split->attempts < DROPPABLE_SPLIT_ATTEMPTS)
 		queue_delayed_work(system_unbound_wq, &split->work, split->attempts);
 	else
 		kfree(split);

@@ -68,8 +68,8 @@
 #define VGETRANDOM_MIN_CHUNK_SIZE	256
 
 /*
- * After so many aborts without a chunk between them, the system call serves the request. This
- * ends calls of a program that is single-stepped, or gets signals faster than it makes chunks.
+ * After more aborts than this without a chunk between them, the system call serves the request.
+ * This ends calls of a program that is single-stepped, or gets signals faster than it makes chunks.
  */
 #define VGETRANDOM_ABORTS	16
 
