@@ -8,9 +8,7 @@
  * Control: one more page of ordinary memory invokes the OOM killer.
  */
 #define _GNU_SOURCE
-#include <elf.h>
 #include <signal.h>
-#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 #include "guest.h"
@@ -67,10 +65,10 @@ static bool done_within(int number, int ms)
  */
 static void forget_vdso(void)
 {
-	const Elf64_Ehdr *image = (const void *)getauxval(AT_SYSINFO_EHDR);
-	size_t size = image->e_shoff + image->e_shnum * image->e_shentsize;
+	size_t size;
+	void *vdso = guest_vdso(&size);
 
-	check(!madvise((void *)image, size, MADV_DONTNEED), "MADV_DONTNEED of the vDSO: %s",
+	check(!madvise(vdso, size, MADV_DONTNEED), "MADV_DONTNEED of the vDSO: %s",
 	      strerror(errno));
 }
 

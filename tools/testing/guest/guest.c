@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include <elf.h>
 #include <linux/random.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -162,6 +163,15 @@ void guest_in_child(void (*fn)(void))
 void guest_write(const char *file, const char *text)
 {
 	check(write_to_file(file, text), "writing \"%s\" to %s: %s", text, file, strerror(errno));
+}
+
+void *guest_vdso(size_t *size)
+{
+	Elf64_Ehdr *image = (void *)getauxval(AT_SYSINFO_EHDR);
+
+	/* The file ends with the table of its sections. */
+	*size = image->e_shoff + image->e_shnum * image->e_shentsize;
+	return image;
 }
 
 uint64_t guest_word(int type)

@@ -74,6 +74,9 @@ void guest_in_child(void (*fn)(void));
 uint64_t guest_word(int type);
 void guest_fill(uint8_t *p, size_t len, uint64_t word);
 
+/* Where the running vDSO is. Store its length in bytes in @size. */
+void *guest_vdso(size_t *size);
+
 /* Write @text to a file of /proc or /sys; exits if that fails. */
 void guest_write(const char *file, const char *text);
 

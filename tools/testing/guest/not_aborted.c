@@ -7,9 +7,7 @@
  *	- other code that a process has mapped where its vDSO was.
  */
 #define _GNU_SOURCE
-#include <elf.h>
 #include <signal.h>
-#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -78,13 +76,12 @@ static void replaced(void)
 	struct itimerval timer = { { 0, PERIOD_US }, { 0, PERIOD_US } };
 	struct sigaction sa = { .sa_handler = on_alarm };
 	uint8_t *range = (uint8_t *)ranges + ranges[0].start;
-	uint8_t *vdso = (uint8_t *)getauxval(AT_SYSINFO_EHDR);
-	const Elf64_Ehdr *image = (const Elf64_Ehdr *)vdso;
-	/* Linux replaces it only as a whole: all of the file, which ends with the sections. */
-	size_t size = image->e_shoff + image->e_shnum * image->e_shentsize;
+	size_t size;
+	uint8_t *vdso = guest_vdso(&size);
 	unsigned long (*fn)(unsigned long rounds, long b, long c, void *address);
 	uint64_t words[8];
 
+	/* Linux replaces it only as a whole. */
 	check(mmap(vdso, size, PROT_READ | PROT_WRITE | PROT_EXEC,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == vdso, "mmap: %s",
 	      strerror(errno));
