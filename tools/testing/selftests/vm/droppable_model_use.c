@@ -345,8 +345,8 @@ void op_reclaim(void)
 
 /*
  * Reclaim half of the droppable memory, and then fault some in at the limit: the OOM killer must
- * not run. Not memory.max alone: the kernel kills after 16 attempts that reclaim nothing, and all
- * fail if khugepaged, which other tasks delay, waits for the lock of an anon_vma.
+ * not run. Not memory.max alone: the kernel kills after 16 attempts that reclaim nothing, and did
+ * so on a busy machine.
  */
 void op_limit(void)
 {
